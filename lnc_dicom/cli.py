@@ -1,0 +1,102 @@
+"""`lnc process`, `train`, `evaluate` and `validate`: the library at the console. The service adds the rest."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lnc_dicom.console import Stopwatch, complain, exit_code, exits, quieten_libraries, show_line, show_report, show_timings
+from lnc_dicom.errors import LncError, StudyRejected, UnusableInput
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Deep grey matter from T1-weighted MR. Research only.")
+train = typer.Typer(no_args_is_help=True, help="Train a network.")
+evaluate = typer.Typer(no_args_is_help=True, help="Measure how good the network is.")
+app.add_typer(train, name="train")
+app.add_typer(evaluate, name="evaluate")
+
+Paths = Annotated[list[Path], typer.Argument(help="Files or folders with the DICOM objects of one study.")]
+Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
+
+
+@app.callback()
+def _start() -> None:
+    quieten_libraries()
+
+
+@app.command()
+def process(paths: Paths, out: Out) -> None:
+    """Measure one study from files; write DICOM SEG, SR and summary page, and result.json."""
+    started = time.perf_counter()
+    watch = Stopwatch(("start", "read", "select", "volume", "segment", "regions", "encode", "write"))
+    with exits(), watch as stage:
+        with stage("start"):
+            from lnc_dicom import pipeline  # noqa: PLC0415 - torch takes a second to import; --help should not
+            from lnc_dicom.read import read_study  # noqa: PLC0415
+            from lnc_dicom.result import rejection_json, result_json  # noqa: PLC0415
+            from lnc_dicom.segment.model import load_segmenter  # noqa: PLC0415
+            from lnc_dicom.types import Tools  # noqa: PLC0415
+
+            segmenter = load_segmenter()
+            make_folder(out)
+        study = None
+        try:
+            with stage("read"):
+                study = read_study(paths)
+            report, objects = pipeline.process(study, Tools(segmenter, datetime.now(UTC), stage))
+        except StudyRejected as error:
+            caveats = study.caveats if study else ()
+            (out / "result.json").write_text(rejection_json(error, caveats), encoding="utf-8")
+            raise
+        with stage("write"):
+            for item in objects:
+                (out / item.name).write_bytes(item.data)
+    watch.seconds["total"] = time.perf_counter() - started
+    (out / "result.json").write_text(result_json(report, objects, watch.seconds), encoding="utf-8")
+    show_report(report)
+    total = watch.seconds.pop("total")
+    show_timings(watch.seconds)
+    show_line(f"  {len(objects)} DICOM objects and result.json in {out} after {total:.1f} s")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results. Raises UnusableInput where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnusableInput(f"cannot write to {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UnusableInput(f"cannot write to {folder}")
+
+
+def fail(error: LncError) -> typer.Exit:
+    """Say what happened; the value is to be raised."""
+    complain(error)
+    return typer.Exit(exit_code(error))
+
+
+@train.command("segmentation")
+def train_segmentation(
+    labels: Annotated[Path, typer.Option(help="Folder with label maps (NIfTI, FreeSurfer labels) and T1 priors.")],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the finished model.")] = Path("runs/segmentation"),
+    seed: Annotated[int, typer.Option(help="The same seed gives the same images in the same order.")] = 1,
+    locate_steps: Annotated[int, typer.Option(help="Steps of the coarse stage.")] = 1500,
+    label_steps: Annotated[int, typer.Option(help="Steps of the fine stage.")] = 6000,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    workers: Annotated[int, typer.Option(help="Processes that synthesise images.")] = 1,
+    held_out: Annotated[str, typer.Option(help="Label maps kept for validation, by number.")] = "3,11,17",
+    version: Annotated[str, typer.Option(help="Version of the model, written into its card.")] = "0.1.0",
+    data_note: Annotated[str, typer.Option(help="Origin and licence of the label maps, for the card.")] = "",
+) -> None:
+    """Train both networks on synthesised heads; stop and repeat the command to go on from the last checkpoint."""
+    with exits():
+        from lnc_dicom.segment.run import RunSettings, train_both  # noqa: PLC0415
+
+        make_folder(out)
+        numbers = tuple(int(n) for n in held_out.split(",") if n.strip())
+        steps = {"locate": locate_steps, "label": label_steps}
+        train_both(RunSettings(labels, out, version, steps, seed, device, workers, numbers, data_note))

@@ -1,0 +1,41 @@
+"""Every coded concept and unit that is written, with how it was verified.
+
+Verified against the dictionaries of pydicom 3.0.2 (`pydicom.sr`, generated from PS3.16) by
+tests/unit/lnc_dicom/test_codes.py, which resolves every code that is not local.
+"""
+
+from __future__ import annotations
+
+from pydicom.sr.coding import Code
+
+from lnc_dicom.anatomy import Side
+
+STRUCTURE = {
+    "caudate": Code("11000004", "SCT", "Caudate Nucleus"),
+    "putamen": Code("89278009", "SCT", "Putamen"),
+    "pallidum": Code("14738005", "SCT", "Globus Pallidus"),
+    "thalamus": Code("42695009", "SCT", "Thalamus"),
+    "accumbens": Code("427667007", "SCT", "Nucleus Accumbens"),
+    "lateral ventricle": Code("66720007", "SCT", "Lateral Ventricle"),
+}
+"""Structures; the side is a modifier (post-coordination), never part of the code."""
+
+LATERALITY = {
+    Side.LEFT: Code("7771000", "SCT", "Left"),
+    Side.RIGHT: Code("24028007", "SCT", "Right"),
+}
+
+ANATOMICAL_STRUCTURE = Code("91723000", "SCT", "Anatomical Structure")
+BRAIN = Code("12738006", "SCT", "Brain")
+
+VOLUME = Code("118565006", "SCT", "Volume")
+SUM_OF_VOXELS = Code("126030", "DCM", "Sum of segmented voxel method for volume")
+CUBIC_MILLIMETRE = Code("mm3", "UCUM", "cubic millimeter")
+
+QUALITY = Code("111050", "DCM", "Quality Assessment")
+USABLE = Code("111237", "DCM", "Usable - Meets the quality control standard")
+UNUSABLE = Code("111235", "DCM", "Unusable - Quality renders image unusable")
+
+BRAIN_MRI = Code("24590-2", "LN", "Brain MRI")
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")

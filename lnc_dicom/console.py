@@ -1,0 +1,123 @@
+"""What the person at the console sees: progress by stage, tables, errors with advice, exit codes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from lnc_dicom.errors import LncError, StudyRejected, UnusableInput
+from lnc_dicom.types import Measurement, Quality, Report
+
+OK, DEFECT, USAGE, REJECTED = 0, 1, 2, 3
+"""Exit codes of every command."""
+
+screen = Console()
+complaints = Console(stderr=True)
+
+
+def exit_code(error: LncError) -> int:
+    """Map the family of an error to what the shell is told."""
+    match error:
+        case UnusableInput():
+            return USAGE
+        case StudyRejected():
+            return REJECTED
+        case _:
+            return DEFECT
+
+
+@contextmanager
+def exits() -> Iterator[None]:
+    """Turn our errors into one line on stderr and an exit code."""
+    try:
+        yield
+    except LncError as error:
+        complain(error)
+        raise typer.Exit(exit_code(error)) from error
+
+
+def complain(error: LncError) -> None:
+    """Print code, what happened and what to do."""
+    complaints.print(f"[bold red]{error.code}[/] {error.what}", highlight=False, soft_wrap=True)
+    complaints.print(f"  → {error.do}", highlight=False, soft_wrap=True)
+
+
+def quieten_libraries() -> None:
+    """Keep other libraries' warnings and logs off the console: they quote patient data (names, dates)."""
+    warnings.simplefilter("ignore")
+    logging.getLogger().setLevel(logging.CRITICAL)
+    for name in ("pydicom", "highdicom", "pynetdicom"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+class Stopwatch:
+    """Times stages and shows them as a progress bar on stderr."""
+
+    def __init__(self, stages: Sequence[str]) -> None:
+        self.seconds: dict[str, float] = {}
+        columns = (SpinnerColumn(), TextColumn("{task.description:<10}"), BarColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=complaints, transient=True)
+        self._task = self._progress.add_task("", total=len(stages))
+
+    def __enter__(self) -> Callable[[str], AbstractContextManager[None]]:
+        """Start showing; the value wraps a stage."""
+        self._progress.start()
+        return self.stage
+
+    def __exit__(self, *_: object) -> None:
+        """Stop showing."""
+        self._progress.stop()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time one stage, whether it ends well or not."""
+        self._progress.update(self._task, description=name)
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.perf_counter() - start
+            self._progress.advance(self._task)
+
+
+def show_report(report: Report) -> None:
+    """Print the volumes, the caveats and the series that were passed over."""
+    table = Table("structure", "left mL", "right mL", title="Deep grey matter", title_justify="left")
+    for left, right in zip(report.measurements[::2], report.measurements[1::2], strict=True):
+        table.add_row(left.structure.name, _cell(left), _cell(right))
+    screen.print(table)
+    for series, reason in report.selection.passed_over:
+        number = series.header.get("SeriesNumber", "?")
+        screen.print(f"  passed over series {number}: {reason.value}", style="dim", highlight=False)
+    for caveat in report.caveats:
+        screen.print(f"  {caveat.code} {caveat.text}", style="yellow", highlight=False, soft_wrap=True)
+
+
+def _cell(measurement: Measurement) -> str:
+    value = f"{measurement.volume_ml:.2f}"
+    return value if measurement.quality is Quality.PASSED else f"[red]{value} ({measurement.quality.value})[/]"
+
+
+def show_timings(seconds: dict[str, float]) -> None:
+    """Print the time of each stage and the whole."""
+    parts = [f"{name} {value:.2f}" for name, value in seconds.items()]
+    screen.print(f"  seconds: {', '.join(parts)}, together {sum(seconds.values()):.2f}", highlight=False)
+
+
+def show_line(text: str) -> None:
+    """Print one line, as it is."""
+    screen.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+def is_terminal() -> bool:
+    """Whether someone is looking."""
+    return sys.stderr.isatty()

@@ -1,0 +1,57 @@
+"""Labels → BINARY Segmentation (PS3.3 A.51) on the grid of the source series."""
+
+from __future__ import annotations
+
+from highdicom import AlgorithmIdentificationSequence
+from highdicom.color import CIELabColor
+from highdicom.seg import Segmentation, SegmentationTypeValues, SegmentAlgorithmTypeValues, SegmentDescription
+from highdicom.sr import CodedConcept
+
+from lnc_dicom.anatomy import STRUCTURES, Structure
+from lnc_dicom.codes import ANATOMICAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, BRAIN, LATERALITY, STRUCTURE
+from lnc_dicom.encode.origin import MANUFACTURER, Origin
+from lnc_dicom.types import Report
+
+SERIES_NUMBER = 9001
+"""In a high block, out of the way of the scanner's series."""
+
+
+def segmentation(report: Report, origin: Origin) -> Segmentation:
+    """Encode the labels, all structures described, empty ones included (they were looked for).
+
+    The pixels are handed over as a Volume: position comes from the affine, never from the order of the sources.
+    """
+    seg = Segmentation(
+        source_images=list(report.sources),
+        pixel_array=report.segmented.labels,
+        segmentation_type=SegmentationTypeValues.BINARY,
+        segment_descriptions=[_description(s, report, origin) for s in STRUCTURES],
+        content_label="DEEP_GREY_MATTER",
+        content_description="Deep grey matter, automatic, not reviewed (RESEARCH)",
+        content_creator_name="lnc-dicom^automatic",
+        omit_empty_frames=True,
+        **origin.common("seg", SERIES_NUMBER, "AI deep grey matter SEG (RESEARCH)"),
+    )
+    origin.pin_time(seg)
+    return seg
+
+
+def _description(structure: Structure, report: Report, origin: Origin) -> SegmentDescription:
+    description = SegmentDescription(
+        segment_number=structure.label,
+        segment_label=structure.title,
+        segmented_property_category=ANATOMICAL_STRUCTURE,
+        segmented_property_type=STRUCTURE[structure.name],
+        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=AlgorithmIdentificationSequence(
+            report.model.name, ARTIFICIAL_INTELLIGENCE, report.model.version, source=MANUFACTURER
+        ),
+        tracking_id=structure.title,
+        tracking_uid=origin.tracking_uid(structure.title),
+        anatomic_regions=[BRAIN],
+        display_color=CIELabColor.from_rgb(*structure.rgb),
+    )
+    # highdicom has no argument for the side (its issue 458): post-coordinated by hand, PS3.3 C.8.20.2
+    side = CodedConcept.from_code(LATERALITY[structure.side])
+    description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [side]
+    return description

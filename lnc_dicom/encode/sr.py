@@ -1,0 +1,116 @@
+"""Measurements → Comprehensive 3D SR with TID 1500 (PS3.16), one TID 1411 group per structure."""
+
+from __future__ import annotations
+
+from highdicom import UID
+from highdicom.seg import Segmentation
+from highdicom.sr import (
+    AlgorithmIdentification,
+    CodedConcept,
+    Comprehensive3DSR,
+    DeviceObserverIdentifyingAttributes,
+    FindingSite,
+    MeasurementReport,
+    ObservationContext,
+    ObserverContext,
+    QualitativeEvaluation,
+    ReferencedSegment,
+    SourceSeriesForSegmentation,
+    TrackingIdentifier,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
+)
+from highdicom.sr import Measurement as MeasurementItem
+from pydicom.sr.codedict import codes
+
+from lnc_dicom.codes import (
+    ANATOMICAL_STRUCTURE,
+    BRAIN_MRI,
+    CUBIC_MILLIMETRE,
+    LATERALITY,
+    QUALITY,
+    STRUCTURE,
+    SUM_OF_VOXELS,
+    UNUSABLE,
+    USABLE,
+    VOLUME,
+)
+from lnc_dicom.encode.origin import DEVICE_SERIAL_NUMBER, MANUFACTURER, Origin, software_version
+from lnc_dicom.report import BANNER
+from lnc_dicom.types import Measurement, Quality, Report
+
+SERIES_NUMBER = 9002
+
+
+def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Comprehensive3DSR:
+    """Encode every measurement with its segment, site, side, method, algorithm and quality.
+
+    A structure that failed keeps its group and its quality, without a number.
+    """
+    first = min(report.sources, key=lambda source: str(source.SOPInstanceUID))
+    content = MeasurementReport(
+        observation_context=ObservationContext(observer_device_context=_observer(report, origin)),
+        procedure_reported=BRAIN_MRI,
+        imaging_measurements=[_group(m, report, origin, seg) for m in report.measurements],
+        referenced_images=[first],
+    )
+    document = Comprehensive3DSR(
+        evidence=[*report.sources, seg],
+        content=content,
+        is_complete=all(m.quality is Quality.PASSED for m in report.measurements),
+        is_final=False,
+        is_verified=False,
+        **origin.common("sr", SERIES_NUMBER, "AI measurements (RESEARCH)"),
+    )
+    document.CompletionFlagDescription = f"Automatic, not reviewed. {BANNER}."
+    document.ContentSequence[0].ContinuityOfContent = "SEPARATE"
+    origin.pin_time(document)
+    return document
+
+
+def _observer(report: Report, origin: Origin) -> ObserverContext:
+    """Name the device as in Contributing Equipment (IHE AIR Table 6.5.3.1-1)."""
+    return ObserverContext(
+        observer_type=codes.DCM.Device,
+        observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
+            uid=UID(origin.device_uid()),
+            name=MANUFACTURER,
+            manufacturer_name=MANUFACTURER,
+            model_name=report.model.name,
+            serial_number=DEVICE_SERIAL_NUMBER,
+        ),
+    )
+
+
+def _group(
+    measurement: Measurement, report: Report, origin: Origin, seg: Segmentation
+) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
+    """TID 1411 for one structure; method and algorithm at group level, where readers look for them."""
+    structure = measurement.structure
+    return VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(UID(origin.tracking_uid(structure.title)), structure.title),
+        referenced_segment=ReferencedSegment(
+            sop_class_uid=seg.SOPClassUID,
+            sop_instance_uid=seg.SOPInstanceUID,
+            segment_number=structure.label,
+            source_series=SourceSeriesForSegmentation(report.sources[0].SeriesInstanceUID),
+        ),
+        finding_category=ANATOMICAL_STRUCTURE,
+        finding_type=STRUCTURE[structure.name],
+        finding_sites=[FindingSite(STRUCTURE[structure.name], laterality=LATERALITY[structure.side])],
+        method=SUM_OF_VOXELS,
+        algorithm_id=AlgorithmIdentification(report.model.name, f"{report.model.version}; lnc-dicom {software_version()}"),
+        measurements=_volume(measurement),
+        qualitative_evaluations=[
+            QualitativeEvaluation(
+                CodedConcept.from_code(QUALITY),
+                CodedConcept.from_code(USABLE if measurement.quality is Quality.PASSED else UNUSABLE),
+            )
+        ],
+    )
+
+
+def _volume(measurement: Measurement) -> list[MeasurementItem]:
+    """Give the volume in mm³; nothing for a structure that failed."""
+    if measurement.quality is not Quality.PASSED:
+        return []
+    return [MeasurementItem(VOLUME, round(measurement.volume_ml * 1000, 1), CUBIC_MILLIMETRE)]

@@ -1,0 +1,187 @@
+"""Every error of the project, sorted by what happens next.
+
+LncError
+├── UnusableInput     the command cannot be carried out as it was given  → exit 2
+├── StudyRejected     outside what we accept; a retry gives the same     → exit 3, job REJECTED
+├── Unavailable       something outside us is missing for now            → retried with backoff, then job FAILED
+└── Defect            one of our own promises is broken                  → exit 1, job FAILED
+
+`code` and `do` are written once, in the class; what happened is said at the raise, in numbers and attribute names,
+never in names, identifiers, dates or free text of a patient. docs/reference/errors.md lists them all.
+"""
+
+from __future__ import annotations
+
+
+class LncError(Exception):
+    """An error that says what happened (`what`), what to do (`do`), and under which code to look it up."""
+
+    code = "LNC-000"
+    do = "Report this."
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        """One line for the console."""
+        return f"{self.code} {self.what} → {self.do}"
+
+
+# --- the command cannot be carried out ---------------------------------------------------------------------------
+
+
+class UnusableInput(LncError):
+    """What the command was given cannot be used."""
+
+    code = "LNC-001"
+    do = "Check the command and the files that it names."
+
+
+class PathMissing(UnusableInput):
+    """A path on the command line does not exist."""
+
+    code = "LNC-002"
+    do = "Check the spelling of the path."
+
+
+class SeveralStudies(UnusableInput):
+    """The files belong to more than one study."""
+
+    code = "LNC-003"
+    do = "Process one study at a time: name its folder."
+
+
+class BadSettings(UnusableInput):
+    """The configuration cannot be used."""
+
+    code = "LNC-004"
+    do = "Correct the configuration; `lnc config check` shows the settings in force."
+
+
+# --- the study cannot be measured --------------------------------------------------------------------------------
+
+
+class StudyRejected(LncError):
+    """The study is outside what is accepted; the same study will be rejected again."""
+
+    code = "LNC-100"
+    do = "See the reason."
+
+
+class NoFiles(StudyRejected):
+    """There is no DICOM object at all."""
+
+    code = "LNC-101"
+    do = "Name a folder or files that hold the DICOM objects of one study."
+
+
+class NoMagneticResonance(StudyRejected):
+    """The study holds no MR image."""
+
+    code = "LNC-102"
+    do = "Send a brain MR study with a T1-weighted series."
+
+
+class NoT1(StudyRejected):
+    """The study holds MR images but no T1-weighted brain series that can be used."""
+
+    code = "LNC-103"
+    do = "Send the study's 3D T1-weighted series (MPRAGE, BRAVO, TFE, 3D FLASH) as acquired."
+
+
+class TooCoarse(StudyRejected):
+    """The best T1-weighted series has voxels too large to measure the deep nuclei."""
+
+    code = "LNC-104"
+    do = "Send a T1-weighted series with slices of at most 3.5 mm and pixels of at most 2 mm."
+
+
+class MissingSlices(StudyRejected):
+    """Slices are missing from the series."""
+
+    code = "LNC-105"
+    do = "Send the whole series again."
+
+
+class DoubledSlices(StudyRejected):
+    """Several images of the series lie at the same place."""
+
+    code = "LNC-106"
+    do = "Send one acquisition: separate echoes, phases or repetitions into series of their own."
+
+
+class UnevenSlices(StudyRejected):
+    """The images of the series are not parallel, equal and evenly spaced."""
+
+    code = "LNC-107"
+    do = "Send the original acquisition, not a reformat, and without gantry tilt."
+
+
+class FieldOfViewTooSmall(StudyRejected):
+    """The series does not cover the basal ganglia."""
+
+    code = "LNC-108"
+    do = "Send a T1-weighted series that covers the whole brain."
+
+
+class NoHead(StudyRejected):
+    """No deep grey matter was found: a phantom, another body part, or an image too poor."""
+
+    code = "LNC-109"
+    do = "Check that the series shows a human head and that its orientation is right."
+
+
+class UnsupportedTransferSyntax(StudyRejected):
+    """The pixels are encoded in a way that is not decoded."""
+
+    code = "LNC-110"
+    do = "Send the series uncompressed, or as JPEG Lossless, JPEG-LS Lossless, JPEG 2000 Lossless or RLE."
+
+
+class UnreadablePixels(StudyRejected):
+    """The pixels of the series could not be decoded."""
+
+    code = "LNC-111"
+    do = "Send the series again; check it in a viewer."
+
+
+# --- something outside is missing for now ------------------------------------------------------------------------
+
+
+class Unavailable(LncError):
+    """Something outside is missing for now; the job is tried again."""
+
+    code = "LNC-200"
+    do = "Nothing: it is tried again."
+
+
+class PacsUnreachable(Unavailable):
+    """The PACS does not answer or refuses the association."""
+
+    code = "LNC-201"
+    do = "Check host, port and AE titles of [pacs]; delivery is tried again, the results are kept."
+
+
+class PacsRefused(Unavailable):
+    """The PACS answered, but did not store an object."""
+
+    code = "LNC-202"
+    do = "Check that the PACS accepts the object's SOP class; delivery is tried again, the results are kept."
+
+
+# --- one of our promises is broken -------------------------------------------------------------------------------
+
+
+class Defect(LncError):
+    """One of our own promises is broken."""
+
+    code = "LNC-300"
+    do = "Report this with the code and the log."
+
+
+class ModelMismatch(Defect):
+    """The weights on disk are not the released ones."""
+
+    code = "LNC-301"
+    do = "Install the package again."

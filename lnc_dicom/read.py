@@ -1,0 +1,114 @@
+"""Paths → the one study that lies there. Headers only; pixels stay on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pydicom
+from pydicom import Dataset
+from pydicom.errors import InvalidDicomError
+
+from lnc_dicom.errors import NoFiles, PathMissing, SeveralStudies
+from lnc_dicom.types import Caveat, Instance, Series, Study
+
+UNREADABLE = "LNC-401"
+"""Caveat: a file was left out because it is not DICOM or is not whole."""
+
+_TAGS = [
+    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "ImageType"),
+    *("Rows", "Columns", "NumberOfFrames", "BitsAllocated", "SamplesPerPixel", "PixelSpacing", "SliceThickness"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "BodyPartExamined", "SeriesDescription", "ProtocolName"),
+    *("RepetitionTime", "EchoTime", "InversionTime", "FlipAngle", "ScanningSequence", "SequenceVariant"),
+    *("SequenceName", "PulseSequenceName", "EchoPulseSequence", "MRAcquisitionType", "AcquisitionContrast"),
+    *("ContrastBolusAgent", "ContrastBolusAgentSequence", "AngioFlag", "DiffusionBValue", "SeriesNumber"),
+    *("SeriesTime", "AcquisitionTime", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+]
+"""Attributes that decide which series is used; the chosen series is read whole afterwards."""
+
+_SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
+_TAIL_BYTES = 4096
+"""Compressed pixels end with the delimiter; a few elements or padding may follow it."""
+
+
+def read_study(paths: Iterable[Path]) -> Study:
+    """Read the headers of every DICOM object under the paths (files or folders).
+
+    Objects without study or series, truncated objects and files that are not DICOM are left out and named in
+    `caveats`. Raises PathMissing, NoFiles, SeveralStudies.
+    """
+    found: dict[str, Instance] = {}
+    caveats = []
+    for path in _files(paths):
+        try:
+            header = _read_header(path)
+        except _NotWholeError as error:
+            caveats.append(Caveat(UNREADABLE, f"{path.name}: {error}"))
+            continue
+        if header is not None:
+            found.setdefault(header.SOPInstanceUID, Instance(path, header))
+    studies = {str(i.header.StudyInstanceUID) for i in found.values()}
+    if not studies:
+        named = "; ".join(c.text for c in caveats[:5])
+        raise NoFiles("no DICOM object was found" + (f" ({named})" if named else ""))
+    if len(studies) > 1:
+        raise SeveralStudies(f"the files belong to {len(studies)} studies")
+    return Study(studies.pop(), _by_series(found), tuple(caveats))
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Every file under the paths, in the order of names."""
+    for path in paths:
+        if not path.exists():
+            raise PathMissing(f"{path} does not exist")
+        if path.is_dir():
+            yield from sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        else:
+            yield path
+
+
+class _NotWholeError(Exception):
+    """A file that is not a whole DICOM object; the message says why."""
+
+
+def _read_header(path: Path) -> Dataset | None:
+    """Read what decides about an object; None for a DICOMDIR."""
+    try:
+        with path.open("rb") as file:
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
+            here = file.tell()
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _TAIL_BYTES))
+            tail = file.read()
+    except InvalidDicomError as error:
+        raise _NotWholeError("not a DICOM file") from error
+    except (OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
+        raise _NotWholeError("unreadable or truncated") from error
+    if header.file_meta.get("MediaStorageSOPClassUID") == pydicom.uid.MediaStorageDirectoryStorage:
+        return None
+    if any(tag not in header for tag in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID")):
+        raise _NotWholeError("not an object of a study, or truncated")
+    if header.get("Modality") == "MR" and "Rows" not in header:
+        raise _NotWholeError("truncated: attributes are missing")
+    if "Rows" in header and not _has_all_pixels(header, size - here, tail):
+        raise _NotWholeError("truncated: pixels are missing")
+    return header
+
+
+def _has_all_pixels(header: Dataset, left: int, tail: bytes) -> bool:
+    """Whether the bytes left in the file can hold the pixels that the header promises."""
+    if header.file_meta.TransferSyntaxUID.is_encapsulated:
+        return _SEQUENCE_DELIMITER in tail
+    if header.file_meta.TransferSyntaxUID.is_deflated:
+        return True
+    pixels = int(header.Rows) * int(header.get("Columns", 0)) * int(header.get("NumberOfFrames", 1) or 1)
+    bits = pixels * int(header.get("SamplesPerPixel", 1)) * int(header.get("BitsAllocated", 16))
+    return left >= bits // 8
+
+
+def _by_series(found: dict[str, Instance]) -> tuple[Series, ...]:
+    """Group instances; order by UID, which is the same however the files are named."""
+    groups: dict[str, list[Instance]] = {}
+    for _, instance in sorted(found.items()):
+        groups.setdefault(str(instance.header.SeriesInstanceUID), []).append(instance)
+    return tuple(Series(uid, tuple(instances)) for uid, instances in sorted(groups.items()))

@@ -1,0 +1,92 @@
+"""The network: a plain 3D U-Net, and its weights on disk.
+
+Written out rather than taken from MONAI because importing MONAI takes about 2 s of every start
+(docs/decisions/0003-own-u-net.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """All that is needed to build a U-Net whole.
+
+    channels
+        Feature maps per level; each level after the first halves the grid.
+    classes
+        Output channels, background included.
+    """
+
+    channels: tuple[int, ...]
+    classes: int
+
+    @property
+    def multiple(self) -> int:
+        """Every axis of the input must be a multiple of this."""
+        return int(2 ** (len(self.channels) - 1))
+
+
+class _Block(nn.Sequential):
+    """Two convolutions, each with instance normalisation; the first may halve the grid."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv3d(inputs, outputs, 3, stride, padding=1, bias=False),
+            nn.InstanceNorm3d(outputs, affine=True),
+            nn.LeakyReLU(0.01, inplace=True),
+            nn.Conv3d(outputs, outputs, 3, padding=1, bias=False),
+            nn.InstanceNorm3d(outputs, affine=True),
+            nn.LeakyReLU(0.01, inplace=True),
+        )
+
+
+class UNet(nn.Module):
+    """U-Net (Ronneberger 2015; Cicek 2016) of one input channel: (1, 1, L, P, S) → logits (1, classes, L, P, S)."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        channels = architecture.channels
+        self.architecture = architecture
+        self.first = _Block(1, channels[0])
+        self.down = nn.ModuleList(_Block(a, b, 2) for a, b in zip(channels, channels[1:], strict=False))
+        pairs = list(zip(channels[::-1], channels[-2::-1], strict=False))
+        self.up = nn.ModuleList(nn.ConvTranspose3d(a, b, 2, 2, bias=False) for a, b in pairs)
+        self.merge = nn.ModuleList(_Block(2 * b, b) for _, b in pairs)
+        self.last = nn.Conv3d(channels[0], architecture.classes, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of every class in every voxel."""
+        skips = [self.first(image)]
+        for down in self.down:
+            skips.append(down(skips[-1]))
+        x = skips.pop()
+        for up, merge in zip(self.up, self.merge, strict=True):
+            x = merge(torch.cat([up(x), skips.pop()], dim=1))
+        logits: Tensor = self.last(x)
+        return logits
+
+
+def save_weights(path: Path, network: UNet, about: Mapping[str, str]) -> None:
+    """Write weights as float16 safetensors with their architecture and notes in the header."""
+    tensors = {name: tensor.detach().half().contiguous() for name, tensor in network.state_dict().items()}
+    save_file(tensors, path, {"architecture": json.dumps(asdict(network.architecture)), **about})
+
+
+def load_weights(path: Path) -> UNet:
+    """Build the network that a weights file describes, ready for inference in float32."""
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()["architecture"])
+        tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a mapping
+    network = UNet(Architecture(tuple(about["channels"]), about["classes"]))
+    network.load_state_dict(tensors)
+    return network.eval().to(memory_format=torch.channels_last_3d)

@@ -1,0 +1,84 @@
+"""One training run from label maps to a released model, with progress at the console."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lnc_dicom.console import complaints, is_terminal, show_line
+from lnc_dicom.errors import PathMissing, UnusableInput
+from lnc_dicom.segment.labelmaps import LabelMap, Palette, load_label_maps, load_palette
+from lnc_dicom.segment.release import Origin, write_release
+from lnc_dicom.segment.stages import LABEL, LOCATE, Stage
+from lnc_dicom.segment.training import Schedule, Trainer
+
+_LINE_EVERY = 100
+"""Steps between lines where nobody watches (a log file)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What a run was asked for."""
+
+    labels: Path
+    out: Path
+    version: str
+    steps: Mapping[str, int]
+    seed: int
+    device: str
+    workers: int
+    held_out: tuple[int, ...]
+    data_note: str
+
+
+def train_both(settings: RunSettings) -> None:
+    """Train the two stages and write the release. Raises PathMissing, UnusableInput."""
+    if not settings.labels.is_dir():
+        raise PathMissing(f"{settings.labels} is not a folder")
+    palette = load_palette(settings.labels)
+    maps = load_label_maps(settings.labels, palette)
+    if any(not 1 <= n <= len(maps) for n in settings.held_out) or len(settings.held_out) >= len(maps):
+        raise UnusableInput(f"held-out numbers must leave some of the {len(maps)} label maps to train on")
+    held_out = [maps[n - 1] for n in settings.held_out]
+    training = [m for m in maps if m not in held_out]
+    trainers = {
+        stage.name: _train(stage, settings, training, held_out or training[:1], palette) for stage in (LOCATE, LABEL)
+    }
+    origin = Origin([m.name for m in training], [m.name for m in held_out], settings.data_note)
+    write_release(settings.out / "model", settings.version, trainers, origin)
+    show_line(f"model and card in {settings.out / 'model'}")
+
+
+def _train(
+    stage: Stage, settings: RunSettings, training: list[LabelMap], held_out: list[LabelMap], palette: Palette
+) -> Trainer:
+    schedule = Schedule(
+        settings.steps[stage.name], seed=settings.seed, workers=settings.workers, device=settings.device
+    )
+    trainer = Trainer(stage, schedule)
+    with _progress(stage.name, schedule.steps) as tell:
+        trainer.run(training, held_out, palette, settings.out / f"{stage.name}.pt", tell)
+    show_line(f"{stage.name}: loss {trainer.curve[-1].loss:.3f}, Dice {trainer.curve[-1].dice}")
+    return trainer
+
+
+@contextmanager
+def _progress(name: str, steps: int) -> Iterator[Callable[[int, float], None]]:
+    """Show a bar with the rate and the time to finish; lines instead where nobody watches."""
+    columns = (
+        *(TextColumn(name), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.3f}")),
+        *(TextColumn("{task.speed:.2f}/s"), TimeRemainingColumn()),
+    )
+    with Progress(*columns, console=complaints, disable=not is_terminal()) as progress:
+        task = progress.add_task(name, total=steps, loss=0.0)
+
+        def tell(step: int, loss: float) -> None:
+            progress.update(task, completed=step, loss=loss)
+            if not is_terminal() and step % _LINE_EVERY == 0:
+                show_line(f"{name} {step}/{steps} loss {loss:.3f}")
+
+        yield tell

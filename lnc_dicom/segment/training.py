@@ -1,0 +1,215 @@
+"""Label maps → weights: one U-Net per stage, trained on heads that are synthesised on the fly.
+
+Every step is drawn from (seed, step), so a run that was stopped and resumed sees the images that an unbroken run
+would have seen.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from lnc_dicom.segment.labelmaps import LabelMap, Palette
+from lnc_dicom.segment.network import Architecture, UNet
+from lnc_dicom.segment.stages import Stage
+from lnc_dicom.segment.synthesis import Draw, synthesise
+
+VALIDATION_SEED = 1_000_000_007
+"""Far from every training seed: validation images are the same in every run."""
+_VALIDATION_IMAGES = 8
+_EMA_DECAY = 0.998
+_WEIGHT_DECAY = 1e-2
+_GRADIENT_NORM = 3.0
+_WARM_UP = 0.1
+"""Part of the steps in which the learning rate rises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long and how fast a stage is trained."""
+
+    steps: int
+    peak_rate: float = 1.5e-3
+    seed: int = 1
+    checkpoint_every: int = 250
+    workers: int = 1
+    device: str = "cpu"
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step: one cycle, up in a straight line, down along a cosine."""
+        rise = max(1, int(self.steps * _WARM_UP))
+        if step < rise:
+            return self.peak_rate * (step + 1) / rise
+        done = (step - rise) / max(1, self.steps - rise)
+        return self.peak_rate * (0.002 + 0.998 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One line of the learning curve. `dice` per class without background, on held-out label maps."""
+
+    step: int
+    loss: float
+    dice: tuple[float, ...]
+
+
+class _Heads(Dataset[tuple[Tensor, Tensor]]):
+    """Synthetic heads by step; `maps` is cycled through at random."""
+
+    def __init__(self, maps: Sequence[LabelMap], palette: Palette, stage: Stage, seed: int) -> None:
+        self.maps, self.palette, self.stage, self.seed = maps, palette, stage, seed
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        draw = Draw(self.seed * 1_000_003 + step)
+        return synthesise(self.maps[draw.integer(len(self.maps))], self.palette, self.stage.recipe, draw)
+
+
+class _Steps(Sampler[int]):
+    """The steps still to do, in order."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        self.start, self.stop = start, stop
+
+    def __iter__(self) -> Any:
+        return iter(range(self.start, self.stop))
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+def dice_and_cross_entropy(logits: Tensor, target: Tensor, balance: float) -> Tensor:
+    """Soft Dice over the classes present, without background, plus cross-entropy.
+
+    logits (1, C, L, P, S), target int64 (1, L, P, S). Voxels weigh (1 / frequency of their class) ** balance in the
+    cross-entropy.
+    """
+    log_p = functional.log_softmax(logits.float(), dim=1)
+    true = log_p.gather(1, target[:, None])[:, 0]
+    classes = logits.shape[1]
+    p = log_p.exp()
+    size = torch.bincount(target.flatten(), minlength=classes).float()
+    weight = ((target.numel() / size.clamp(min=1)) ** balance)[target]
+    cross_entropy = -(true * weight).sum() / weight.sum()
+    overlap = torch.zeros(classes, device=logits.device).index_add(0, target.flatten(), true.exp().flatten())
+    soft_dice = (2 * overlap + 1) / (size + p.sum((0, 2, 3, 4)) + 1)
+    present = size > 0
+    present[0] = False
+    if not present.any():
+        return cross_entropy + p[:, 1:].mean()
+    return 1 - soft_dice[present].mean() + cross_entropy
+
+
+def dice_per_class(labels: Tensor, target: Tensor, classes: int) -> list[tuple[int, int]]:
+    """(twice the overlap, sum of sizes) per class without background, so that images can be pooled."""
+    return [
+        (2 * int(((labels == c) & (target == c)).sum()), int((labels == c).sum() + (target == c).sum()))
+        for c in range(1, classes)
+    ]
+
+
+class Trainer:
+    """One stage in training: network, moving average, optimiser and the curve so far."""
+
+    def __init__(self, stage: Stage, schedule: Schedule) -> None:
+        torch.manual_seed(schedule.seed)
+        self.stage, self.schedule = stage, schedule
+        self.network = UNet(Architecture(stage.channels, stage.classes))
+        self.network.to(schedule.device, memory_format=torch.channels_last_3d)
+        self.average = copy.deepcopy(self.network).eval()
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=_WEIGHT_DECAY)
+        self.step = 0
+        self.curve: list[Progress] = []
+
+    def run(
+        self,
+        training: Sequence[LabelMap],
+        held_out: Sequence[LabelMap],
+        palette: Palette,
+        checkpoint: Path,
+        tell: Callable[[int, float], None],
+    ) -> None:
+        """Train to the end of the schedule, from the checkpoint if there is one; `tell(step, loss)` after each."""
+        if checkpoint.exists():
+            self._restore(checkpoint)
+        heads = _Heads(training, palette, self.stage, self.schedule.seed)
+        steps = _Steps(self.step, self.schedule.steps)
+        workers = self.schedule.workers
+        loader = DataLoader(heads, batch_size=1, sampler=steps, num_workers=workers, worker_init_fn=_one_thread)
+        recent = 0.0
+        for image, target in loader:
+            loss = self._learn(image.to(self.schedule.device), target.to(self.schedule.device))
+            recent = loss if recent == 0 else 0.98 * recent + 0.02 * loss
+            tell(self.step, recent)
+            if self.step % self.schedule.checkpoint_every == 0 or self.step == self.schedule.steps:
+                self.curve.append(Progress(self.step, recent, self.validate(held_out, palette)))
+                self._keep(checkpoint)
+
+    def _learn(self, image: Tensor, target: Tensor) -> float:
+        """One step of the optimiser and of the moving average."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.schedule.rate(self.step)
+        image = image.contiguous(memory_format=torch.channels_last_3d)
+        with torch.autocast(self.schedule.device.split(":")[0], torch.bfloat16):
+            logits = self.network(image)
+        loss = dice_and_cross_entropy(logits, target, self.stage.balance)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_NORM)
+        self.optimiser.step()
+        self.step += 1
+        decay = min(_EMA_DECAY, self.step / (self.step + 10))
+        with torch.no_grad():
+            for slow, fast in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                slow.lerp_(fast, 1 - decay)
+        return float(loss.detach())
+
+    @torch.inference_mode()
+    def validate(self, held_out: Sequence[LabelMap], palette: Palette) -> tuple[float, ...]:
+        """Dice per class, pooled over images synthesised from held-out label maps."""
+        heads = _Heads(held_out, palette, self.stage, VALIDATION_SEED)
+        sums = torch.zeros(self.stage.classes - 1, 2, dtype=torch.float64)
+        for i in range(_VALIDATION_IMAGES):
+            image, target = heads[i]
+            image = image[None].to(self.schedule.device, memory_format=torch.channels_last_3d)
+            with torch.autocast(self.schedule.device.split(":")[0], torch.bfloat16):
+                labels = self.average(image).argmax(1)[0].cpu()
+            sums += torch.tensor(dice_per_class(labels, target, self.stage.classes), dtype=torch.float64)
+        return tuple(round(float(o / s), 4) if s else math.nan for o, s in sums)
+
+    def _keep(self, checkpoint: Path) -> None:
+        """Write everything needed to go on, wholly or not at all."""
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "curve": [(p.step, p.loss, p.dice) for p in self.curve],
+        }
+        part = checkpoint.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(checkpoint)
+        lines = [json.dumps({"step": p.step, "loss": round(p.loss, 4), "dice": p.dice}) for p in self.curve]
+        checkpoint.with_suffix(".curve.jsonl").write_text("\n".join(lines) + "\n")
+
+    def _restore(self, checkpoint: Path) -> None:
+        state = torch.load(checkpoint, weights_only=True, map_location=self.schedule.device)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = state["step"]
+        self.curve = [Progress(step, loss, tuple(dice)) for step, loss, dice in state["curve"]]
+
+
+def _one_thread(_worker: int) -> None:
+    """Leave the cores to the optimiser."""
+    torch.set_num_threads(1)

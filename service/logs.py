@@ -1,0 +1,73 @@
+"""The only writer of logs: one JSON line per event, from a list of allowed fields.
+
+A log line cannot carry a patient: text from other libraries is withheld (they quote names and dates), tracebacks
+keep their frames and lose their messages.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import traceback
+from datetime import UTC, datetime
+from types import TracebackType
+
+FIELDS = ("job", "stage", "state", "code", "objects", "seconds", "attempt", "peer", "port", "status", "pid", "missing")
+"""The only extra fields that are printed. None of them is free text."""
+
+OURS = "lnc"
+
+
+class _Formatter(logging.Formatter):
+    """Prints events of ours, and of others only who, how bad, and where."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+        }
+        if record.name.split(".")[0] == OURS:
+            line["event"] = record.msg
+            line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+        else:
+            line["event"] = "withheld"
+            line["source"] = f"{record.name}:{record.lineno}"
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__
+            line["frames"] = frames_of(record.exc_info[2])
+        return json.dumps(line)
+
+
+def frames_of(tb: TracebackType | None) -> list[str]:
+    """Where an error came from: file names and lines, no values and no messages."""
+    return [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(tb)]
+
+
+def start_logging(level: int = logging.INFO) -> None:
+    """Send every log of this process through our formatter, to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger(OURS).setLevel(level)
+    logging.captureWarnings(capture=True)
+    for name in ("dbos", "pynetdicom", "pydicom", "highdicom"):
+        other = logging.getLogger(name)
+        other.handlers[:] = []
+        other.propagate = True
+    sys.excepthook = _on_crash
+    threading.excepthook = lambda args: _on_crash(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _on_crash(kind: type[BaseException], _value: BaseException | None, tb: TracebackType | None) -> None:
+    """Log an uncaught error without its message: messages quote values."""
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    logging.getLogger(OURS).critical("crashed", exc_info=(kind, kind(), tb) if kind is not SystemExit else None)
+
+
+log = logging.getLogger(OURS)
+"""Events of the service."""

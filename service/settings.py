@@ -1,0 +1,135 @@
+"""Everything a site can choose. The only reader of environment and TOML.
+
+Environment (LNC_SECTION__NAME) over lnc.toml over defaults. Unknown names are refused, in the file and in the
+environment, because a setting that is misspelt and silently ignored is the hardest fault to find.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from lnc_dicom.errors import BadSettings
+
+AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+DEFAULT_FILE = Path("lnc.toml")
+_PREFIX = "LNC_"
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, complete, refusing what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Listen(Section):
+    """How scanners and the PACS reach us."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a receiver must be reached from other machines
+    """Address to listen on."""
+    port: Port = 11112
+    """TCP port of the storage SCP."""
+    ae_title: AeTitle = "LNC"
+    """Our application entity title."""
+    study_quiet_s: float = Field(60.0, gt=0)
+    """A study is complete when no object has arrived for this long."""
+
+
+class Pacs(Section):
+    """Where results go."""
+
+    host: str
+    """Name or address of the PACS."""
+    port: Port = 104
+    """TCP port of its storage SCP."""
+    ae_title: AeTitle
+    """Its application entity title."""
+    timeout_s: float = Field(30.0, gt=0)
+    """Longest wait for an answer."""
+
+
+class Retry(Section):
+    """What happens while the PACS is down. Results are kept whatever happens."""
+
+    attempts: int = Field(20, ge=1)
+    """How often a delivery is tried."""
+    first_wait_s: float = Field(5.0, gt=0)
+    """Wait after the first failure."""
+    backoff: float = Field(1.6, ge=1)
+    """Every wait is this many times the one before; the defaults give up after about 28 hours."""
+
+
+class Settings(BaseSettings):
+    """All settings: environment over lnc.toml over defaults."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    listen: Listen = Listen()
+    pacs: Pacs
+    retry: Retry = Retry()
+    spool: Path = Path("/var/lib/lnc")
+    """Folder for received objects, results and the workflow database."""
+    database_url: str = ""
+    """SQLAlchemy URL of the workflow database; empty: SQLite in the spool."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _toml_file)
+
+    @property
+    def workflow_database_url(self) -> str:
+        """Where the workflow engine keeps its state."""
+        return self.database_url or f"sqlite:///{self.spool.resolve() / 'workflows.sqlite'}"
+
+
+_toml_file: Path | None = None
+
+
+def load_settings(file: Path | None = None) -> Settings:
+    """Read the settings. Raises BadSettings, naming what is wrong but never a value.
+
+    file
+        The TOML file; None: lnc.toml in the working directory if it is there.
+    """
+    global _toml_file  # noqa: PLW0603 - pydantic-settings takes its file from the class, not from the call
+    if file is not None and not file.is_file():
+        raise BadSettings(f"there is no file {file}")
+    _toml_file = file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+    _refuse_unknown_variables()
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise BadSettings("; ".join(_complaint(e) for e in error.errors(include_input=False))) from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"{_toml_file} is not TOML: {error}") from error
+
+
+def _refuse_unknown_variables() -> None:
+    """Refuse LNC_… variables that no section knows: pydantic-settings ignores them at the top level."""
+    for name in os.environ:
+        if name.upper().startswith(_PREFIX):
+            section = name.upper().removeprefix(_PREFIX).split("__")[0].lower()
+            if section not in Settings.model_fields:
+                raise BadSettings(f"unknown environment variable {name}")
+
+
+def _complaint(error: Any) -> str:  # noqa: ANN401 - pydantic's own type is a TypedDict of any
+    where = ".".join(str(part) for part in error["loc"])
+    return f"{where}: {error['msg']}"
