@@ -13,7 +13,12 @@ import typer
 from lnc_dicom.console import Stopwatch, complain, exit_code, exits, quieten_libraries, show_line, show_report, show_timings
 from lnc_dicom.errors import LncError, StudyRejected, UnusableInput
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Deep grey matter from T1-weighted MR. Research only.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Deep grey matter from T1-weighted MR. Research only.",
+)
 train = typer.Typer(no_args_is_help=True, help="Train a network.")
 evaluate = typer.Typer(no_args_is_help=True, help="Measure how good the network is.")
 app.add_typer(train, name="train")

@@ -55,7 +55,23 @@ def load(series: Series) -> tuple[hd.Volume, list[Dataset]]:
         raise UnreadablePixels(f"{len(datasets)} objects, {type(error).__name__} while decoding") from error
     for dataset in datasets:
         del dataset.PixelData
+        _share_macros(dataset)
     return volume, datasets
+
+
+def _share_macros(dataset: Dataset) -> None:
+    """Move spacing and orientation from the frames to the shared groups; highdicom looks for them only there.
+
+    Siemens XA writes them per frame, which PS3.3 C.7.6.16 allows; `check_geometry` has made sure that all are equal.
+    """
+    if "PerFrameFunctionalGroupsSequence" not in dataset:
+        return
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    for name in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
+        for frame in dataset.PerFrameFunctionalGroupsSequence:
+            if name in frame:
+                shared.setdefault(name, frame[name].value)
+                del frame[name]
 
 
 def _volume(datasets: list[Dataset]) -> hd.Volume:
@@ -145,13 +161,12 @@ def resample(volume: hd.Volume, lps_mm: npt.NDArray[np.float64], shape: tuple[in
 def sample(channels: torch.Tensor, index: npt.NDArray[np.float64], shape: tuple[int, int, int]) -> torch.Tensor:
     """Sample (C, *old shape) linearly at old index = index (4, 4) @ new index, for every voxel of the new shape."""
     old = np.array(channels.shape[1:], dtype=np.float64)
-    new = np.array(shape, dtype=np.float64)
     # grid_sample counts from -1 to 1 along each axis and names the last axis first
-    to_index = np.diag([*((new - 1) / 2), 1.0])
-    to_index[:3, 3] = (new - 1) / 2
     to_unit = np.diag([*(2 / np.maximum(old - 1, 1)), 1.0])
     to_unit[:3, 3] = -1
-    theta = (to_unit @ index @ to_index)[:3][::-1]
-    theta = np.concatenate([theta[:, 2::-1], theta[:, 3:]], axis=1)
-    grid = functional.affine_grid(torch.from_numpy(theta[None].copy()), [1, 1, *shape], align_corners=True)
-    return functional.grid_sample(channels[None], grid.float(), align_corners=True)[0]
+    unit = torch.from_numpy((to_unit @ index)[2::-1].copy()).float()
+    grid = unit[:, 3].expand(*shape, 3)
+    for axis, count in enumerate(shape):
+        steps = torch.arange(count).reshape([-1 if a == axis else 1 for a in range(4)])
+        grid = grid + steps * unit[:, axis]
+    return functional.grid_sample(channels[None], grid[None], align_corners=True)[0]

@@ -1,10 +1,138 @@
-"""All commands of `lnc`: the library's and the service's."""
+"""All commands of `lnc`: the library's, and `serve`, `worker`, `jobs`, `config`, `demo` of the service."""
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
 from lnc_dicom.cli import app
+from lnc_dicom.console import complaints, exits, screen, show_line
+from lnc_dicom.errors import UnusableInput
+
+jobs = typer.Typer(no_args_is_help=True, help="What happened to every study.")
+config = typer.Typer(no_args_is_help=True, help="The settings.")
+app.add_typer(jobs, name="jobs")
+app.add_typer(config, name="config")
+
+Config = Annotated[Path | None, typer.Option("--config", help="TOML file; without it, lnc.toml if it is there.")]
+
+
+def _until_stopped() -> threading.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+@app.command()
+def serve(file: Config = None) -> None:
+    """Receive studies, measure them, send the results to the PACS, until stopped."""
+    with exits():
+        from service.logs import start_logging  # noqa: PLC0415
+        from service.settings import load_settings  # noqa: PLC0415
+
+        settings = load_settings(file)
+        start_logging()
+        from service.app import serve as run  # noqa: PLC0415 - logging first, so that imports are logged our way
+
+        run(settings, file, _until_stopped())
+
+
+@app.command()
+def worker(file: Config = None) -> None:
+    """Work the queue of a spool without receiving."""
+    with exits():
+        from service.logs import start_logging  # noqa: PLC0415
+        from service.settings import load_settings  # noqa: PLC0415
+
+        settings = load_settings(file)
+        start_logging()
+        from service.app import work  # noqa: PLC0415
+        from service.spool import Spool  # noqa: PLC0415
+
+        spool = Spool(settings.spool)
+        spool.prepare()
+        work(settings, spool, _until_stopped())
+
+
+@jobs.command("list")
+def list_(file: Config = None) -> None:
+    """List every study: what state it is in, and why there is no result where there is none."""
+    with exits():
+        from service.jobs import list_jobs  # noqa: PLC0415
+        from service.settings import load_settings  # noqa: PLC0415
+
+        found = list_jobs(load_settings(file))
+        table = Table("job", "state", "since", "objects", "code", "what happened → what to do")
+        for job in found:
+            reason = f"{job.what} → {job.do}" if job.what else ""
+            since = job.since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            table.add_row(job.name, job.state, since, str(job.objects), job.code, reason)
+        screen.print(table)
+
+
+@jobs.command()
+def show(name: str, file: Config = None) -> None:
+    """Print the result of a job, or why there is none."""
+    with exits():
+        from service.settings import load_settings  # noqa: PLC0415
+        from service.spool import Spool  # noqa: PLC0415
+
+        result = Spool(load_settings(file).spool).results(name) / "result.json"
+        if not result.is_file():
+            raise UnusableInput(f"job {name} has no result")
+        show_line(result.read_text(encoding="utf-8"))
+
+
+@jobs.command("retry")
+def retry_(name: str, file: Config = None) -> None:
+    """Run a failed job again; results that exist are only delivered again."""
+    with exits():
+        from service.jobs import retry  # noqa: PLC0415
+        from service.settings import load_settings  # noqa: PLC0415
+
+        show_line(f"enqueued as {retry(load_settings(file), name)}")
+
+
+@config.command()
+def check(file: Config = None) -> None:
+    """Print the settings in force, or what is wrong with them."""
+    with exits():
+        from service.settings import load_settings  # noqa: PLC0415
+
+        show_line(load_settings(file).model_dump_json(indent=2))
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where everything of the demonstration goes.")] = Path("out/demo"),
+) -> None:
+    """Run the whole loop on this machine: a sample head in, results back in an embedded archive."""
+    with exits():
+        from service.demo import run_demo  # noqa: PLC0415
+
+        run_demo(folder)
+
+
+def _on_crash(kind: type[BaseException], _value: BaseException, tb: TracebackType | None) -> None:
+    """Say where a defect is without its message: messages quote values."""
+    from service.logs import frames_of  # noqa: PLC0415
+
+    complaints.print(f"[bold red]LNC-300[/] defect: {kind.__name__}", highlight=False)
+    for frame in frames_of(tb)[-6:]:
+        complaints.print(f"  {frame}", highlight=False, markup=False)
+    complaints.print("  → Report this with the lines above.", highlight=False)
 
 
 def main() -> None:
     """Run `lnc`."""
+    sys.excepthook = _on_crash
     app()

@@ -63,7 +63,7 @@ class Retry(Section):
     first_wait_s: float = Field(5.0, gt=0)
     """Wait after the first failure."""
     backoff: float = Field(1.6, ge=1)
-    """Every wait is this many times the one before; the defaults give up after about 28 hours."""
+    """Every wait is this many times the one before; one hour at most; the defaults give up after about 7 hours."""
 
 
 class Settings(BaseSettings):

@@ -14,7 +14,7 @@ from typing import Any
 
 from highdicom import ContentQualificationValues, ContributingEquipment
 from pydicom import Dataset
-from pydicom.valuerep import DA, TM
+from pydicom.valuerep import DA, DT, TM
 
 from lnc_dicom.codes import PROCESSING_EQUIPMENT
 from lnc_dicom.types import Report
@@ -81,12 +81,24 @@ class Origin:
             "contributing_equipment": [self.equipment()],
         }
 
-    def pin_time(self, dataset: Dataset) -> None:
-        """Replace the wall clock that highdicom wrote: a result has one time."""
+    def finish(self, dataset: Dataset) -> None:
+        """Put the result's one time in place of the wall clock; leave out sequences that the source had empty."""
         for name in ("InstanceCreation", "Content", "Series"):
             setattr(dataset, f"{name}Date", DA(self.now.date()))
             setattr(dataset, f"{name}Time", TM(self.now.time()))
+        if "DateOfSecondaryCapture" in dataset:
+            dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = DA(self.now.date()), TM(self.now.time())
+        for item in dataset.ContributingEquipmentSequence:
+            if item.Manufacturer != self.report.sources[0].get("Manufacturer"):  # the scanner's own time stays
+                item.ContributionDateTime = DT(self.now)
+        organisation = self.uid("dimensions")
+        for name in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
+            for item in dataset.get(name, ()):
+                item.DimensionOrganizationUID = organisation
         dataset.TimezoneOffsetFromUTC = self.now.strftime("%z") or "+0000"
+        for element in list(self.report.sources[0]):
+            if element.VR == "SQ" and not element.value and element.tag in dataset and not dataset[element.tag].value:
+                del dataset[element.tag]
 
 
 def _uid(*parts: str) -> str:

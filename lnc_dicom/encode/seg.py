@@ -32,7 +32,7 @@ def segmentation(report: Report, origin: Origin) -> Segmentation:
         omit_empty_frames=True,
         **origin.common("seg", SERIES_NUMBER, "AI deep grey matter SEG (RESEARCH)"),
     )
-    origin.pin_time(seg)
+    origin.finish(seg)
     return seg
 
 

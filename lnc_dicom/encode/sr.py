@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from highdicom import UID
 from highdicom.seg import Segmentation
 from highdicom.sr import (
@@ -20,6 +22,7 @@ from highdicom.sr import (
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 from highdicom.sr import Measurement as MeasurementItem
+from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from lnc_dicom.codes import (
@@ -46,12 +49,11 @@ def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Com
 
     A structure that failed keeps its group and its quality, without a number.
     """
-    first = min(report.sources, key=lambda source: str(source.SOPInstanceUID))
     content = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(report, origin)),
         procedure_reported=BRAIN_MRI,
         imaging_measurements=[_group(m, report, origin, seg) for m in report.measurements],
-        referenced_images=[first],
+        referenced_images=[_library_entry(report)],
     )
     document = Comprehensive3DSR(
         evidence=[*report.sources, seg],
@@ -62,9 +64,25 @@ def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Com
         **origin.common("sr", SERIES_NUMBER, "AI measurements (RESEARCH)"),
     )
     document.CompletionFlagDescription = f"Automatic, not reviewed. {BANNER}."
-    document.ContentSequence[0].ContinuityOfContent = "SEPARATE"
-    origin.pin_time(document)
+    document.ContinuityOfContent = "SEPARATE"
+    origin.finish(document)
     return document
+
+
+def _library_entry(report: Report) -> Dataset:
+    """One image of the series for the image library; all 176 would cost ten seconds and say no more.
+
+    highdicom describes single-frame images only; a multi-frame image gets its first frame's attributes at the top.
+    """
+    entry = copy.copy(min(report.sources, key=lambda source: str(source.SOPInstanceUID)))
+    if "PixelSpacing" not in entry:
+        volume = report.volume
+        entry = Dataset(entry)
+        entry.PixelSpacing = list(volume.pixel_spacing)
+        entry.SliceThickness = volume.spacing_between_slices
+        entry.ImagePositionPatient = list(volume.position)
+        entry.ImageOrientationPatient = list(volume.get_plane_orientation()[0].ImageOrientationPatient)
+    return entry
 
 
 def _observer(report: Report, origin: Origin) -> ObserverContext:

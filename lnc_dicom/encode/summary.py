@@ -26,8 +26,9 @@ def summary(report: Report, origin: Origin) -> SCImage:
         **origin.common("summary", SERIES_NUMBER, "AI summary (RESEARCH)"),
     )
     image.ImageType = ["DERIVED", "SECONDARY"]
+    image.BodyPartExamined = "BRAIN"  # not a paired structure, so no Laterality is owed (PS3.3 C.7.3.1)
     image.BurnedInAnnotation = "NO"
     image.DerivationDescription = f"Automatic segmentation of {source.Modality} images. {BANNER}"
     image.ConversionType = "WSD"
-    origin.pin_time(image)
+    origin.finish(image)
     return image

@@ -1,0 +1,40 @@
+# Two commands matter: `make demo` and `make test`. Each sets up what it needs.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PEERS := storescu dciodvfy Orthanc
+
+.PHONY: setup demo test peers check clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: set PYTHON=… to its path"; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { echo "On Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,test]'
+	@touch $@
+
+demo: setup
+	$(BIN)/lnc demo
+
+# Debian's programs that the tests use as scanner, PACS and validator. Tests that need a missing one are skipped.
+peers:
+	@missing=; for program in $(PEERS); do command -v $$program >/dev/null || missing=yes; done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends dcmtk dicom3tools orthanc >/dev/null; \
+	else echo "Not root: some tests will be skipped. As root: apt-get install dcmtk dicom3tools orthanc"; fi
+
+test: setup peers check
+	$(BIN)/python -m pytest --durations=10
+
+# Style and types, the same in CI and at the desk.
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) out runs build *.egg-info

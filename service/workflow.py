@@ -1,0 +1,150 @@
+"""One study from complete to delivered, as durable steps of DBOS.
+
+A worker that dies is resumed after the last finished step. Repeating a step is harmless: results have deterministic
+UIDs, their time is the arrival of the study, and a file that is sent twice is the same object.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TypedDict
+
+from dbos import DBOS, SetWorkflowID
+from dbos import error as dbos_error
+
+from lnc_dicom import pipeline
+from lnc_dicom.errors import Defect, LncError, StudyRejected, Unavailable
+from lnc_dicom.read import read_study
+from lnc_dicom.result import rejection_json, result_json
+from lnc_dicom.types import Segmenter, Study, Tools
+from service.deliver import deliver
+from service.logs import log
+from service.settings import Settings
+from service.spool import Spool, SpooledStudy, write_durably
+from service.stages import timed_stages
+
+WORKFLOW = "study"
+QUEUE = "studies"
+WORKFLOW_VERSION = "1"
+"""Changes when the steps change: a job is resumed only by code that has the same steps."""
+CONCURRENT_JOBS = 32
+"""Jobs that may wait for the PACS at once; only one of them computes."""
+
+_computing = threading.Lock()
+
+
+class State(Enum):
+    """How a job ended."""
+
+    DONE = "DONE"
+    REJECTED = "REJECTED"
+    FAILED = "FAILED"
+
+
+class Outcome(TypedDict):
+    """What happened to a study, with the reason where there is no result."""
+
+    state: str
+    code: str
+    what: str
+    do: str
+    files: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the workflow works with."""
+
+    settings: Settings
+    spool: Spool
+    segmenter: Callable[[], Segmenter]
+
+
+_parts: list[Parts] = []
+
+
+def equip(parts: Parts) -> None:
+    """Hand the workflow its parts, once, before the engine starts: the engine calls it by name."""
+    _parts[:] = [parts]
+
+
+def enqueue(study: SpooledStudy) -> str:
+    """Enqueue the job of a study; the same content is never enqueued twice."""
+    with SetWorkflowID(study.job):
+        DBOS.enqueue_workflow(QUEUE, run_study, study.key, study.job, study.last_arrival)
+    return study.job
+
+
+@DBOS.workflow(name=WORKFLOW)
+def run_study(key: str, job: str, arrived: float) -> Outcome:
+    """Measure a study and deliver the results. The one place where errors of a job are caught."""
+    try:
+        outcome = DBOS.run_step({"name": "compute"}, compute, key, job, arrived)
+        if outcome["state"] == State.DONE.value:
+            _deliver(job, outcome["files"])
+    except LncError as error:
+        outcome = _outcome(State.FAILED, error)
+    except Exception as error:  # noqa: BLE001 - the one broad catch of the worker; the frames are logged
+        log.error("failed", extra={"job": job}, exc_info=error)  # noqa: TRY400 - exc_info is given
+        outcome = _outcome(State.FAILED, Defect(f"{type(error).__name__}, see the log"))
+    log.info("finished", extra={"job": job, "state": outcome["state"], "code": outcome["code"]})
+    return outcome
+
+
+def compute(key: str, job: str, arrived: float) -> Outcome:
+    """Measure one study and keep the results; a rejection is an outcome, not an error."""
+    parts = _parts[0]
+    folder = parts.spool.results(job)
+    folder.mkdir(parents=True, exist_ok=True)
+    study: Study | None = None
+    seconds: dict[str, float] = {}
+    with _computing:
+        tools = Tools(parts.segmenter(), datetime.fromtimestamp(arrived, UTC), timed_stages(job, seconds))
+        try:
+            study = read_study([parts.spool.received / key])
+            report, objects = pipeline.process(study, tools)
+        except StudyRejected as error:
+            text = rejection_json(error, study.caveats if study else ())
+            write_durably(folder / "result.json", text.encode())
+            return _outcome(State.REJECTED, error)
+    for item in objects:
+        write_durably(folder / item.name, item.data)
+    write_durably(folder / "result.json", result_json(report, objects, seconds).encode())
+    return Outcome(state=State.DONE.value, code="", what="", do="", files=[o.name for o in objects])
+
+
+def _deliver(job: str, files: list[str]) -> None:
+    """Send the results; as long as the PACS is away, again and again. Raises the last Unavailable."""
+    parts = _parts[0]
+    retry = parts.settings.retry
+
+    def send() -> None:
+        folder = parts.spool.results(job)
+        try:
+            deliver([folder / name for name in files], parts.settings.pacs, parts.settings.listen.ae_title)
+        except Unavailable as error:
+            log.warning("not delivered", extra={"job": job, "code": error.code})
+            raise
+
+    try:
+        DBOS.run_step(
+            {
+                "name": "deliver",
+                "retries_allowed": True,
+                "interval_seconds": retry.first_wait_s,
+                "max_attempts": retry.attempts,
+                "backoff_rate": retry.backoff,
+                "should_retry": lambda error: isinstance(error, Unavailable),
+            },
+            send,
+        )
+    except dbos_error.DBOSMaxStepRetriesExceeded as error:
+        raise error.errors[-1] from error
+
+
+def _outcome(state: State, error: LncError) -> Outcome:
+    return Outcome(state=state.value, code=error.code, what=error.what, do=error.do, files=[])

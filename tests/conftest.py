@@ -1,0 +1,56 @@
+"""Shared fixtures: real data where it is, strict writing, and a segmenter that is loaded once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pydicom.config
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+DATA = ROOT.parent / "shared" / "data"
+IN_CI = os.environ.get("CI") == "true"
+
+
+@pytest.fixture(autouse=True)
+def _strict_writing(monkeypatch):
+    monkeypatch.setattr(pydicom.config.settings, "writing_validation_mode", pydicom.config.RAISE)
+
+
+@pytest.fixture(scope="session")
+def data():
+    """Folder with real heads; none of it is in the repository."""
+    if not DATA.is_dir():
+        _skip("../shared/data is not there")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def segmenter():
+    from lnc_dicom.segment.model import load_segmenter
+
+    return load_segmenter()
+
+
+@pytest.fixture(scope="session")
+def program():
+    """Path of a program of Debian's; the test is skipped where it is missing, and fails in CI."""
+
+    def find(name):
+        beside_python = Path(sys.executable).parent / name
+        path = str(beside_python) if beside_python.exists() else shutil.which(name) or shutil.which(name, path="/usr/sbin")
+        if path is None:
+            _skip(f"{name} is not installed (make peers)")
+        return path
+
+    return find
+
+
+def _skip(reason):
+    if IN_CI:
+        pytest.fail(f"must not be skipped in CI: {reason}")
+    pytest.skip(reason)

@@ -1,0 +1,78 @@
+"""Small parts that tests are made of: heads, series on disk, and a segmenter that needs no network."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import permutations, product
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+
+from lnc_dicom.anatomy import STRUCTURES, Side
+from lnc_dicom.types import Model, Segmented
+from service.sample import mr_series
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+MODEL = Model("boxes", "1", "0" * 64)
+
+LAYOUTS = [(order, signs) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
+"""All 48 ways in which the axes of an array can lie along L, P, S."""
+
+_BOX_MM = {"caudate": 15, "putamen": 17, "pallidum": 12.5, "thalamus": 19, "accumbens": 8, "lateral ventricle": 21}
+_HEIGHT_MM = {name: 22 * (row - 2.5) for row, name in enumerate(_BOX_MM)}
+
+
+class BoxSegmenter:
+    """Labels a cube of plausible size for every structure around the middle of the volume, left on the left."""
+
+    model = MODEL
+
+    def __call__(self, volume: hd.Volume, /) -> Segmented:
+        middle = (np.array(volume.shape) - 1) / 2
+        labels = np.zeros(volume.shape, np.uint8)
+        for s in STRUCTURES:
+            centre_mm = [14 if s.side is Side.LEFT else -14, 0, _HEIGHT_MM[s.name]]
+            inside = np.ones(volume.shape, bool)
+            for row, centre in zip(volume.affine[:3, :3], centre_mm, strict=True):
+                i, j, k = (row[a] * (np.arange(n) - middle[a]) for a, n in enumerate(volume.shape))
+                place = i[:, None, None] + j[:, None] + k - centre
+                inside &= np.abs(place) <= _BOX_MM[s.name] / 2
+            labels[inside] = s.label
+        return Segmented(volume.with_array(labels), {s.label: 0.9 for s in STRUCTURES})
+
+
+def layout(array: np.ndarray, lps_mm: np.ndarray, order: tuple[int, ...], signs: tuple[int, ...]):
+    """Turn array and affine to one of the layouts: the same voxels, stored along other axes."""
+    flips = tuple(slice(None, None, s) for s in signs)
+    turned = array.transpose(order)[flips]
+    affine = lps_mm[:, [*order, 3]].copy()
+    for axis, sign in enumerate(signs):
+        if sign < 0:
+            affine[:3, 3] += affine[:3, axis] * (turned.shape[axis] - 1)
+            affine[:3, axis] *= -1
+    return np.ascontiguousarray(turned), affine
+
+
+def head(shape=(64, 72, 80), spacing_mm=(2.0, 1.75, 2.0)):
+    """A smooth asymmetric blob, axes (L, P, S), and its affine."""
+    axes = [np.linspace(-1, 1, n) for n in shape]
+    x, y, z = np.meshgrid(*axes, indexing="ij")
+    array = np.exp(-2 * (x**2 + y**2 + z**2)) * (1 + 0.3 * x - 0.2 * y + 0.1 * z)
+    lps_mm = np.diag([*spacing_mm, 1.0])
+    lps_mm[:3, 3] = -(np.array(shape) - 1) / 2 * spacing_mm + [3.0, -5.0, 7.0]
+    return array.astype(np.float32), lps_mm
+
+
+def write_series(folder: Path, array=None, lps_mm=None, change=lambda dataset: None, **kwargs) -> list[Path]:
+    """Write a T1 series to a folder; `change` may spoil every dataset first."""
+    if array is None:
+        array, lps_mm = head()
+        array, lps_mm = layout(array, lps_mm, (2, 1, 0), (1, 1, 1))
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for i, dataset in enumerate(mr_series(array, lps_mm, NOW, **kwargs)):
+        change(dataset)
+        paths.append(folder / f"{i:04d}.dcm")
+        dataset.save_as(paths[-1], enforce_file_format=True)
+    return paths

@@ -1,0 +1,65 @@
+import highdicom as hd
+import numpy as np
+import pytest
+from tests.factories import BoxSegmenter, head
+
+from lnc_dicom.anatomy import STRUCTURES
+from lnc_dicom.regions import measure
+from lnc_dicom.types import Quality, Segmented
+
+
+def _volume(array, lps_mm):
+    return hd.Volume(array, lps_mm, coordinate_system="PATIENT", frame_of_reference_uid="1.2.3")
+
+
+def _with_voxels(label, count, shape=(40, 40, 40), spacing_mm=(1.0, 1.0, 1.0)):
+    array = np.zeros(shape, np.uint8)
+    array[1:-1, 1:-1, 1:-1].ravel()[:0] = 0
+    inner = np.argwhere(np.ones(shape))
+    inner = inner[((inner > 0) & (inner < np.array(shape) - 1)).all(axis=1)][:count]
+    array[tuple(inner.T)] = label
+    return Segmented(_volume(array, np.diag([*spacing_mm, 1.0])), {})
+
+
+def test_a_volume_is_the_number_of_voxels_times_their_size():
+    caudate = measure(_with_voxels(1, 500, spacing_mm=(2.0, 1.5, 1.0)))[0]
+    assert caudate.voxels == 500
+    assert caudate.volume_ml == pytest.approx(1.5)
+    assert caudate.quality is Quality.PASSED
+
+
+def test_every_structure_is_reported_also_those_not_found():
+    measurements = measure(_with_voxels(3, 2000))
+    assert [m.structure for m in measurements] == list(STRUCTURES)
+    absent = [m for m in measurements if m.structure.label != 3]
+    assert all(m.volume_ml == 0 and m.quality is Quality.NOT_FOUND for m in absent)
+
+
+def test_an_impossible_volume_fails():
+    assert measure(_with_voxels(5, 100))[4].quality is Quality.IMPLAUSIBLE
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("end", [0, -1])
+def test_a_structure_on_the_edge_of_the_images_is_cut(axis, end):
+    segmented = _with_voxels(7, 6000)
+    array = segmented.labels.array.copy()
+    array.swapaxes(0, axis)[end, 20, 20] = 7
+    assert measure(Segmented(segmented.labels.with_array(array), {}))[6].quality is Quality.CUT
+
+
+def test_flipping_the_head_changes_no_volume():
+    array, lps_mm = head((96, 96, 96), (1.6, 1.6, 1.6))
+    volume = _volume(array, lps_mm)
+    plain = measure(BoxSegmenter()(volume))
+    flipped = measure(BoxSegmenter()(volume.flip_spatial(0).flip_spatial(2)))
+    assert [m.voxels for m in plain] == [m.voxels for m in flipped]
+    assert all(m.quality is Quality.PASSED for m in plain)
+
+
+def test_labels_must_be_uint8_and_cannot_be_changed():
+    segmented = _with_voxels(1, 10)
+    with pytest.raises(ValueError, match="read-only"):
+        segmented.labels.array[0, 0, 0] = 1
+    with pytest.raises(TypeError):
+        Segmented(segmented.labels.astype(np.int16), {})
