@@ -10,8 +10,16 @@ from typing import Annotated
 
 import typer
 
-from lnc_dicom.console import Stopwatch, complain, exit_code, exits, quieten_libraries, show_line, show_report, show_timings
-from lnc_dicom.errors import LncError, StudyRejected, UnusableInput
+from lnc_dicom.console import (
+    Stopwatch,
+    exits,
+    quieten_libraries,
+    show_line,
+    show_report,
+    show_scores,
+    show_timings,
+)
+from lnc_dicom.errors import StudyRejected, UnusableInput
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -78,12 +86,6 @@ def make_folder(folder: Path) -> None:
         raise UnusableInput(f"cannot write to {folder}")
 
 
-def fail(error: LncError) -> typer.Exit:
-    """Say what happened; the value is to be raised."""
-    complain(error)
-    return typer.Exit(exit_code(error))
-
-
 @train.command("segmentation")
 def train_segmentation(
     labels: Annotated[Path, typer.Option(help="Folder with label maps (NIfTI, FreeSurfer labels) and T1 priors.")],
@@ -105,3 +107,21 @@ def train_segmentation(
         numbers = tuple(int(n) for n in held_out.split(",") if n.strip())
         steps = {"locate": locate_steps, "label": label_steps}
         train_both(RunSettings(labels, out, version, steps, seed, device, workers, numbers, data_note))
+
+
+@evaluate.command("segmentation")
+def evaluate_segmentation(
+    images: Annotated[Path, typer.Option(help="T1 as NIfTI, or a folder of them.")],
+    labels: Annotated[Path, typer.Option(help="FreeSurfer label map as NIfTI, or a folder of them.")],
+    model: Annotated[Path | None, typer.Option(help="Folder of a model; without it, the released one.")] = None,
+) -> None:
+    """Compare the segmentation with known labels: Dice, surface distance (95th percentile) and volume error."""
+    with exits():
+        from lnc_dicom.segment import evaluation  # noqa: PLC0415
+        from lnc_dicom.segment.model import WEIGHTS, load_segmenter  # noqa: PLC0415
+
+        segmenter = load_segmenter(model or WEIGHTS)
+        scores = []
+        for image, truth in evaluation.pairs(images, labels):
+            scores += evaluation.evaluate(segmenter, image, truth)
+        show_scores(evaluation.mean_of_sides(scores))

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import typer
@@ -105,6 +105,14 @@ def show_report(report: Report) -> None:
 def _cell(measurement: Measurement) -> str:
     value = f"{measurement.volume_ml:.2f}"
     return value if measurement.quality is Quality.PASSED else f"[red]{value} ({measurement.quality.value})[/]"
+
+
+def show_scores(scores: Mapping[str, tuple[float, float, float]]) -> None:
+    """Print Dice, surface distance and volume error per structure."""
+    table = Table("structure", "Dice", "95 % surface mm", "volume error %", title="Mean of left and right")
+    for name, (dice, surface_mm, error) in scores.items():
+        table.add_row(name, f"{dice:.3f}", f"{surface_mm:.2f}", f"{100 * error:.1f}")
+    screen.print(table)
 
 
 def show_timings(seconds: dict[str, float]) -> None:

@@ -49,6 +49,7 @@ def start_logging(level: int = logging.INFO) -> None:
     """Send every log of this process through our formatter, to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter())
+    logging.raiseExceptions = False  # a log that fails must not print its record
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -41,8 +41,10 @@ def program():
     """Path of a program of Debian's; the test is skipped where it is missing, and fails in CI."""
 
     def find(name):
-        beside_python = Path(sys.executable).parent / name
-        path = str(beside_python) if beside_python.exists() else shutil.which(name) or shutil.which(name, path="/usr/sbin")
+        # Debian's first: pynetdicom installs a storescu of its own beside the interpreter
+        path = shutil.which(name, path="/usr/bin:/usr/sbin:/usr/local/bin") or shutil.which(
+            name, path=str(Path(sys.executable).parent)
+        )
         if path is None:
             _skip(f"{name} is not installed (make peers)")
         return path

@@ -1,0 +1,111 @@
+"""Segmenter + heads with known labels → Dice, surface distance and volume error per structure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+from scipy import ndimage
+
+from lnc_dicom.anatomy import STRUCTURES, Structure
+from lnc_dicom.errors import PathMissing, UnusableInput
+from lnc_dicom.types import Segmenter
+
+_SURFACE_PERCENTILE = 95
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How one structure of one head was found. Volumes in mL, distance in mm."""
+
+    structure: Structure
+    dice: float
+    surface_mm: float
+    volume_ml: float
+    true_ml: float
+
+    @property
+    def volume_error(self) -> float:
+        """Relative error of the volume."""
+        return self.volume_ml / self.true_ml - 1
+
+
+def pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
+    """Match images to label maps: two files, or two folders of NIfTI files in the same order of names.
+
+    Raises PathMissing, UnusableInput.
+    """
+    for path in (images, labels):
+        if not path.exists():
+            raise PathMissing(f"{path} does not exist")
+    if images.is_file() and labels.is_file():
+        return [(images, labels)]
+    found = [sorted(path.glob("*.nii*")) for path in (images, labels)]
+    if not found[0] or len(found[0]) != len(found[1]):
+        raise UnusableInput(f"{len(found[0])} images and {len(found[1])} label maps: give as many of each")
+    return list(zip(*found, strict=True))
+
+
+def evaluate(segmenter: Segmenter, image: Path, labels: Path) -> list[Score]:
+    """Segment one image (NIfTI, T1) and compare with its label map (NIfTI, FreeSurfer labels, same grid)."""
+    volume = read_nifti(image)
+    truth = read_nifti(labels)
+    if not volume.geometry_equal(truth):
+        raise UnusableInput(f"{image.name} and {labels.name} do not lie on the same grid")
+    found = segmenter(volume).labels.array
+    return compare(found, np.rint(truth.array).astype(int), truth.spacing)
+
+
+def read_nifti(path: Path) -> hd.Volume:
+    """Read a NIfTI file as float32 volume in LPS."""
+    image = sitk.ReadImage(str(path), sitk.sitkFloat32)
+    return hd.Volume.from_simpleitk(image, coordinate_system="PATIENT")
+
+
+def compare(
+    found: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], spacing_mm: Sequence[float]
+) -> list[Score]:
+    """Compare labels of ours with labels of FreeSurfer on the same grid."""
+    voxel_ml = float(np.prod(spacing_mm)) / 1000
+    scores = []
+    for s in STRUCTURES:
+        ours, theirs = found == s.label, truth == s.freesurfer
+        if not theirs.any():
+            continue
+        both, total = float((ours & theirs).sum()), float(ours.sum() + theirs.sum())
+        distance = surface_distance_mm(ours, theirs, spacing_mm)
+        scores.append(Score(s, 2 * both / total, distance, ours.sum() * voxel_ml, theirs.sum() * voxel_ml))
+    return scores
+
+
+def surface_distance_mm(
+    a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_], spacing_mm: Sequence[float]
+) -> float:
+    """95th percentile of the distances between two surfaces, both ways; infinite where one is empty."""
+    if not a.any() or not b.any():
+        return float("inf")
+    box = ndimage.find_objects((a | b).astype(np.uint8))[0]
+    a, b = (np.pad(mask[box], 1) for mask in (a, b))
+    rim_a, rim_b = (mask & ~ndimage.binary_erosion(mask) for mask in (a, b))
+    to_b = ndimage.distance_transform_edt(~rim_b, sampling=spacing_mm)[rim_a]
+    to_a = ndimage.distance_transform_edt(~rim_a, sampling=spacing_mm)[rim_b]
+    return float(np.percentile(np.concatenate([to_a, to_b]), _SURFACE_PERCENTILE))
+
+
+def mean_of_sides(scores: Sequence[Score]) -> dict[str, tuple[float, float, float]]:
+    """Dice, surface distance and absolute volume error per structure, mean over sides and heads."""
+    names = dict.fromkeys(score.structure.name for score in scores)
+    chosen = {name: [s for s in scores if s.structure.name == name] for name in names}
+    return {
+        name: (
+            float(np.mean([s.dice for s in rows])),
+            float(np.mean([s.surface_mm for s in rows])),
+            float(np.mean([abs(s.volume_error) for s in rows])),
+        )
+        for name, rows in chosen.items()
+    }

@@ -1,0 +1,69 @@
+import pydicom
+import pytest
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import MRImageStorage
+from tests.factories import write_series
+
+from lnc_dicom.errors import PacsRefused, PacsUnreachable
+from service.deliver import deliver
+from service.demo import ARCHIVE_AE_TITLE, embedded_archive, free_port
+from service.settings import Pacs
+
+
+def _pacs(port, ae_title=ARCHIVE_AE_TITLE):
+    return Pacs(host="127.0.0.1", port=port, ae_title=ae_title, timeout_s=2)
+
+
+def test_files_arrive_as_they_are_and_a_second_time_changes_nothing(tmp_path):
+    paths = write_series(tmp_path / "s")[:2]
+    (tmp_path / "archive").mkdir()
+    with embedded_archive(tmp_path / "archive") as port:
+        deliver(paths, _pacs(port), "LNC")
+        deliver(paths, _pacs(port), "LNC")
+    arrived = sorted((tmp_path / "archive").glob("*.dcm"))
+    assert len(arrived) == 2
+    sent = {pydicom.dcmread(p).SOPInstanceUID: pydicom.dcmread(p).PixelData for p in paths}
+    assert {d.SOPInstanceUID: d.PixelData for d in map(pydicom.dcmread, arrived)} == sent
+
+
+def test_nobody_listening_is_unreachable(tmp_path):
+    paths = write_series(tmp_path)[:1]
+    with pytest.raises(PacsUnreachable):
+        deliver(paths, _pacs(free_port()), "LNC")
+
+
+def _answering(status, sop_class=MRImageStorage):
+    ae = AE(ae_title="P")
+    ae.add_supported_context(sop_class)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda _: status)])
+    return ae, server.server_address[1]
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA900, 0xC000, 0x0122])
+def test_a_refused_object_is_said_with_its_status(tmp_path, status):
+    paths = write_series(tmp_path)[:1]
+    ae, port = _answering(status)
+    try:
+        with pytest.raises(PacsRefused, match=f"{status:04X}"):
+            deliver(paths, _pacs(port, "P"), "LNC")
+    finally:
+        ae.shutdown()
+
+
+def test_a_warning_counts_as_stored(tmp_path):
+    paths = write_series(tmp_path)[:1]
+    ae, port = _answering(0xB000)
+    deliver(paths, _pacs(port, "P"), "LNC")
+    ae.shutdown()
+
+
+def test_a_sop_class_that_is_not_accepted_is_named(tmp_path):
+    from pynetdicom.sop_class import CTImageStorage
+
+    paths = write_series(tmp_path)[:1]
+    ae, port = _answering(0, CTImageStorage)
+    try:
+        with pytest.raises((PacsRefused, PacsUnreachable)):
+            deliver(paths, _pacs(port, "P"), "LNC")
+    finally:
+        ae.shutdown()

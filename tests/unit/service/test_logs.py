@@ -1,0 +1,55 @@
+import json
+import subprocess
+import sys
+
+from service.logs import FIELDS
+
+_START = "import logging, sys, threading, warnings\nfrom service.logs import log, start_logging\nstart_logging()\n"
+
+
+def _lines(script):
+    """Run a script in a process of its own; what it logged, line by line."""
+    done = subprocess.run([sys.executable, "-c", _START + script], capture_output=True, text=True, check=False)
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_an_event_prints_its_allowed_fields_only():
+    (line,) = _lines("log.info('stage', extra={'job': 'j1', 'seconds': 1.5, 'patient': 'CANARY'})")
+    assert line["event"] == "stage"
+    assert (line["job"], line["seconds"]) == ("j1", 1.5)
+    assert "patient" not in line
+
+
+def test_text_of_other_libraries_is_withheld():
+    found = _lines(
+        "import pydicom, dbos, pynetdicom, highdicom\n"
+        "for name in ('pydicom', 'dbos', 'pynetdicom.acse', 'highdicom.base', 'anything'):\n"
+        "    logging.getLogger(name).error('Invalid value CANARY')\n"
+        "warnings.warn('CANARY again')"
+    )
+    assert len(found) == 6
+    assert all(line["event"] == "withheld" for line in found)
+    assert "CANARY" not in json.dumps(found)
+
+
+def test_a_traceback_keeps_frames_and_loses_its_message():
+    (line,) = _lines("try:\n    int('CANARY')\nexcept ValueError:\n    log.exception('failed')")
+    assert line["error"] == "ValueError"
+    assert line["frames"]
+    assert "CANARY" not in json.dumps(line)
+
+
+def test_an_uncaught_error_loses_its_message_in_threads_too():
+    found = _lines(
+        "thread = threading.Thread(target=lambda: int('CANARY'))\nthread.start()\nthread.join()\nraise KeyError('CANARY')"
+    )
+    assert [line["event"] for line in found] == ["crashed", "crashed"]
+    assert "CANARY" not in json.dumps(found)
+
+
+def test_a_record_that_cannot_be_printed_is_not_printed_raw():
+    assert "CANARY" not in json.dumps(_lines("log.info('stage', extra={'job': object(), 'x': 'CANARY'})"))
+
+
+def test_no_allowed_field_is_free_text():
+    assert not {"name", "patient", "text", "message", "path", "uid", "study", "series"} & set(FIELDS)

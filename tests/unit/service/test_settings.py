@@ -1,0 +1,74 @@
+import pytest
+
+from lnc_dicom.errors import BadSettings
+from service.settings import load_settings
+
+GOOD = 'spool = "s"\n[pacs]\nhost = "pacs.example"\nae_title = "PACS"\n'
+
+
+@pytest.fixture
+def toml(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(text):
+        path = tmp_path / "site.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_defaults_fill_what_the_file_does_not_say(toml):
+    settings = load_settings(toml(GOOD))
+    assert settings.listen.port == 11112
+    assert settings.pacs.port == 104
+    assert settings.workflow_database_url.startswith("sqlite:///")
+
+
+def test_the_environment_wins_over_the_file(toml, monkeypatch):
+    monkeypatch.setenv("LNC_LISTEN__PORT", "4242")
+    assert load_settings(toml(GOOD)).listen.port == 4242
+
+
+def test_lnc_toml_in_the_working_directory_is_read(toml, tmp_path):
+    (tmp_path / "lnc.toml").write_text(GOOD)
+    assert load_settings().pacs.host == "pacs.example"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "pacs: Field required"),
+        (GOOD + "colour = 'blue'\n", "pacs.colour: Extra inputs"),
+        ("colour = 'blue'\n" + GOOD, "colour: Extra inputs"),
+        (GOOD + "port = 99999\n", "pacs.port: Input should be less than"),
+        (GOOD.replace('"PACS"', '"A NAME THAT IS TOO LONG"'), "pacs.ae_title: String should have at most 16"),
+        ("= nonsense", "not TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(toml, text, complaint):
+    with pytest.raises(BadSettings, match=complaint):
+        load_settings(toml(text))
+
+
+def test_values_are_never_quoted(toml):
+    with pytest.raises(BadSettings) as error:
+        load_settings(toml(GOOD.replace("[pacs]", "[pacs]\nport = 'SECRET'")))
+    assert "SECRET" not in str(error.value)
+
+
+def test_a_missing_file_is_said(tmp_path):
+    with pytest.raises(BadSettings, match="there is no file"):
+        load_settings(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("name", ["LNC_COLOUR", "LNC_LISTEN__PROT"])
+def test_an_unknown_variable_is_refused(toml, monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(BadSettings):
+        load_settings(toml(GOOD))
+
+
+def test_settings_are_frozen(toml):
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings(toml(GOOD)).listen.port = 1
