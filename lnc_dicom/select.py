@@ -27,6 +27,8 @@ INVERSION_MS = (300.0, 1400.0)
 """Inversion times of MPRAGE-like sequences; FLAIR inverts at about 2000 ms and more, STIR at about 180."""
 _SAME_SPACING_MM = 0.05
 """Voxels that differ less are equally fine."""
+_ROUNDING_MM = 0.01
+"""Spacing in headers is rounded: 2.000001 mm is 2 mm."""
 
 _T1_WORDS = {"t1", "t1w", "mprage", "mpr", "mp2rage", "bravo", "spgr", "fspgr", "tfl", "tfl3d", "flash", "vibe"}
 _OTHER_WORDS = {
@@ -153,14 +155,18 @@ def _cover_mm(t: Traits) -> float:
 
 def _rank(t: Traits) -> tuple[bool, bool, float, bool, float, str]:
     """Order candidates, best first."""
-    coarse = slice_distance_mm(t) > MAX_SLICE_MM or max(t.planes[0].pixel_mm) > MAX_PIXEL_MM
     finest = round(_voxel_mm(t) / _SAME_SPACING_MM)
-    return (coarse, t.agent, finest, not t.is_3d, -round(_cover_mm(t), -1), t.started)
+    return (_is_coarse(t), t.agent, finest, not t.is_3d, -round(_cover_mm(t), -1), t.started)
+
+
+def _is_coarse(t: Traits) -> bool:
+    limits = ((slice_distance_mm(t), MAX_SLICE_MM), (max(t.planes[0].pixel_mm), MAX_PIXEL_MM))
+    return any(size > limit + _ROUNDING_MM for size, limit in limits)
 
 
 def _refuse_coarse(t: Traits) -> None:
-    slice_mm, pixel_mm = slice_distance_mm(t), max(t.planes[0].pixel_mm)
-    if slice_mm > MAX_SLICE_MM or pixel_mm > MAX_PIXEL_MM:
+    if _is_coarse(t):
+        slice_mm, pixel_mm = slice_distance_mm(t), max(t.planes[0].pixel_mm)
         raise TooCoarse(f"the finest T1-weighted series has slices of {slice_mm:.1f} mm and pixels of {pixel_mm:.1f} mm")
 
 

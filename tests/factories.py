@@ -64,6 +64,17 @@ def head(shape=(64, 72, 80), spacing_mm=(2.0, 1.75, 2.0)):
     return array.astype(np.float32), lps_mm
 
 
+def phantom(shape=(100, 100, 100), spacing_mm=1.9):
+    """A bottle of fluid with a smaller one inside, axes (L, P, S), and its affine."""
+    axes = [np.linspace(-1, 1, n) for n in shape]
+    x, y, z = np.meshgrid(*axes, indexing="ij")
+    bottle = (x**2 + y**2 < 0.6) & (np.abs(z) < 0.7)
+    inner = (x - 0.2) ** 2 + y**2 < 0.05
+    noise = np.random.default_rng(1).normal(0, 0.02, shape)
+    lps_mm = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
+    return np.abs(bottle * (1 - 0.4 * inner) + noise).astype(np.float32), lps_mm
+
+
 def write_series(folder: Path, array=None, lps_mm=None, change=lambda dataset: None, **kwargs) -> list[Path]:
     """Write a T1 series to a folder; `change` may spoil every dataset first."""
     if array is None:

@@ -16,12 +16,12 @@ from lnc_dicom.volume import resample
 
 WIDTH, HEIGHT = 1600, 1200
 _TILE = 320
-_PIXEL_MM = 0.5
+_PIXEL_MM = 0.45
 _TILE_SPAN_MM = _TILE * _PIXEL_MM
 _AXIAL_MM = (-12.0, -6.0, 0.0, 6.0, 12.0, 18.0)
 """Heights of the axial slices relative to the middle of the putamen and pallidum."""
 _CORONAL_MM = (-10.0, 0.0, 10.0)
-_WINDOW = (1.0, 99.5)
+_WINDOW = (0.5, 99.8)
 _FILL = 0.35
 _BLACK, _WHITE, _GREY, _RED, _GREEN = (0, 0, 0), (255, 255, 255), (160, 160, 160), (190, 30, 30), (120, 220, 120)
 
@@ -67,13 +67,17 @@ def _captions(draw: ImageDraw.ImageDraw) -> None:
 def _tiles(report: Report) -> list[npt.NDArray[np.uint8]]:
     """Six axial and three coronal slices through the basal ganglia, with overlay."""
     centre = _centre_mm(report.segmented.labels)
-    low, high = np.percentile(report.volume.array, _WINDOW)
-    tiles = []
-    for offset in _AXIAL_MM:
-        tiles.append(_tile(report, centre + [0, 0, offset], ([1, 0, 0], [0, 1, 0]), (low, high)))
-    for offset in _CORONAL_MM:
-        tiles.append(_tile(report, centre + [0, offset, 0], ([1, 0, 0], [0, 0, -1]), (low, high)))
-    return tiles
+    window = _window(report.volume, centre)
+    axial = [_tile(report, centre + [0, 0, mm], ([1, 0, 0], [0, 1, 0]), window) for mm in _AXIAL_MM]
+    return axial + [_tile(report, centre + [0, mm, 0], ([1, 0, 0], [0, 0, -1]), window) for mm in _CORONAL_MM]
+
+
+def _window(volume: Volume, centre_mm: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Grey levels from black to white: percentiles of the brain around the basal ganglia, not of the scalp."""
+    lps_mm = np.diag([2.0, 2.0, 2.0, 1.0])
+    lps_mm[:3, 3] = centre_mm - 40
+    low, high = np.percentile(resample(volume, lps_mm, (40, 40, 40)).numpy(), _WINDOW)
+    return float(low), float(high)
 
 
 def _centre_mm(labels: Volume) -> npt.NDArray[np.float64]:

@@ -28,6 +28,8 @@ MIN_DEEP_GREY_ML = 8.0
 """Less was never seen in a whole head (smallest training head: 26 mL)."""
 MIN_BRAIN_ML = 150.0
 """With less brain than this in the images they do not show a head."""
+MIN_CUT_CM2 = 30.0
+"""The edge of the images cuts the brain if it cuts this much; a plane through the basal ganglia cuts about 150 cm²."""
 _SLAB = 32
 """Source planes that are labelled at once; bounds the memory for fine grids."""
 
@@ -59,10 +61,14 @@ class NetworkSegmenter:
         deep = _largest_piece(probabilities[1].numpy() > 0.5)  # noqa: PLR2004 - more likely than not
         voxel_ml = spacing_mm**3 / 1000
         deep_ml = float(deep.sum()) * voxel_ml
-        brain_ml = float((probabilities[1:].sum(0) > 0.5).sum()) * voxel_ml  # noqa: PLR2004
         if deep_ml < MIN_DEEP_GREY_ML:
+            brain = probabilities[1:].sum(0).numpy() > 0.5  # noqa: PLR2004
+            brain_ml = float(brain.sum()) * voxel_ml
+            cut_cm2 = _cut_surface_cm2(brain, lps_mm, upright)
             found = f"{deep_ml:.0f} mL of deep grey matter and {brain_ml:.0f} mL of brain found"
-            raise NoHead(found) if brain_ml < MIN_BRAIN_ML else FieldOfViewTooSmall(found)
+            if brain_ml > MIN_BRAIN_ML and cut_cm2 > MIN_CUT_CM2:
+                raise FieldOfViewTooSmall(f"{found}; the edge of the images cuts {cut_cm2:.0f} cm² of brain")
+            raise NoHead(found)
         centre = np.append(np.argwhere(deep).mean(axis=0), 1.0)
         return np.asarray((lps_mm @ centre)[:3])
 
@@ -97,6 +103,16 @@ def _covering_grid(
     low, high = points.min(0), points.max(0)
     shape = tuple(int(np.ceil(extent / spacing_mm / multiple) * multiple) for extent in high - low + spacing_mm)
     return _grid((low + high) / 2, spacing_mm, shape), (shape[0], shape[1], shape[2])
+
+
+def _cut_surface_cm2(brain: npt.NDArray[np.bool_], lps_mm: npt.NDArray[np.float64], volume: hd.Volume) -> float:
+    """Area in which a mask on a coarse upright grid meets the outermost planes of the volume."""
+    spacing_mm = float(lps_mm[0, 0])
+    index = np.argwhere(brain) @ lps_mm[:3, :3].T + lps_mm[:3, 3]
+    back = volume.inverse_affine
+    index = index @ back[:3, :3].T + back[:3, 3]
+    depth_mm = np.minimum(index, np.array(volume.shape) - 1 - index) * volume.spacing
+    return float((np.abs(depth_mm).min(axis=1) <= spacing_mm / 2).sum()) * spacing_mm**2 / 100
 
 
 def _on_source_grid(

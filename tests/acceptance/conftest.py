@@ -1,0 +1,144 @@
+"""Real peers: Orthanc as the PACS, DCMTK's storescu as the scanner, our service as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from lnc_dicom.console import quieten_libraries
+from service.demo import free_port
+from service.jobs import list_jobs
+from service.settings import load_settings
+
+
+def wait_for(what, limit_s=90.0):
+    """Wait until `what` gives something; give it back."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"nothing within {limit_s} s")
+
+
+class Orthanc:
+    """Debian's Orthanc with a storage of its own."""
+
+    def __init__(self, program, folder):
+        self.dicom_port, self.http_port = free_port(), free_port()
+        self.program, self.folder = program, folder
+        self.process = None
+        folder.mkdir()
+        config = {
+            "Name": "PACS",
+            "DicomAet": "ORTHANC",
+            "DicomPort": self.dicom_port,
+            "HttpPort": self.http_port,
+            "StorageDirectory": str(folder / "storage"),
+            "IndexDirectory": str(folder / "index"),
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False,
+            "Plugins": [],
+        }
+        (folder / "orthanc.json").write_text(json.dumps(config))
+
+    def start(self):
+        with (self.folder / "log").open("wb") as log:
+            self.process = subprocess.Popen([self.program, str(self.folder / "orthanc.json")], stderr=log, stdout=log)
+        wait_for(self._answers, 30)
+        return self
+
+    def _answers(self):
+        try:
+            return self.get("/system")
+        except OSError:
+            return None
+
+    def stop(self):
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+
+    def get(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}") as answer:  # noqa: S310
+            data = answer.read()
+        return data if path.endswith("/file") else json.loads(data)
+
+    def objects(self):
+        """Every stored object as bytes, by modality."""
+        found = {}
+        for identifier in self.get("/instances"):
+            tags = self.get(f"/instances/{identifier}/simplified-tags")
+            found.setdefault(tags["Modality"], []).append(self.get(f"/instances/{identifier}/file"))
+        return found
+
+
+@pytest.fixture
+def orthanc(tmp_path, program):
+    pacs = Orthanc(program("Orthanc"), tmp_path / "orthanc")
+    yield pacs
+    pacs.stop()
+
+
+class Service:
+    """`lnc serve` as a process."""
+
+    def __init__(self, folder, pacs_port):
+        self.port = free_port()
+        self.spool = folder / "spool"
+        self.config = folder / "lnc.toml"
+        self.log = folder / "service.log"
+        self.config.write_text(
+            f'spool = "{self.spool}"\n[listen]\nhost = "127.0.0.1"\nport = {self.port}\nstudy_quiet_s = 1.5\n'
+            f'[pacs]\nhost = "127.0.0.1"\nport = {pacs_port}\nae_title = "ORTHANC"\ntimeout_s = 5\n'
+            f"[retry]\nfirst_wait_s = 0.5\nattempts = 40\nbackoff = 1.1\n"
+        )
+        self.process = None
+
+    def start(self):
+        command = [sys.executable, "-c", "from service.cli import main; main()", "serve", "--config", str(self.config)]
+        before = self.log.read_text().count('"listening"') if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, stderr=log, stdout=log, start_new_session=True)
+        wait_for(lambda: self.log.read_text().count('"listening"') > before, 60)
+        return self
+
+    def kill(self):
+        """Pull the plug of everything at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+
+    def jobs(self):
+        return list_jobs(load_settings(self.config))
+
+    def finished(self, count):
+        """The jobs, once so many have ended."""
+        done = [j for j in self.jobs() if j.state in {"DONE", "REJECTED", "FAILED"}]
+        return done if len(done) >= count else None
+
+    def send(self, storescu, *paths, options=()):
+        """Send files or folders as a scanner would."""
+        command = [storescu, *options, "+sd", "+r", "-aec", "LNC", "127.0.0.1", str(self.port), *map(str, paths)]
+        environment = {**os.environ, "TCP_NODELAY": "1"}
+        subprocess.run(command, check=True, env=environment, capture_output=True)
+
+
+@pytest.fixture
+def service(tmp_path, orthanc):
+    quieten_libraries()
+    running = Service(tmp_path, orthanc.dicom_port)
+    yield running
+    running.stop()

@@ -1,0 +1,98 @@
+"""A scanner sends a real head; SEG, SR and summary page come back in the PACS and say what was measured."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import time
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+
+from lnc_dicom.anatomy import STRUCTURES
+from tests.acceptance.conftest import wait_for
+
+QUIET_S = 1.5
+LIMIT_S = 25.0
+"""Last image received to results stored in the PACS, beyond the quiet time."""
+
+HEAD = "siemens-prisma-3t/t1"
+SMALL_HEAD = "siemens-xa30-enhanced/5_anat-T1w_acq-tfl"
+
+
+def _dataset(data):
+    return pydicom.dcmread(io.BytesIO(data))
+
+
+def test_a_study_from_the_scanner_comes_back_to_the_pacs(service, orthanc, data, program, tmp_path):
+    orthanc.start()
+    service.start()
+    service.send(program("storescu"), data / HEAD)
+    sent = time.monotonic()
+    found = wait_for(lambda: len(orthanc.get("/instances")) == 3 and orthanc.objects(), 60)
+    seconds = time.monotonic() - sent - QUIET_S
+    assert seconds < LIMIT_S
+    assert sorted(found) == ["OT", "SEG", "SR"]
+
+    source = pydicom.dcmread(next((data / HEAD).iterdir()))
+    seg, sr = _dataset(found["SEG"][0]), _dataset(found["SR"][0])
+    assert seg.StudyInstanceUID == sr.StudyInstanceUID == source.StudyInstanceUID
+    assert seg.PatientID == sr.PatientID == source.PatientID
+    volume = hd.seg.Segmentation.from_dataset(seg).get_volume(combine_segments=True)
+    (job,) = service.jobs()
+    assert job.state == "DONE"
+    result = json.loads((service.spool / "results" / job.name / "result.json").read_text())
+    counts = np.bincount(volume.array.ravel(), minlength=len(STRUCTURES) + 1)
+    assert [r["voxels"] for r in result["regions"]] == list(counts[1:])
+
+    path = tmp_path / "sr.dcm"
+    path.write_bytes(found["SR"][0])
+    reader = [program("tid1500reader"), "--inputDICOM", path, "--outputMetadata", tmp_path / "sr.json"]
+    subprocess.run(reader, check=True, capture_output=True)
+    groups = json.loads((tmp_path / "sr.json").read_text())["Measurements"]
+    assert {g["TrackingIdentifier"] for g in groups} == {s.title for s in STRUCTURES}
+    for group, region in zip(groups, result["regions"], strict=True):
+        assert group["Laterality"]["CodeMeaning"].lower() == region["side"]
+        volume_mm3 = float(group["measurementItems"][0]["value"])
+        assert volume_mm3 == pytest.approx(region["volume_ml"] * 1000, abs=0.06)
+
+
+def test_results_wait_for_a_pacs_that_is_down(service, orthanc, data, program):
+    service.start()
+    service.send(program("storescu"), data / SMALL_HEAD)
+    wait_for(lambda: '"not delivered"' in service.log.read_text(), 60)
+    (job,) = service.jobs()
+    assert job.state == "RUNNING"
+    assert len(list((service.spool / "results" / job.name).glob("*.dcm"))) == 3
+    orthanc.start()
+    wait_for(lambda: len(orthanc.get("/instances")) == 3, 60)
+    (job,) = wait_for(lambda: service.finished(1), 30)
+    assert job.state == "DONE"
+
+
+def test_a_service_that_is_killed_goes_on_where_it_was_and_doubles_nothing(service, orthanc, data, program):
+    service.start()
+    service.send(program("storescu"), data / SMALL_HEAD)
+    wait_for(lambda: '"not delivered"' in service.log.read_text(), 60)
+    service.kill()
+    before = {p.name: p.read_bytes() for p in (service.spool / "results").glob("*/*.dcm")}
+    orthanc.start()
+    service.start()
+    wait_for(lambda: len(orthanc.get("/instances")) >= 3, 60)
+    (job,) = wait_for(lambda: service.finished(1), 30)
+    assert job.state == "DONE"
+    assert len(orthanc.get("/instances")) == 3
+    assert {p.name: p.read_bytes() for p in (service.spool / "results").glob("*/*.dcm")} == before
+
+
+def test_a_receiver_that_dies_is_started_again(service, orthanc, data, program):
+    orthanc.start()
+    service.start()
+    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    os.kill(next(line["pid"] for line in lines if line["event"] == "listening"), signal.SIGKILL)
+    wait_for(lambda: service.log.read_text().count('"listening"') == 2, 30)
+    service.send(program("storescu"), data / SMALL_HEAD)
+    wait_for(lambda: len(orthanc.get("/instances")) == 3, 60)

@@ -1,0 +1,103 @@
+"""Who may import whom, and how large things may grow."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted([*ROOT.glob("lnc_dicom/**/*.py"), *ROOT.glob("service/**/*.py")])
+
+# Upstream first: a module imports only from lines above its own (or from its own line).
+ORDER = [
+    ["lnc_dicom.errors", "lnc_dicom.syntaxes"],
+    ["lnc_dicom.anatomy"],
+    ["lnc_dicom.codes", "lnc_dicom.types"],
+    ["lnc_dicom.traits", "lnc_dicom.read"],
+    ["lnc_dicom.select"],
+    ["lnc_dicom.volume"],
+    ["lnc_dicom.console"],
+    ["lnc_dicom.segment"],
+    ["lnc_dicom.regions"],
+    ["lnc_dicom.report"],
+    ["lnc_dicom.encode"],
+    ["lnc_dicom.pipeline", "lnc_dicom.result"],
+    ["lnc_dicom.cli"],
+    ["service.settings", "service.logs"],
+    ["service.spool", "service.stages", "service.sample"],
+    ["service.receive", "service.deliver"],
+    ["service.workflow"],
+    ["service.jobs"],
+    ["service.app"],
+    ["service.demo"],
+    ["service.cli"],
+]
+CORE = {"types", "traits", "select", "volume", "regions", "report", "encode", "pipeline", "anatomy", "codes", "errors"}
+
+
+def _module(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _rank(module):
+    for rank, line in enumerate(ORDER):
+        if any(module == name or module.startswith(f"{name}.") for name in line):
+            return rank
+    return None
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: _module(p))
+def test_imports_point_upstream_only(path):
+    here = _rank(_module(path))
+    if here is None:
+        assert _module(path) in {"lnc_dicom", "service"}, f"{path} has no place in the order"
+        return
+    for name in _imports(path):
+        there = _rank(name)
+        assert there is None or there <= here, f"{_module(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if "lnc_dicom" in p.parts], ids=lambda p: _module(p))
+def test_the_library_never_imports_the_service_or_a_socket(path):
+    forbidden = {"service", "socket", "pynetdicom", "dbos", "requests", "threading"}
+    assert not {name.split(".")[0] for name in _imports(path)} & forbidden
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if _module(p).startswith("lnc_dicom.") and _module(p).split(".")[1] in CORE], ids=_module
+)
+def test_the_core_has_no_clock_no_environment_and_no_chance(path):
+    text = path.read_text()
+    assert not {name.split(".")[0] for name in _imports(path)} & {"time", "os", "random", "secrets"}
+    for call in ("datetime.now(", "np.random", "torch.rand", "uuid4", "generate_uid", "Path.cwd"):
+        assert call not in text, f"{path.name} calls {call}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_module)
+def test_functions_fit_in_the_head(path):
+    text = path.read_text()
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno + 1 <= 45, f"{node.name} is too long"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_module)
+def test_every_module_says_what_it_is_for(path):
+    assert ast.get_docstring(ast.parse(path.read_text())) or not path.read_text().strip()
+
+
+def test_tests_mirror_the_packages():
+    for path in sorted((ROOT / "tests" / "unit").glob("**/test_*.py")):
+        relative = path.relative_to(ROOT / "tests" / "unit")
+        assert (ROOT / relative.parent / relative.name.removeprefix("test_")).exists(), f"{relative} mirrors nothing"
