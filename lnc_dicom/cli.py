@@ -89,7 +89,9 @@ def make_folder(folder: Path) -> None:
 @train.command("segmentation")
 def train_segmentation(
     labels: Annotated[Path, typer.Option(help="Folder with label maps (NIfTI, FreeSurfer labels) and T1 priors.")],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the finished model.")] = Path("runs/segmentation"),
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the finished model.")] = Path(
+        "runs/segmentation"
+    ),
     seed: Annotated[int, typer.Option(help="The same seed gives the same images in the same order.")] = 1,
     locate_steps: Annotated[int, typer.Option(help="Steps of the coarse stage.")] = 1500,
     label_steps: Annotated[int, typer.Option(help="Steps of the fine stage.")] = 6000,

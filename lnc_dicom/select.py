@@ -69,9 +69,8 @@ def _is_t1_weighted(t: Traits) -> bool:
     if t.contrast in {"T1", "T2", "T2_STAR", "PROTON_DENSITY", "FLUID_ATTENUATED", "STIR", "TOF"}:
         return t.contrast == "T1"
     named = bool(t.words & _T1_WORDS)
-    if t.words & _OTHER_WORDS and not named:
-        return False
-    if t.te_ms is not None and t.te_ms > MAX_T1_TE_MS:
+    long_echo = t.te_ms is not None and t.te_ms > MAX_T1_TE_MS
+    if long_echo or (t.words & _OTHER_WORDS and not named):
         return False
     if t.ti_ms is not None and t.ti_ms > 0:
         return INVERSION_MS[0] <= t.ti_ms <= INVERSION_MS[1]
@@ -167,7 +166,9 @@ def _is_coarse(t: Traits) -> bool:
 def _refuse_coarse(t: Traits) -> None:
     if _is_coarse(t):
         slice_mm, pixel_mm = slice_distance_mm(t), max(t.planes[0].pixel_mm)
-        raise TooCoarse(f"the finest T1-weighted series has slices of {slice_mm:.1f} mm and pixels of {pixel_mm:.1f} mm")
+        raise TooCoarse(
+            f"the finest T1-weighted series has slices of {slice_mm:.1f} mm and pixels of {pixel_mm:.1f} mm"
+        )
 
 
 def _why_worse(t: Traits, best: Traits) -> Reason:

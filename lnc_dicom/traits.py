@@ -78,7 +78,8 @@ def traits_of(series: Series) -> Traits:
         contrast=str(header.get("AcquisitionContrast") or frame_type.get("AcquisitionContrast") or "").upper(),
         agent=bool(header.get("ContrastBolusAgent") or header.get("ContrastBolusAgentSequence")),
         body_part=str(header.get("BodyPartExamined") or "").upper(),
-        diffusion="MRDiffusionSequence" in shared or any(_number(i.header.get("DiffusionBValue")) for i in series.instances),
+        diffusion="MRDiffusionSequence" in shared
+        or any(_number(i.header.get("DiffusionBValue")) for i in series.instances),
         angiography=str(header.get("AngioFlag") or "").upper() == "Y",
         started=str(header.get("SeriesTime") or header.get("AcquisitionTime") or ""),
     )

@@ -158,9 +158,14 @@ class Report:
 class Segmenter(Protocol):
     """Turns a volume into labels on the same grid."""
 
-    model: Model
+    @property
+    def model(self) -> Model:
+        """What the labels are made with."""
+        ...
 
-    def __call__(self, volume: Volume, /) -> Segmented: ...
+    def __call__(self, volume: Volume, /) -> Segmented:
+        """Label a volume."""
+        ...
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def load(series: Series) -> tuple[hd.Volume, list[Dataset]]:
     """
     refuse_transfer_syntax(series)
     check_geometry(series)
-    datasets = [pydicom.dcmread(instance.path) for instance in series.instances]
+    datasets: list[Dataset] = [pydicom.dcmread(instance.path) for instance in series.instances]
     try:
         volume = _volume(datasets)
     except (ValueError, RuntimeError, AttributeError, NotImplementedError, EOFError) as error:

@@ -1,4 +1,4 @@
-"""All commands of `lnc`: the library's, and `serve`, `worker`, `jobs`, `config`, `demo` of the service."""
+"""All commands of `lnc`: the library's, and `serve`, `worker`, `jobs`, `config`, `demo`, `validate` of the service."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Config = Annotated[Path | None, typer.Option("--config", help="TOML file; withou
 
 
 def _until_stopped() -> threading.Event:
-    """An event that SIGTERM and SIGINT set."""
+    """Give the event that SIGTERM and SIGINT set."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -120,6 +120,19 @@ def demo(
         from service.demo import run_demo  # noqa: PLC0415
 
         run_demo(folder)
+
+
+@app.command()
+def validate(files: Annotated[list[Path], typer.Argument(help="DICOM files.")]) -> None:
+    """Check DICOM files with our own checks and the outside validators that are installed."""
+    with exits():
+        from service.validate import validate as check_files  # noqa: PLC0415
+
+        findings = check_files(files)
+        for finding in findings:
+            show_line(f"{finding.file.name}: {finding.program}: {finding.error or 'clean'}")
+        if not all(finding.clean for finding in findings):
+            raise typer.Exit(1)
 
 
 def _on_crash(kind: type[BaseException], _value: BaseException, tb: TracebackType | None) -> None:

@@ -31,7 +31,9 @@ def deliver(files: Sequence[Path], pacs: Pacs, calling_ae_title: str) -> None:
         ae.add_requested_context(sop_class, ExplicitVRLittleEndian)
     association = ae.associate(pacs.host, pacs.port, ae_title=pacs.ae_title)
     if not association.is_established:
-        raise PacsUnreachable(f"no association with port {pacs.port}" + (", rejected" if association.is_rejected else ""))
+        raise PacsUnreachable(
+            f"no association with port {pacs.port}" + (", rejected" if association.is_rejected else "")
+        )
     try:
         for dataset in datasets:
             _store(association, dataset)

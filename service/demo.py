@@ -48,14 +48,20 @@ def run_demo(folder: Path) -> None:
     archive_folder = folder / "archive"
     archive_folder.mkdir(parents=True)
     port = free_port()
-    with embedded_archive(archive_folder) as archive_port, _service(folder, port, archive_port) as alive, _steps() as step:
+    with (
+        embedded_archive(archive_folder) as archive_port,
+        _service(folder, port, archive_port) as alive,
+        _steps() as step,
+    ):
         step("starting the service")
         _wait(lambda: _answers(port), alive, _START_LIMIT_S, "the service did not answer")
         step(f"sending {len(images)} images")
         _send(images, port)
         sent = time.perf_counter()
         step("measuring")
-        _wait(lambda: len(list(archive_folder.glob("*.dcm"))) >= _RESULTS, alive, _RESULT_LIMIT_S, "no results came back")
+        _wait(
+            lambda: len(list(archive_folder.glob("*.dcm"))) >= _RESULTS, alive, _RESULT_LIMIT_S, "no results came back"
+        )
         waited = time.perf_counter() - sent
     page = _extract_page(archive_folder, folder / "summary.png")
     show_line(f"The sample head (ICBM152) was received, measured and sent back {waited:.1f} s after its last image,")
@@ -91,7 +97,7 @@ def free_port() -> int:
 
 @contextmanager
 def embedded_archive(folder: Path) -> Iterator[int]:
-    """A small storage SCP that keeps what it gets as files; gives its port."""
+    """Run a small storage SCP that keeps what it gets as files; gives its port."""
 
     def on_store(event: evt.Event) -> int:
         path = folder / f"{event.request.AffectedSOPInstanceUID.replace('/', '')}.dcm"

@@ -20,7 +20,7 @@ _TEMPLATE = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 
 
 def icbm152() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-    """The ICBM152 T1 template that ships inside the nilearn wheel (average of 152 adult heads).
+    """Read the ICBM152 T1 template that ships inside the nilearn wheel (average of 152 adult heads).
 
     Returns float32, axes (L, P, S), and the affine from its index to LPS millimetres. Raises UnusableInput without
     nilearn.
@@ -83,7 +83,7 @@ def _t1_header(patient: str, made: datetime) -> Dataset:
     dataset.AccessionNumber = dataset.ReferringPhysicianName = dataset.StudyID = ""
     dataset.Modality, dataset.Manufacturer, dataset.BodyPartExamined = "MR", "lnc-dicom sample", "BRAIN"
     dataset.SeriesDescription, dataset.SeriesNumber, dataset.PatientPosition = "T1 MPRAGE sample", 2, "HFS"
-    dataset.PatientName, dataset.PatientID = patient, patient.split("^")[0]
+    dataset.PatientName, dataset.PatientID = patient, patient.split("^", maxsplit=1)[0]
     dataset.PatientBirthDate, dataset.PatientSex = "", "O"
     dataset.ScanningSequence, dataset.SequenceVariant, dataset.ScanOptions = ["GR", "IR"], ["SP", "MP"], ""
     dataset.MRAcquisitionType, dataset.EchoTrainLength = "3D", 1

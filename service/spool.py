@@ -80,7 +80,7 @@ class Spool:
                 yield study
 
     def study(self, key: str) -> SpooledStudy | None:
-        """What has been received of a study; None if nothing was."""
+        """Look at what has been received of a study; None if nothing was."""
         folder = self.received / key
         names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".dcm"))
         if not names:

@@ -89,7 +89,7 @@ def run_study(key: str, job: str, arrived: float) -> Outcome:
     except LncError as error:
         outcome = _outcome(State.FAILED, error)
     except Exception as error:  # noqa: BLE001 - the one broad catch of the worker; the frames are logged
-        log.error("failed", extra={"job": job}, exc_info=error)  # noqa: TRY400 - exc_info is given
+        log.error("failed", extra={"job": job}, exc_info=error)
         outcome = _outcome(State.FAILED, Defect(f"{type(error).__name__}, see the log"))
     log.info("finished", extra={"job": job, "state": outcome["state"], "code": outcome["code"]})
     return outcome

@@ -25,7 +25,7 @@ ORDER = [
     ["lnc_dicom.cli"],
     ["service.settings", "service.logs"],
     ["service.spool", "service.stages", "service.sample"],
-    ["service.receive", "service.deliver"],
+    ["service.receive", "service.deliver", "service.validate"],
     ["service.workflow"],
     ["service.jobs"],
     ["service.app"],
@@ -56,7 +56,7 @@ def _rank(module):
     return None
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: _module(p))
+@pytest.mark.parametrize("path", SOURCES, ids=_module)
 def test_imports_point_upstream_only(path):
     here = _rank(_module(path))
     if here is None:
@@ -67,14 +67,16 @@ def test_imports_point_upstream_only(path):
         assert there is None or there <= here, f"{_module(path)} imports {name}"
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if "lnc_dicom" in p.parts], ids=lambda p: _module(p))
+@pytest.mark.parametrize("path", [p for p in SOURCES if "lnc_dicom" in p.parts], ids=_module)
 def test_the_library_never_imports_the_service_or_a_socket(path):
     forbidden = {"service", "socket", "pynetdicom", "dbos", "requests", "threading"}
     assert not {name.split(".")[0] for name in _imports(path)} & forbidden
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in SOURCES if _module(p).startswith("lnc_dicom.") and _module(p).split(".")[1] in CORE], ids=_module
+    "path",
+    [p for p in SOURCES if _module(p).startswith("lnc_dicom.") and _module(p).split(".")[1] in CORE],
+    ids=_module,
 )
 def test_the_core_has_no_clock_no_environment_and_no_chance(path):
     text = path.read_text()

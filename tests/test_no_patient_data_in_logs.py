@@ -4,10 +4,10 @@ import subprocess
 import sys
 
 import pydicom
-from tests.acceptance.conftest import Service, wait_for
-from tests.factories import head, layout, phantom, write_series
 
 from service.demo import ARCHIVE_AE_TITLE, embedded_archive
+from tests.acceptance.conftest import Service, wait_for
+from tests.factories import head, layout, phantom, write_series
 
 
 def _canary(dataset):
@@ -68,12 +68,7 @@ def test_the_command_never_prints_a_patient(tmp_path):
 
 
 def test_a_crash_of_the_command_prints_frames_and_no_message(tmp_path):
-    script = (
-        "import sys, service.cli as c\n"
-        "def bang(*a, **k): raise RuntimeError('CANARY')\n"
-        "c.app = bang\n"
-        "c.main()"
-    )
+    script = "import sys, service.cli as c\ndef bang(*a, **k): raise RuntimeError('CANARY')\nc.app = bang\nc.main()"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 1
     assert "LNC-300" in done.stderr

@@ -82,20 +82,24 @@ class Origin:
         }
 
     def finish(self, dataset: Dataset) -> None:
-        """Put the result's one time in place of the wall clock; leave out sequences that the source had empty."""
+        """Put the result's one time and UIDs in place of highdicom's clock and chance."""
         for name in ("InstanceCreation", "Content", "Series"):
             setattr(dataset, f"{name}Date", DA(self.now.date()))
             setattr(dataset, f"{name}Time", TM(self.now.time()))
         if "DateOfSecondaryCapture" in dataset:
             dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = DA(self.now.date()), TM(self.now.time())
-        for item in dataset.ContributingEquipmentSequence:
-            if item.Manufacturer != self.report.sources[0].get("Manufacturer"):  # the scanner's own time stays
-                item.ContributionDateTime = DT(self.now)
+        scanner = self.report.sources[0].get("Manufacturer")
+        for item in (e for e in dataset.ContributingEquipmentSequence if e.Manufacturer != scanner):
+            item.ContributionDateTime = DT(self.now)  # the scanner's own time stays
         organisation = self.uid("dimensions")
         for name in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
             for item in dataset.get(name, ()):
                 item.DimensionOrganizationUID = organisation
         dataset.TimezoneOffsetFromUTC = self.now.strftime("%z") or "+0000"
+        self._drop_empty_sequences(dataset)
+
+    def _drop_empty_sequences(self, dataset: Dataset) -> None:
+        """Leave out optional sequences that the scanner wrote empty and highdicom copied (PS3.5 7.4.5)."""
         for element in list(self.report.sources[0]):
             if element.VR == "SQ" and not element.value and element.tag in dataset and not dataset[element.tag].value:
                 del dataset[element.tag]

@@ -116,7 +116,9 @@ def _group(
         finding_type=STRUCTURE[structure.name],
         finding_sites=[FindingSite(STRUCTURE[structure.name], laterality=LATERALITY[structure.side])],
         method=SUM_OF_VOXELS,
-        algorithm_id=AlgorithmIdentification(report.model.name, f"{report.model.version}; lnc-dicom {software_version()}"),
+        algorithm_id=AlgorithmIdentification(
+            report.model.name, f"{report.model.version}; lnc-dicom {software_version()}"
+        ),
         measurements=_volume(measurement),
         qualitative_evaluations=[
             QualitativeEvaluation(

@@ -67,9 +67,7 @@ def read_nifti(path: Path) -> hd.Volume:
     return hd.Volume.from_simpleitk(image, coordinate_system="PATIENT")
 
 
-def compare(
-    found: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], spacing_mm: Sequence[float]
-) -> list[Score]:
+def compare(found: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], spacing_mm: Sequence[float]) -> list[Score]:
     """Compare labels of ours with labels of FreeSurfer on the same grid."""
     voxel_ml = float(np.prod(spacing_mm)) / 1000
     scores = []
@@ -83,9 +81,7 @@ def compare(
     return scores
 
 
-def surface_distance_mm(
-    a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_], spacing_mm: Sequence[float]
-) -> float:
+def surface_distance_mm(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_], spacing_mm: Sequence[float]) -> float:
     """95th percentile of the distances between two surfaces, both ways; infinite where one is empty."""
     if not a.any() or not b.any():
         return float("inf")

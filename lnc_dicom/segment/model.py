@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lnc_dicom.errors import ModelMismatch
 from lnc_dicom.segment.inference import NetworkSegmenter
-from lnc_dicom.segment.network import load_weights
+from lnc_dicom.segment.network import channels_last, load_weights
 from lnc_dicom.types import Model
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -23,8 +23,10 @@ def load_segmenter(folder: Path = WEIGHTS, device: str = "cpu") -> NetworkSegmen
         path = folder / f"{stage}.safetensors"
         digest = sha256(path)
         if digest != about["sha256"][stage]:
-            raise ModelMismatch(f"the digest of {path.name} is {digest[:12]}…, released was {about['sha256'][stage][:12]}…")
-        networks[stage] = load_weights(path).to(device)
+            raise ModelMismatch(
+                f"the digest of {path.name} is {digest[:12]}…, released was {about['sha256'][stage][:12]}…"
+            )
+        networks[stage] = channels_last(load_weights(path), device)
     digest = hashlib.sha256("".join(about["sha256"][s] for s in ("locate", "label")).encode()).hexdigest()
     return NetworkSegmenter(**networks, model=Model(about["name"], about["version"], digest), device=device)
 

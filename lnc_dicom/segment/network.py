@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -58,7 +59,7 @@ class UNet(nn.Module):
         channels = architecture.channels
         self.architecture = architecture
         self.first = _Block(1, channels[0])
-        self.down = nn.ModuleList(_Block(a, b, 2) for a, b in zip(channels, channels[1:], strict=False))
+        self.down = nn.ModuleList(_Block(a, b, 2) for a, b in pairwise(channels))
         pairs = list(zip(channels[::-1], channels[-2::-1], strict=False))
         self.up = nn.ModuleList(nn.ConvTranspose3d(a, b, 2, 2, bias=False) for a, b in pairs)
         self.merge = nn.ModuleList(_Block(2 * b, b) for _, b in pairs)
@@ -76,6 +77,13 @@ class UNet(nn.Module):
         return logits
 
 
+def channels_last(network: UNet, device: str = "cpu") -> UNet:
+    """Move a network to a device, in the memory layout in which convolutions are fastest."""
+    network.to(device)
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # not in torch's stubs
+    return network
+
+
 def save_weights(path: Path, network: UNet, about: Mapping[str, str]) -> None:
     """Write weights as float16 safetensors with their architecture and notes in the header."""
     tensors = {name: tensor.detach().half().contiguous() for name, tensor in network.state_dict().items()}
@@ -89,4 +97,4 @@ def load_weights(path: Path) -> UNet:
         tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a mapping
     network = UNet(Architecture(tuple(about["channels"]), about["classes"]))
     network.load_state_dict(tensors)
-    return network.eval().to(memory_format=torch.channels_last_3d)
+    return channels_last(network.eval())

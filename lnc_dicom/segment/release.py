@@ -45,9 +45,7 @@ def write_release(folder: Path, version: str, trainers: Mapping[str, Trainer], o
 def _card(version: str, trainers: Mapping[str, Trainer], digests: Mapping[str, str], origin: Origin) -> str:
     parts = [
         f"# {NAME} {version}\n\n{_USE}",
-        _DATA.format(
-            note=origin.data_note, count=len(origin.training), held_out=", ".join(origin.held_out) or "none"
-        ),
+        _DATA.format(note=origin.data_note, count=len(origin.training), held_out=", ".join(origin.held_out) or "none"),
         "## Training\n",
     ]
     for stage, trainer in trainers.items():

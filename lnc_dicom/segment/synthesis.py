@@ -196,8 +196,7 @@ def _spoil(image: Tensor, recipe: Recipe, draw: Draw) -> Tensor:
     sigmas = 0.4 * resolution / recipe.spacing_mm
     image = blur(image, [float(s) for s in sigmas])
     coarse = [
-        max(4, min(n, round(n * recipe.spacing_mm / float(r))))
-        for n, r in zip(recipe.shape, resolution, strict=True)
+        max(4, min(n, round(n * recipe.spacing_mm / float(r)))) for n, r in zip(recipe.shape, resolution, strict=True)
     ]
     image = functional.interpolate(image[None, None], size=coarse, mode="trilinear", align_corners=False)
     top = float(np.percentile(image.numpy()[..., ::2, ::2, ::2], 99))
@@ -214,10 +213,9 @@ def _log_bias(recipe: Recipe, draw: Draw) -> Tensor:
     if draw.chance(0.5):
         offset = 30 * draw.normal(3)
         axes = [
-            ((torch.arange(n) - (n - 1) / 2) * recipe.spacing_mm - offset[i]) / 100
-            for i, n in enumerate(recipe.shape)
+            ((torch.arange(n) - (n - 1) / 2) * recipe.spacing_mm - offset[i]) / 100 for i, n in enumerate(recipe.shape)
         ]
-        squares = sum(g.square() for g in torch.meshgrid(*axes, indexing="ij"))
+        squares = torch.stack(torch.meshgrid(*axes, indexing="ij")).square().sum(0)
         field = field + draw.uniform(-0.3, 1.5) * squares.clamp(max=1.5)
     return field
 

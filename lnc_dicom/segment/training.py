@@ -9,10 +9,9 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +19,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lnc_dicom.segment.labelmaps import LabelMap, Palette
-from lnc_dicom.segment.network import Architecture, UNet
+from lnc_dicom.segment.network import Architecture, UNet, channels_last
 from lnc_dicom.segment.stages import Stage
 from lnc_dicom.segment.synthesis import Draw, synthesise
 
@@ -80,7 +79,7 @@ class _Steps(Sampler[int]):
     def __init__(self, start: int, stop: int) -> None:
         self.start, self.stop = start, stop
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[int]:
         return iter(range(self.start, self.stop))
 
     def __len__(self) -> int:
@@ -123,8 +122,7 @@ class Trainer:
     def __init__(self, stage: Stage, schedule: Schedule) -> None:
         torch.manual_seed(schedule.seed)
         self.stage, self.schedule = stage, schedule
-        self.network = UNet(Architecture(stage.channels, stage.classes))
-        self.network.to(schedule.device, memory_format=torch.channels_last_3d)
+        self.network = channels_last(UNet(Architecture(stage.channels, stage.classes)), schedule.device)
         self.average = copy.deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=_WEIGHT_DECAY)
         self.step = 0

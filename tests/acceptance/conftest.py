@@ -68,7 +68,7 @@ class Orthanc:
             self.process.wait()
 
     def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}") as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}") as answer:
             data = answer.read()
         return data if path.endswith("/file") else json.loads(data)
 

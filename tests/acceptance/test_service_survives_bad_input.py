@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import CTImageStorage, JPEGBaseline8Bit, generate_uid
-from tests.acceptance.conftest import wait_for
-from tests.factories import head, layout, phantom, write_series
 
 from lnc_dicom.read import read_study
 from lnc_dicom.select import select
 from lnc_dicom.volume import load
+from tests.acceptance.conftest import wait_for
+from tests.factories import head, layout, phantom, write_series
 
 GOOD = "siemens-xa30-enhanced/5_anat-T1w_acq-tfl"
 

@@ -1,10 +1,10 @@
 import pydicom
 import pytest
 from pydicom.uid import RLELossless
-from tests.factories import write_series
 
 from lnc_dicom.errors import NoFiles, PathMissing, SeveralStudies
 from lnc_dicom.read import UNREADABLE, read_study
+from tests.factories import write_series
 
 
 def test_a_folder_gives_one_study_with_all_its_instances(tmp_path):

@@ -1,11 +1,11 @@
 import highdicom as hd
 import numpy as np
 import pytest
-from tests.factories import BoxSegmenter, head
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.regions import measure
 from lnc_dicom.types import Quality, Segmented
+from tests.factories import BoxSegmenter, head
 
 
 def _volume(array, lps_mm):

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 from pydicom.uid import CTImageStorage, generate_uid
-from tests.factories import head, layout, write_series
 
 from lnc_dicom.errors import NoMagneticResonance, NoT1, TooCoarse
 from lnc_dicom.read import read_study
 from lnc_dicom.select import RULES, select
 from lnc_dicom.types import Reason
+from tests.factories import head, layout, write_series
 
 
 def _changed(**values):
@@ -91,7 +91,10 @@ def test_thick_slices_are_too_coarse(tmp_path):
     ("values", "usable"),
     [
         ({"RepetitionTime": 2250, "InversionTime": 925}, True),  # MPRAGE, Siemens
-        ({"RepetitionTime": 6.5, "InversionTime": None, "FlipAngle": 9, "SeriesDescription": "x"}, True),  # TFE, Philips
+        (
+            {"RepetitionTime": 6.5, "InversionTime": None, "FlipAngle": 9, "SeriesDescription": "x"},
+            True,
+        ),  # TFE, Philips
         ({"RepetitionTime": 7.0, "InversionTime": 450, "SeriesDescription": "BRAVO"}, True),  # GE
         ({"ScanningSequence": "SE", "RepetitionTime": 550, "EchoTime": 10, "InversionTime": None}, True),  # spin echo
         ({"ScanningSequence": "SE", "RepetitionTime": 3000, "EchoTime": 10, "InversionTime": None}, False),  # PD

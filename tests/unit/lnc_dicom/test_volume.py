@@ -5,11 +5,11 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
-from tests.factories import LAYOUTS, head, layout, write_series
 
 from lnc_dicom.errors import DoubledSlices, MissingSlices, UnevenSlices, UnsupportedTransferSyntax
 from lnc_dicom.read import read_study
 from lnc_dicom.volume import load, resample, sample
+from tests.factories import LAYOUTS, head, layout, write_series
 
 
 def _load(folder):

@@ -2,12 +2,12 @@ import pydicom
 import pytest
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import MRImageStorage
-from tests.factories import write_series
 
 from lnc_dicom.errors import PacsRefused, PacsUnreachable
 from service.deliver import deliver
 from service.demo import ARCHIVE_AE_TITLE, embedded_archive, free_port
 from service.settings import Pacs
+from tests.factories import write_series
 
 
 def _pacs(port, ae_title=ARCHIVE_AE_TITLE):

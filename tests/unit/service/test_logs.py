@@ -41,7 +41,8 @@ def test_a_traceback_keeps_frames_and_loses_its_message():
 
 def test_an_uncaught_error_loses_its_message_in_threads_too():
     found = _lines(
-        "thread = threading.Thread(target=lambda: int('CANARY'))\nthread.start()\nthread.join()\nraise KeyError('CANARY')"
+        "thread = threading.Thread(target=lambda: int('CANARY'))\n"
+        "thread.start()\nthread.join()\nraise KeyError('CANARY')"
     )
     assert [line["event"] for line in found] == ["crashed", "crashed"]
     assert "CANARY" not in json.dumps(found)

@@ -5,13 +5,13 @@ import pydicom
 import pytest
 from pynetdicom import AE
 from pynetdicom.sop_class import MRImageStorage
-from tests.factories import NOW, head, write_series
 
 from service import receive
 from service.demo import free_port
 from service.sample import mr_series
 from service.settings import Listen
 from service.spool import Spool
+from tests.factories import NOW, head, write_series
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import pydicom
 import pytest
-from tests.factories import NOW, BoxSegmenter, head, write_series
 
 from lnc_dicom.pipeline import process
 from lnc_dicom.read import read_study
 from lnc_dicom.types import Tools
+from tests.factories import NOW, BoxSegmenter, head, write_series
 
 
 def result(folder, now=NOW, **kwargs):

@@ -4,7 +4,6 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
-from tests.factories import LAYOUTS, NOW, BoxSegmenter, head, layout, write_series
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode.origin import Origin
@@ -12,6 +11,7 @@ from lnc_dicom.encode.seg import segmentation
 from lnc_dicom.pipeline import analyse, process
 from lnc_dicom.read import read_study
 from lnc_dicom.types import Tools
+from tests.factories import LAYOUTS, NOW, BoxSegmenter, head, layout, write_series
 
 
 def _encode(folder):
@@ -106,8 +106,6 @@ def test_a_structure_that_was_not_found_is_still_described(tmp_path):
     report, objects = process(read_study([tmp_path]), Tools(Without(), NOW))
     seg = pydicom.dcmread(io.BytesIO(objects[0].data))
     assert len(seg.SegmentSequence) == len(STRUCTURES)
-    numbers = {
-        f.SegmentIdentificationSequence[0].ReferencedSegmentNumber for f in seg.PerFrameFunctionalGroupsSequence
-    }
+    numbers = {f.SegmentIdentificationSequence[0].ReferencedSegmentNumber for f in seg.PerFrameFunctionalGroupsSequence}
     assert numbers == {s.label for s in STRUCTURES} - {9}
     assert any("Accumbens, left" in c.text for c in report.caveats)

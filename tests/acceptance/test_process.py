@@ -1,0 +1,210 @@
+"""`lnc process` on real heads: files, exit codes, numbers, pictures, and what other people's readers say."""
+
+import json
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from scipy import ndimage
+from tests.factories import LAYOUTS, layout, phantom, write_series
+
+from lnc_dicom.anatomy import STRUCTURES, Side
+from lnc_dicom.read import read_study
+from lnc_dicom.select import select
+from lnc_dicom.segment.evaluation import compare, mean_of_sides, read_nifti
+from lnc_dicom.volume import load
+from service.sample import icbm152
+from service.validate import validate
+
+STUDIES = {
+    "philips-ingenia-3t": 170,
+    "siemens-prisma-3t": 192,
+    "siemens-xa30-enhanced": 1,
+}
+MAX_SECONDS = 20.0
+MAX_PEAK_GB = 2.0
+
+
+def lnc(*arguments):
+    command = [sys.executable, "-c", "from service.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module", params=STUDIES)
+def processed(request, data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    done = lnc("process", data / request.param, "--out", out)
+    assert done.returncode == 0, done.stderr
+    return request.param, out, json.loads((out / "result.json").read_text())
+
+
+def _labels(out):
+    return hd.seg.segread(out / "segmentation.dcm").get_volume(combine_segments=True)
+
+
+def test_the_contract_of_result_json_is_kept(processed):
+    name, out, result = processed
+    assert result["schema"] == 1
+    assert result["series"]["chosen"]["instances"] == STUDIES[name]
+    assert all(s["reason"] for s in result["series"]["passed_over"])
+    assert [(r["name"], r["side"], r["label"]) for r in result["regions"]] == [
+        (s.name, s.side.value, s.label) for s in STRUCTURES
+    ]
+    assert {o["file"] for o in result["objects"]} == {p.name for p in out.glob("*.dcm")}
+    assert result["timings_s"]["total"] > 0
+
+
+def test_every_structure_is_found_in_one_piece_on_its_own_side(processed):
+    _, out, result = processed
+    volume = _labels(out)
+    midline = np.argwhere(np.isin(volume.array, range(1, 11))).mean(axis=0)
+    midline_left = float((volume.affine[:3, :3] @ midline + volume.affine[:3, 3])[0])
+    for structure, region in zip(STRUCTURES, result["regions"], strict=True):
+        assert region["quality"] == "passed"
+        mask = volume.array == structure.label
+        assert int(mask.sum()) == region["voxels"]
+        assert ndimage.label(mask)[1] == 1
+        index = np.argwhere(mask).mean(axis=0)
+        left = float((volume.affine[:3, :3] @ index + volume.affine[:3, 3])[0]) - midline_left
+        assert (left > 0) == (structure.side is Side.LEFT)
+
+
+def test_volumes_are_those_of_people(processed):
+    _, _, result = processed
+    for structure, region in zip(STRUCTURES, result["regions"], strict=True):
+        if structure.norm_ml is not None:
+            assert region["volume_ml"] == pytest.approx(structure.norm_ml, rel=0.4), structure.title
+
+
+def test_outside_validators_and_readers_find_no_error(processed, program):
+    _, out, _ = processed
+    for name in ("dciodvfy", "dsrdump", "segimage2itkimage", "tid1500reader"):
+        program(name)
+    findings = validate(sorted(out.glob("*.dcm")))
+    assert [f for f in findings if not f.clean] == []
+    assert {f.program for f in findings} >= {"dciodvfy", "dsrdump", "segimage2itkimage", "tid1500reader"}
+
+
+def test_dcmqi_reads_the_same_voxels(processed, program, tmp_path):
+    _, out, _ = processed
+    command = [program("segimage2itkimage"), "--inputDICOM", out / "segmentation.dcm", "--outputDirectory", tmp_path]
+    subprocess.run([*command, "--mergeSegments", "-t", "nii"], check=True, capture_output=True)
+    theirs = read_nifti(next(tmp_path.glob("*.nii*")))
+    ours = _labels(out)
+    index = np.argwhere(ours.array)
+    points = index @ ours.affine[:3, :3].T + ours.affine[:3, 3]
+    back = theirs.inverse_affine
+    place = np.rint(points @ back[:3, :3].T + back[:3, 3]).astype(int)
+    np.testing.assert_array_equal(theirs.array[tuple(place.T)], ours.array[tuple(index.T)])
+    assert int((theirs.array > 0).sum()) == len(index)
+
+
+def test_the_summary_page_shows_overlay_and_banner(processed):
+    _, out, _ = processed
+    page = pydicom.dcmread(out / "summary.dcm").pixel_array
+    assert page.shape == (1200, 1600, 3)
+    assert (page[20, 5] == (190, 30, 30)).all()
+    for structure in STRUCTURES[:6]:
+        assert (page[130:1090, :960] == structure.rgb).all(axis=-1).any(), structure.title
+
+
+def test_a_one_millimetre_head_takes_less_than_twenty_seconds_and_two_gigabytes(data, tmp_path):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    done = lnc("process", data / "siemens-prisma-3t", "--out", tmp_path)
+    result = json.loads((tmp_path / "result.json").read_text())
+    peak_gb = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1e6
+    assert result["timings_s"]["total"] < MAX_SECONDS
+    assert peak_gb < MAX_PEAK_GB
+    assert "segment" in done.stdout
+
+
+def test_file_names_do_not_change_the_result(data, tmp_path):
+    source = data / "siemens-prisma-3t" / "t1"
+    names = [f"{i:04d}.x" for i in range(192)]
+    random.Random(3).shuffle(names)
+    (tmp_path / "shuffled").mkdir()
+    for path, name in zip(sorted(source.iterdir()), names, strict=True):
+        os.link(path, tmp_path / "shuffled" / name) if _same_disk(path, tmp_path) else shutil.copy(
+            path, tmp_path / "shuffled" / name
+        )
+    regions = []
+    for folder, out in ((source, "a"), (tmp_path / "shuffled", "b")):
+        assert lnc("process", folder, "--out", tmp_path / out).returncode == 0
+        regions.append(json.loads((tmp_path / out / "result.json").read_text())["regions"])
+    assert regions[0] == regions[1]
+    np.testing.assert_array_equal(_labels(tmp_path / "a").array, _labels(tmp_path / "b").array)
+
+
+def _same_disk(a, b):
+    return os.stat(a).st_dev == os.stat(b).st_dev
+
+
+def test_all_axis_layouts_of_one_series_give_the_same_labels(data, tmp_path, segmenter):
+    volume, _ = load(select(read_study([data / "siemens-xa30-enhanced"])).chosen)
+    upright = volume.to_patient_orientation("LPS")
+    expected = segmenter(upright).labels.array
+    for number, (order, signs) in enumerate(LAYOUTS):
+        folder = tmp_path / str(number)
+        write_series(folder, *layout(upright.array, upright.affine, order, signs))
+        turned, _ = load(read_study([folder]).series[0])
+        found = segmenter(turned).labels.to_patient_orientation("LPS")
+        differing = int((found.array != expected).sum())
+        assert differing == 0, f"layout {order} {signs}: {differing} voxels differ"
+        shutil.rmtree(folder)
+
+
+def test_the_labelled_head_is_segmented_as_well_as_promised(data, segmenter):
+    image, truth = (read_nifti(data / "labelled" / name) for name in ("t1.nii.gz", "aparc+aseg.nii.gz"))
+    found = segmenter(image).labels.array
+    dice = {
+        name: row[0] for name, row in mean_of_sides(compare(found, np.rint(truth.array).astype(int), (1, 1, 1))).items()
+    }
+    targets = {"thalamus": 0.87, "caudate": 0.84, "putamen": 0.84, "pallidum": 0.77}
+    assert {name: dice[name] >= target for name, target in targets.items()} == dict.fromkeys(targets, True), dice
+
+
+def test_the_template_is_segmented(segmenter):
+    array, lps_mm = icbm152()
+    volume = hd.Volume(array, lps_mm, coordinate_system="PATIENT")
+    counts = np.bincount(segmenter(volume).labels.array.ravel(), minlength=13)
+    for structure in STRUCTURES:
+        assert counts[structure.label] > 0
+        if structure.norm_ml is not None:
+            millilitres = counts[structure.label] * volume.voxel_volume / 1000
+            assert millilitres == pytest.approx(structure.norm_ml, rel=0.4), structure.title
+
+
+def test_rejected_studies_exit_with_three_and_say_why(tmp_path):
+    write_series(tmp_path / "phantom", *layout(*phantom(), (2, 1, 0), (1, 1, 1)))
+    done = lnc("process", tmp_path / "phantom", "--out", tmp_path / "out")
+    assert done.returncode == 3
+    assert "LNC-109" in done.stderr
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["rejected"]["code"] == "LNC-109"
+    assert not list((tmp_path / "out").glob("*.dcm"))
+
+
+def test_a_path_that_does_not_exist_is_a_usage_error(tmp_path):
+    done = lnc("process", tmp_path / "nowhere", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "LNC-002" in done.stderr
+
+
+def test_a_bad_file_among_good_ones_is_named_and_the_result_is_written(data, tmp_path):
+    folder = tmp_path / "study"
+    shutil.copytree(data / "siemens-xa30-enhanced" / "5_anat-T1w_acq-tfl", folder)
+    whole = next(folder.iterdir())
+    (folder / "cut.dcm").write_bytes(whole.read_bytes()[:100_000])
+    (folder / "notes.txt").write_text("not an image")
+    done = lnc("process", folder, "--out", tmp_path / "out")
+    assert done.returncode == 0
+    caveats = [c["text"] for c in json.loads((tmp_path / "out" / "result.json").read_text())["caveats"]]
+    assert any("cut.dcm" in text for text in caveats)
+    assert any("notes.txt" in text for text in caveats)
+    assert "notes.txt" in done.stdout + done.stderr

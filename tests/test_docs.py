@@ -1,0 +1,104 @@
+"""Documents say what the code does."""
+
+import inspect
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from typer.main import get_command
+
+from lnc_dicom import errors, read, report
+from lnc_dicom.anatomy import STRUCTURES
+from lnc_dicom.cli import app
+from lnc_dicom.codes import STRUCTURE
+from service import cli as service_cli
+from service.demo import DemoFailed
+from service.settings import Settings, load_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = sorted(
+    [ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("conformance/*.md")]
+)
+
+
+def _rows(document):
+    lines = (ROOT / document).read_text().splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+
+
+def test_every_error_is_documented_as_it_is():
+    classes = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, errors.LncError)]
+    expected = {c.code: (inspect.getdoc(c).splitlines()[0], c.do) for c in [*classes, DemoFailed]}
+    documented = {r[0]: (r[2], r[3]) for r in _rows("docs/reference/errors.md") if len(r) == 4 and r[0][:3] == "LNC"}
+    assert documented == expected
+
+
+def test_every_caveat_is_documented():
+    documented = {r[0] for r in _rows("docs/reference/errors.md") if len(r) == 2}
+    assert documented >= {report.RESEARCH_ONLY, report.STRUCTURE_FAILED, read.UNREADABLE}
+
+
+def _settings(model, prefix=""):
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if inspect.isclass(kind) and issubclass(kind, BaseModel):
+            yield from _settings(kind, f"{prefix}{name}.")
+        else:
+            yield f"`{prefix}{name}`", "required" if field.is_required() else str(field.default)
+
+
+def test_every_setting_is_documented_with_its_default():
+    documented = {r[0]: r[1].strip("`") for r in _rows("docs/reference/configuration.md") if r[0].startswith("`")}
+    assert documented == dict(_settings(Settings))
+
+
+def test_every_structure_is_documented():
+    documented = [r[:4] for r in _rows("docs/reference/objects.md") if r[0].isdigit()]
+    assert documented == [[str(s.label), s.name, s.side.value, STRUCTURE[s.name].value] for s in STRUCTURES]
+
+
+@pytest.mark.parametrize("document", ["docs/reference/configuration.md", "docs/how-to/connect-a-pacs.md"])
+def test_the_example_settings_load(document, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / document).read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    file = tmp_path / "lnc.toml"
+    file.write_text(inspect.cleandoc(example))
+    assert tomllib.loads(file.read_text())
+    assert load_settings(file).pacs.ae_title == "PACS"
+
+
+def _commands():
+    assert service_cli.main
+    commands = {}
+    for name, command in get_command(app).commands.items():
+        commands[name] = set(getattr(command, "commands", {}))
+    return commands
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
+def test_every_command_in_the_documents_exists(document):
+    commands = _commands()
+    for line in re.findall(r"\blnc ([a-z]+(?: [a-z]+)?)", document.read_text()):
+        name, _, sub = line.partition(" ")
+        assert name in commands, f"lnc {line}"
+        assert not commands[name] or not sub or sub in commands[name], f"lnc {line}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
+def test_every_link_leads_somewhere(document):
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+def test_every_test_that_holds_a_promise_exists():
+    tests = "\n".join(p.read_text() for p in (ROOT / "tests").rglob("test_*.py"))
+    for name in re.findall(r"`(test_\w+)`", (ROOT / "docs/explanation/architecture.md").read_text()):
+        assert f"def {name}(" in tests
+
+
+def test_the_readme_names_the_two_commands_and_ci_calls_one():
+    assert "make demo" in (ROOT / "README.md").read_text()
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
