@@ -60,7 +60,7 @@ def find_program(name: str) -> str | None:
 
 
 def _our_checks(header: Dataset) -> list[str]:
-    """What we promise of our own objects beyond the standard; nothing for objects of others."""
+    """Check what we promise of our own objects beyond the standard; nothing for objects of others."""
     if header.get("Manufacturer") != "lnc-dicom":
         return []
     wrong = []

@@ -13,15 +13,15 @@ import numpy as np
 import pydicom
 import pytest
 from scipy import ndimage
-from tests.factories import LAYOUTS, layout, phantom, write_series
 
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.read import read_study
-from lnc_dicom.select import select
 from lnc_dicom.segment.evaluation import compare, mean_of_sides, read_nifti
+from lnc_dicom.select import select
 from lnc_dicom.volume import load
 from service.sample import icbm152
 from service.validate import validate
+from tests.factories import LAYOUTS, layout, phantom, write_series
 
 STUDIES = {
     "philips-ingenia-3t": 170,
@@ -128,7 +128,7 @@ def test_a_one_millimetre_head_takes_less_than_twenty_seconds_and_two_gigabytes(
 def test_file_names_do_not_change_the_result(data, tmp_path):
     source = data / "siemens-prisma-3t" / "t1"
     names = [f"{i:04d}.x" for i in range(192)]
-    random.Random(3).shuffle(names)
+    random.Random(3).shuffle(names)  # noqa: S311 - not a secret
     (tmp_path / "shuffled").mkdir()
     for path, name in zip(sorted(source.iterdir()), names, strict=True):
         os.link(path, tmp_path / "shuffled" / name) if _same_disk(path, tmp_path) else shutil.copy(
@@ -143,7 +143,7 @@ def test_file_names_do_not_change_the_result(data, tmp_path):
 
 
 def _same_disk(a, b):
-    return os.stat(a).st_dev == os.stat(b).st_dev
+    return a.stat().st_dev == b.stat().st_dev
 
 
 def test_all_axis_layouts_of_one_series_give_the_same_labels(data, tmp_path, segmenter):
