@@ -13,7 +13,9 @@ from lnc_dicom import errors, read, report
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.cli import app
 from lnc_dicom.codes import STRUCTURE
+from lnc_dicom.syntaxes import TRANSFER_SYNTAXES
 from service import cli as service_cli
+from service import receive
 from service.demo import DemoFailed
 from service.settings import Settings, load_settings
 
@@ -68,6 +70,17 @@ def test_the_example_settings_load(document, tmp_path, monkeypatch):
     file.write_text(inspect.cleandoc(example))
     assert tomllib.loads(file.read_text())
     assert load_settings(file).pacs.ae_title == "PACS"
+
+
+def test_the_conformance_statement_lists_what_is_accepted_and_sent():
+    rows = _rows("conformance/statement.md")
+    syntaxes = [r[1] for r in rows if len(r) == 3 and r[1].startswith("1.2.840.10008.1.2")]
+    assert syntaxes == [str(uid) for uid in (*TRANSFER_SYNTAXES, *receive.REFUSED_LATER)]
+    statuses = {r[0] for r in rows if len(r) == 2 and re.fullmatch("[0-9A-F]{4}", r[0])}
+    assert statuses == {f"{s:04X}" for s in (receive.SUCCESS, receive.OUT_OF_RESOURCES, receive.CANNOT_UNDERSTAND)}
+    text = (ROOT / "conformance/statement.md").read_text()
+    assert f"maximum PDU {receive.MAXIMUM_PDU_BYTES} bytes" in text
+    assert f"At most {receive.MAXIMUM_ASSOCIATIONS}\nassociations" in text
 
 
 def _commands():
