@@ -15,6 +15,10 @@ class Stage:
     balance
         0: every voxel weighs the same, boundaries are unbiased. 0.5: rare classes are found sooner and drawn larger,
         which a search for a centre does not mind.
+    cross_entropy_share
+        Weight of the cross-entropy against Dice. Dice alone draws what is uncertain too large (a voxel counts as soon
+        as its probability exceeds half the Dice), and a mean over a crop that is nine tenths background leaves
+        cross-entropy without a voice: with a share of 1 the pallidum was 24 % too large on held-out label maps.
     """
 
     name: str
@@ -22,6 +26,7 @@ class Stage:
     classes: int
     recipe: Recipe
     balance: float
+    cross_entropy_share: float
 
 
 LOCATE = Stage(
@@ -40,6 +45,7 @@ LOCATE = Stage(
         whole_regions=True,
     ),
     balance=0.5,
+    cross_entropy_share=1.0,
 )
 """Classes: 1 deep grey matter, 2 other brain."""
 
@@ -59,5 +65,6 @@ LABEL = Stage(
         whole_regions=False,
     ),
     balance=0.0,
+    cross_entropy_share=10.0,
 )
 """Classes: the labels of `anatomy.STRUCTURES`."""

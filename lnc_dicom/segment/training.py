@@ -86,8 +86,8 @@ class _Steps(Sampler[int]):
         return self.stop - self.start
 
 
-def dice_and_cross_entropy(logits: Tensor, target: Tensor, balance: float) -> Tensor:
-    """Soft Dice over the classes present, without background, plus cross-entropy.
+def dice_and_cross_entropy(logits: Tensor, target: Tensor, balance: float, share: float) -> Tensor:
+    """Soft Dice over the classes present, without background, plus `share` times the cross-entropy.
 
     logits (1, C, L, P, S), target int64 (1, L, P, S). Voxels weigh (1 / frequency of their class) ** balance in the
     cross-entropy.
@@ -98,7 +98,7 @@ def dice_and_cross_entropy(logits: Tensor, target: Tensor, balance: float) -> Te
     p = log_p.exp()
     size = torch.bincount(target.flatten(), minlength=classes).float()
     weight = ((target.numel() / size.clamp(min=1)) ** balance)[target]
-    cross_entropy = -(true * weight).sum() / weight.sum()
+    cross_entropy = -share * (true * weight).sum() / weight.sum()
     overlap = torch.zeros(classes, device=logits.device).index_add(0, target.flatten(), true.exp().flatten())
     soft_dice = (2 * overlap + 1) / (size + p.sum((0, 2, 3, 4)) + 1)
     present = size > 0
@@ -159,7 +159,7 @@ class Trainer:
         image = image.contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast(self.schedule.device.split(":")[0], torch.bfloat16):
             logits = self.network(image)
-        loss = dice_and_cross_entropy(logits, target, self.stage.balance)
+        loss = dice_and_cross_entropy(logits, target, self.stage.balance, self.stage.cross_entropy_share)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_NORM)

@@ -71,8 +71,8 @@ def test_a_perfect_answer_costs_nearly_nothing_and_a_wrong_one_much():
     target = torch.randint(0, 3, (1, 8, 8, 8), generator=torch.Generator().manual_seed(0))
     perfect = torch.nn.functional.one_hot(target, 3).movedim(-1, 1).float() * 30
     for balance in (0.0, 0.5):
-        assert float(dice_and_cross_entropy(perfect, target, balance)) < 0.01
-        assert float(dice_and_cross_entropy(perfect.roll(1, 1), target, balance)) > 1
+        assert float(dice_and_cross_entropy(perfect, target, balance, 1.0)) < 0.01
+        assert float(dice_and_cross_entropy(perfect.roll(1, 1), target, balance, 1.0)) > 1
 
 
 def test_dice_is_pooled_from_overlap_and_sizes():
