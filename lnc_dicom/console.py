@@ -20,7 +20,10 @@ from lnc_dicom.types import Measurement, Quality, Report
 OK, DEFECT, USAGE, REJECTED = 0, 1, 2, 3
 """Exit codes of every command."""
 
-screen = Console()
+_FILE_WIDTH = 160
+"""Columns where nobody looks: a log or a pipe does not wrap."""
+
+screen = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
 complaints = Console(stderr=True)
 
 

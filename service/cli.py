@@ -71,7 +71,10 @@ def list_(file: Config = None) -> None:
         from service.settings import load_settings  # noqa: PLC0415
 
         found = list_jobs(load_settings(file))
-        table = Table("job", "state", "since", "objects", "code", "what happened → what to do")
+        table = Table()
+        for column in ("job", "state", "since", "objects", "code"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("what happened → what to do")
         for job in found:
             reason = f"{job.what} → {job.do}" if job.what else ""
             since = job.since.astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,5 +1,6 @@
 """`lnc process` on real heads: files, exit codes, numbers, pictures, and what other people's readers say."""
 
+import functools
 import json
 import os
 import random
@@ -37,12 +38,23 @@ def lnc(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(scope="module", params=STUDIES)
-def processed(request, data, tmp_path_factory):
-    out = tmp_path_factory.mktemp("out")
-    done = lnc("process", data / request.param, "--out", out)
-    assert done.returncode == 0, done.stderr
-    return request.param, out, json.loads((out / "result.json").read_text())
+@pytest.fixture(scope="session")
+def process_once(data, tmp_path_factory):
+    """Process a study the first time it is asked for; tests come in random order."""
+
+    @functools.cache
+    def run(name):
+        out = tmp_path_factory.mktemp("out")
+        done = lnc("process", data / name, "--out", out)
+        assert done.returncode == 0, done.stderr
+        return name, out, json.loads((out / "result.json").read_text())
+
+    return run
+
+
+@pytest.fixture(params=STUDIES)
+def processed(request, process_once):
+    return process_once(request.param)
 
 
 def _labels(out):

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import highdicom as hd
@@ -13,6 +14,8 @@ import pydicom
 import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
+from service.jobs import retry
+from service.settings import load_settings
 from tests.acceptance.conftest import wait_for
 
 QUIET_S = 1.5
@@ -96,3 +99,27 @@ def test_a_receiver_that_dies_is_started_again(service, orthanc, data, program):
     wait_for(lambda: service.log.read_text().count('"listening"') == 2, 30)
     service.send(program("storescu"), data / SMALL_HEAD)
     wait_for(lambda: len(orthanc.get("/instances")) == 3, 60)
+
+
+def test_a_job_that_failed_can_be_run_again_without_computing_again(service, orthanc, data, program):
+    service.config.write_text(service.config.read_text().replace("attempts = 40", "attempts = 2"))
+    service.start()
+    service.send(program("storescu"), data / SMALL_HEAD)
+    (job,) = wait_for(lambda: service.finished(1), 60)
+    assert (job.state, job.code) == ("FAILED", "LNC-201")
+    computed = service.log.read_text().count('"segment"')
+    orthanc.start()
+    retry(load_settings(service.config), job.name)
+    wait_for(lambda: len(orthanc.get("/instances")) == 3, 60)
+    jobs = wait_for(lambda: service.finished(2), 30)
+    assert sorted(j.state for j in jobs) == ["DONE", "FAILED"]
+    assert service.log.read_text().count('"segment"') == computed
+
+
+def test_the_demonstration_brings_its_results_back(tmp_path):
+    command = [sys.executable, "-c", "from service.cli import main; main()", "demo", "--folder", str(tmp_path / "demo")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "demo" / "archive").glob("*.dcm"))) == 3
+    assert (tmp_path / "demo" / "summary.png").stat().st_size > 100_000
+    assert str(tmp_path / "demo" / "summary.png") in done.stdout.replace("\n", "")
