@@ -94,3 +94,6 @@ MAIN_NUCLEI = ("caudate", "putamen", "pallidum", "thalamus")
 
 DEEP_GREY: tuple[Structure, ...] = tuple(s for s in STRUCTURES if s.name != "lateral ventricle")
 """The nuclei and the thalami: what the first, coarse stage looks for."""
+
+MIRRORED_LABELS: tuple[int, ...] = (0, *(s.label + (1 if s.side is Side.LEFT else -1) for s in STRUCTURES))
+"""By label: the label of the same structure on the other side; what a mirrored head is called."""

@@ -11,7 +11,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from lnc_dicom.anatomy import STRUCTURES
+from lnc_dicom.anatomy import MIRRORED_LABELS, STRUCTURES
 from lnc_dicom.errors import FieldOfViewTooSmall, NoHead
 from lnc_dicom.segment.intensity import normalise
 from lnc_dicom.segment.network import UNet
@@ -48,7 +48,9 @@ class NetworkSegmenter:
         upright = volume.to_patient_orientation("LPS")
         centre = self._find(upright)
         lps_mm = _grid(centre + CROP_OFFSET_MM, LABEL.recipe.spacing_mm, CROP_SHAPE)
-        probabilities = self._probabilities(self.label, resample(upright, lps_mm, CROP_SHAPE))
+        image = normalise(resample(upright, lps_mm, CROP_SHAPE))
+        mirrored = self._probabilities(self.label, image.flip(0))[list(MIRRORED_LABELS)].flip(1)
+        probabilities = (self._probabilities(self.label, image) + mirrored) / 2  # no side is preferred
         array, mean_probability = _on_source_grid(probabilities, lps_mm, upright)
         labels = upright.with_array(_largest_pieces(array)).match_geometry(volume)
         return Segmented(labels, mean_probability)
@@ -57,7 +59,7 @@ class NetworkSegmenter:
         """Centre of the deep grey matter in LPS millimetres."""
         spacing_mm = LOCATE.recipe.spacing_mm
         lps_mm, shape = _covering_grid(upright, spacing_mm, self.locate.architecture.multiple)
-        probabilities = self._probabilities(self.locate, resample(upright, lps_mm, shape))
+        probabilities = self._probabilities(self.locate, normalise(resample(upright, lps_mm, shape)))
         deep = _largest_piece(probabilities[1].numpy() > 0.5)  # noqa: PLR2004 - more likely than not
         voxel_ml = spacing_mm**3 / 1000
         deep_ml = float(deep.sum()) * voxel_ml
@@ -74,8 +76,8 @@ class NetworkSegmenter:
 
     @torch.inference_mode()
     def _probabilities(self, network: UNet, image: Tensor) -> Tensor:
-        """Probabilities (classes, *shape) in float32 on the CPU."""
-        x = normalise(image)[None, None].to(self.device, memory_format=torch.channels_last_3d)
+        """Probabilities (classes, *shape) of a normalised image, in float32 on the CPU."""
+        x = image[None, None].to(self.device, memory_format=torch.channels_last_3d)
         kind = self.device.split(":")[0]
         with torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu" or _has_fast_bfloat16()):
             logits = network(x)

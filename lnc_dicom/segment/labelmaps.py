@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from lnc_dicom.anatomy import DEEP_GREY, STRUCTURES, Side
+from lnc_dicom.anatomy import DEEP_GREY, MIRRORED_LABELS, STRUCTURES
 from lnc_dicom.errors import UnusableInput
 
 _FIRST_OUTSIDE_BRAIN = 500
@@ -70,8 +70,7 @@ class Palette:
         """Per code: the label of our structure, 0 elsewhere; sides exchanged for a mirrored head."""
         target = np.zeros(len(self.labels), np.int64)
         for s in STRUCTURES:
-            other = s.label + 1 if s.side is Side.LEFT else s.label - 1
-            target[self.code(s.freesurfer)] = other if mirrored else s.label
+            target[self.code(s.freesurfer)] = MIRRORED_LABELS[s.label] if mirrored else s.label
         return target
 
     def regions(self) -> npt.NDArray[np.int64]:
