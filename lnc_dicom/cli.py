@@ -14,6 +14,7 @@ from lnc_dicom.console import (
     Stopwatch,
     exits,
     quieten_libraries,
+    show_caveats,
     show_line,
     show_report,
     show_scores,
@@ -49,6 +50,7 @@ def process(paths: Paths, out: Out) -> None:
     with exits(), watch as stage:
         with stage("start"):
             from lnc_dicom import pipeline  # noqa: PLC0415 - torch takes a second to import; --help should not
+            from lnc_dicom.encode import FILES  # noqa: PLC0415
             from lnc_dicom.read import read_study  # noqa: PLC0415
             from lnc_dicom.result import rejection_json, result_json  # noqa: PLC0415
             from lnc_dicom.segment.model import load_segmenter  # noqa: PLC0415
@@ -56,6 +58,8 @@ def process(paths: Paths, out: Out) -> None:
 
             segmenter = load_segmenter()
             make_folder(out)
+            for name in FILES:  # a rejected study must not seem to have the results of an earlier one
+                (out / name).unlink(missing_ok=True)
         study = None
         try:
             with stage("read"):
@@ -64,6 +68,7 @@ def process(paths: Paths, out: Out) -> None:
         except StudyRejected as error:
             caveats = study.caveats if study else ()
             (out / "result.json").write_text(rejection_json(error, caveats), encoding="utf-8")
+            show_caveats(caveats)
             raise
         with stage("write"):
             for item in objects:

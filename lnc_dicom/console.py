@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from lnc_dicom.errors import LncError, StudyRejected, UnusableInput
-from lnc_dicom.types import Measurement, Quality, Report
+from lnc_dicom.types import Caveat, Measurement, Quality, Report
 
 OK, DEFECT, USAGE, REJECTED = 0, 1, 2, 3
 """Exit codes of every command."""
@@ -101,8 +101,13 @@ def show_report(report: Report) -> None:
     for series, reason in report.selection.passed_over:
         number = series.header.get("SeriesNumber", "?")
         screen.print(f"  passed over series {number}: {reason.value}", style="dim", highlight=False)
-    for caveat in report.caveats:
-        screen.print(f"  {caveat.code} {caveat.text}", style="yellow", highlight=False, soft_wrap=True)
+    show_caveats(report.caveats)
+
+
+def show_caveats(caveats: Sequence[Caveat]) -> None:
+    """Print caveats on stderr."""
+    for caveat in caveats:
+        complaints.print(f"  {caveat.code} {caveat.text}", style="yellow", highlight=False, soft_wrap=True)
 
 
 def _cell(measurement: Measurement) -> str:

@@ -12,7 +12,7 @@ from lnc_dicom.errors import FieldOfViewTooSmall, NoHead
 from lnc_dicom.types import Caveat, Measurement, Model, Quality, Report, Segmented, Selection, Study
 
 STRUCTURE_FAILED = "LNC-402"
-"""Caveat: a structure was not found, is cut by the edge of the images, or has an impossible volume."""
+"""Caveat: a structure was not found, is cut by the edge of the images, is not sure, or has an impossible volume."""
 RESEARCH_ONLY = "LNC-400"
 """Caveat on every result."""
 
@@ -53,4 +53,4 @@ def refuse_failed(measurements: tuple[Measurement, ...]) -> None:
         raise FieldOfViewTooSmall(f"the edge of the images cuts {'; '.join(cut)}")
     failed = [m.structure.title for m in nuclei if m.quality is not Quality.PASSED]
     if len(failed) > MAX_FAILED_NUCLEI:
-        raise NoHead(f"{len(failed)} of {len(nuclei)} nuclei not found or of impossible volume: {'; '.join(failed)}")
+        raise NoHead(f"{len(failed)} of {len(nuclei)} nuclei failed: {'; '.join(failed)}")

@@ -94,6 +94,7 @@ class Quality(Enum):
     NOT_FOUND = "not found"
     IMPLAUSIBLE = "volume outside the plausible range"
     CUT = "cut by the edge of the images"
+    UNSURE = "the network is not sure of it"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

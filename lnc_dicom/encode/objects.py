@@ -14,6 +14,9 @@ from lnc_dicom.encode.sr import measurement_report
 from lnc_dicom.encode.summary import summary
 from lnc_dicom.types import Report
 
+FILES = ("segmentation.dcm", "measurements.dcm", "summary.dcm")
+"""Names of the files of a result, in the order in which they are sent."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedObject:
@@ -30,9 +33,8 @@ def encode(report: Report, now: datetime) -> tuple[EncodedObject, ...]:
     """Encode a report as SEG, SR and summary page. The same report and time give the same bytes."""
     origin = Origin(report, now)
     seg = segmentation(report, origin)
-    sr = measurement_report(report, origin, seg)
-    page = summary(report, origin)
-    return (_encoded("segmentation.dcm", seg), _encoded("measurements.dcm", sr), _encoded("summary.dcm", page))
+    datasets = (seg, measurement_report(report, origin, seg), summary(report, origin))
+    return tuple(_encoded(name, dataset) for name, dataset in zip(FILES, datasets, strict=True))
 
 
 def _encoded(name: str, dataset: Dataset) -> EncodedObject:

@@ -10,7 +10,7 @@ from highdicom import Volume
 from PIL import Image, ImageDraw, ImageFont
 
 from lnc_dicom.anatomy import STRUCTURES, Side
-from lnc_dicom.report import BANNER
+from lnc_dicom.report import BANNER, STRUCTURE_FAILED
 from lnc_dicom.types import Measurement, Quality, Report
 from lnc_dicom.volume import resample
 
@@ -144,7 +144,9 @@ def _table(draw: ImageDraw.ImageDraw, report: Report) -> None:
         draw.text((columns[3], top), _norm(left), _GREY, _font(18))
     top = y + (len(STRUCTURES) // 2 + 1) * step + 10
     draw.text((x, top), "adults: mean ± SD, N about 58,830 (braincharts), not adjusted", _GREY, _font(15))
-    for i, caveat in enumerate(report.caveats[1:9]):
+    # only caveats of ours: the name of a file that was left out could name the patient
+    failed = [caveat for caveat in report.caveats if caveat.code == STRUCTURE_FAILED]
+    for i, caveat in enumerate(failed):
         draw.text((x, top + 40 + 26 * i), f"{caveat.code} {caveat.text}"[:72], (230, 180, 60), _font(16))
 
 

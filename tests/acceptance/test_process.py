@@ -195,6 +195,8 @@ def test_the_template_is_segmented(segmenter):
 
 def test_rejected_studies_exit_with_three_and_say_why(tmp_path):
     write_series(tmp_path / "phantom", *layout(*phantom(), (2, 1, 0), (1, 1, 1)))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "summary.dcm").write_bytes(b"of an earlier study")
     done = lnc("process", tmp_path / "phantom", "--out", tmp_path / "out")
     assert done.returncode == 3
     assert "LNC-109" in done.stderr

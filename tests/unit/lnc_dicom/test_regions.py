@@ -12,13 +12,15 @@ def _volume(array, lps_mm):
     return hd.Volume(array, lps_mm, coordinate_system="PATIENT", frame_of_reference_uid="1.2.3")
 
 
+SURE = dict.fromkeys(range(1, 13), 0.9)
+
+
 def _with_voxels(label, count, shape=(40, 40, 40), spacing_mm=(1.0, 1.0, 1.0)):
     array = np.zeros(shape, np.uint8)
-    array[1:-1, 1:-1, 1:-1].ravel()[:0] = 0
     inner = np.argwhere(np.ones(shape))
     inner = inner[((inner > 0) & (inner < np.array(shape) - 1)).all(axis=1)][:count]
     array[tuple(inner.T)] = label
-    return Segmented(_volume(array, np.diag([*spacing_mm, 1.0])), {})
+    return Segmented(_volume(array, np.diag([*spacing_mm, 1.0])), SURE)
 
 
 def test_a_volume_is_the_number_of_voxels_times_their_size():
@@ -39,13 +41,19 @@ def test_an_impossible_volume_fails():
     assert measure(_with_voxels(5, 100))[4].quality is Quality.IMPLAUSIBLE
 
 
+def test_a_structure_that_the_network_is_not_sure_of_fails():
+    found = _with_voxels(1, 3500)
+    assert measure(found)[0].quality is Quality.PASSED
+    assert measure(Segmented(found.labels, {1: 0.7}))[0].quality is Quality.UNSURE
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("end", [0, -1])
 def test_a_structure_on_the_edge_of_the_images_is_cut(axis, end):
     segmented = _with_voxels(7, 6000)
     array = segmented.labels.array.copy()
     array.swapaxes(0, axis)[end, 20, 20] = 7
-    assert measure(Segmented(segmented.labels.with_array(array), {}))[6].quality is Quality.CUT
+    assert measure(Segmented(segmented.labels.with_array(array), SURE))[6].quality is Quality.CUT
 
 
 def test_flipping_the_head_changes_no_volume():
