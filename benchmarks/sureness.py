@@ -1,6 +1,6 @@
 """Mean probability of the labels on heads and on things that are no heads.
 
-python benchmarks/sureness.py HEAD…      (folders with one study each, or NIfTI files)
+Run `python benchmarks/sureness.py HEAD…`; a head is a folder with one study or a NIfTI file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.factories import phantom  # noqa: E402
 
 
 def no_heads() -> dict[str, hd.Volume]:
-    """A bottle, a ball, a box of balls, and noise."""
+    """Make a bottle, a ball, a box of balls, and noise."""
     chance = np.random.default_rng(0)
     z = np.linspace(-1, 1, 100)
     x, y, w = np.meshgrid(z, z, z, indexing="ij")
