@@ -99,7 +99,7 @@ def train_segmentation(
     ),
     seed: Annotated[int, typer.Option(help="The same seed gives the same images in the same order.")] = 1,
     locate_steps: Annotated[int, typer.Option(help="Steps of the coarse stage.")] = 1500,
-    label_steps: Annotated[int, typer.Option(help="Steps of the fine stage.")] = 7000,
+    label_steps: Annotated[int, typer.Option(help="Steps of the fine stage.")] = 8500,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     workers: Annotated[int, typer.Option(help="Processes that synthesise images.")] = 1,
     held_out: Annotated[str, typer.Option(help="Label maps kept for validation, by number.")] = "3,11,17",

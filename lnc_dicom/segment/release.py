@@ -34,6 +34,7 @@ def write_release(folder: Path, version: str, trainers: Mapping[str, Trainer], o
         path = folder / f"{stage}.safetensors"
         about = {"stage": stage, "steps": str(trainer.step), "seed": str(trainer.schedule.seed)}
         save_weights(path, trainer.average, about)
+        path.chmod(0o644)
         digests[stage] = sha256(path)
     lines = [f'name = "{NAME}"', f'version = "{version}"', "", "[sha256]"]
     lines += [f'{stage} = "{digest}"' for stage, digest in digests.items()]
