@@ -32,7 +32,7 @@ def compose(
     model: Model,
 ) -> Report:
     """Put the parts together. Raises FieldOfViewTooSmall, NoHead where the numbers cannot mean a head."""
-    refuse_failed(measurements)
+    refuse_failed(measurements, brain_is_cut=segmented.brain_is_cut)
     caveats = (
         Caveat(RESEARCH_ONLY, BANNER),
         *study.caveats,
@@ -45,12 +45,13 @@ def compose(
     return Report(study, selection, sources, volume, segmented, measurements, caveats, model)
 
 
-def refuse_failed(measurements: tuple[Measurement, ...]) -> None:
-    """Raise when the main nuclei are cut, or when too many of them failed."""
+def refuse_failed(measurements: tuple[Measurement, ...], *, brain_is_cut: bool = False) -> None:
+    """Raise when the main nuclei are cut, or when too many of them failed: a head cut elsewhere, or no head."""
     nuclei = [m for m in measurements if m.structure.name in MAIN_NUCLEI]
     cut = [m.structure.title for m in nuclei if m.quality is Quality.CUT]
     if cut:
         raise FieldOfViewTooSmall(f"the edge of the images cuts {'; '.join(cut)}")
     failed = [m.structure.title for m in nuclei if m.quality is not Quality.PASSED]
     if len(failed) > MAX_FAILED_NUCLEI:
-        raise NoHead(f"{len(failed)} of {len(nuclei)} nuclei failed: {'; '.join(failed)}")
+        family = FieldOfViewTooSmall if brain_is_cut else NoHead
+        raise family(f"{len(failed)} of {len(nuclei)} nuclei failed: {'; '.join(failed)}")

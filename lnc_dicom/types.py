@@ -105,10 +105,13 @@ class Segmented:
         uint8 Volume, axes (slice, row, column).
     probability
         Mean probability that the network gave to the voxels of each label; absent where a label has none.
+    brain_is_cut
+        Whether the edge of the images cuts the brain.
     """
 
     labels: Volume = field(repr=False)
     probability: dict[int, float]
+    brain_is_cut: bool = False
 
     def __post_init__(self) -> None:
         """Check the type of the labels and make them read-only."""

@@ -28,8 +28,9 @@ MIN_DEEP_GREY_ML = 8.0
 """Less was never seen in a whole head (smallest training head: 26 mL)."""
 MIN_BRAIN_ML = 150.0
 """With less brain than this in the images they do not show a head."""
-MIN_CUT_CM2 = 30.0
-"""The edge of the images cuts the brain if it cuts this much; a plane through the basal ganglia cuts about 150 cm²."""
+MIN_CUT_CM2 = 15.0
+"""The edge of the images cuts the brain if it cuts this much (a plane through the basal ganglia: about 150 cm²;
+whole heads: 0)."""
 _SLAB = 32
 """Source planes that are labelled at once; bounds the memory for fine grids."""
 
@@ -46,33 +47,34 @@ class NetworkSegmenter:
     def __call__(self, volume: hd.Volume, /) -> Segmented:
         """Label a volume. Raises NoHead, FieldOfViewTooSmall."""
         upright = volume.to_patient_orientation("LPS")
-        centre = self._find(upright)
+        centre, brain_is_cut = self._find(upright)
         lps_mm = _grid(centre + CROP_OFFSET_MM, LABEL.recipe.spacing_mm, CROP_SHAPE)
         image = normalise(resample(upright, lps_mm, CROP_SHAPE))
         mirrored = self._probabilities(self.label, image.flip(0))[list(MIRRORED_LABELS)].flip(1)
         probabilities = (self._probabilities(self.label, image) + mirrored) / 2  # no side is preferred
         array, mean_probability = _on_source_grid(probabilities, lps_mm, upright)
         labels = upright.with_array(_largest_pieces(array)).match_geometry(volume)
-        return Segmented(labels, mean_probability)
+        return Segmented(labels, mean_probability, brain_is_cut)
 
-    def _find(self, upright: hd.Volume) -> npt.NDArray[np.float64]:
-        """Centre of the deep grey matter in LPS millimetres."""
+    def _find(self, upright: hd.Volume) -> tuple[npt.NDArray[np.float64], bool]:
+        """Centre of the deep grey matter in LPS millimetres, and whether the edge of the images cuts the brain."""
         spacing_mm = LOCATE.recipe.spacing_mm
         lps_mm, shape = _covering_grid(upright, spacing_mm, self.locate.architecture.multiple)
         probabilities = self._probabilities(self.locate, normalise(resample(upright, lps_mm, shape)))
         deep = _largest_piece(probabilities[1].numpy() > 0.5)  # noqa: PLR2004 - more likely than not
         voxel_ml = spacing_mm**3 / 1000
         deep_ml = float(deep.sum()) * voxel_ml
+        brain = probabilities[1:].sum(0).numpy() > 0.5  # noqa: PLR2004
+        cut_cm2 = _cut_surface_cm2(brain, lps_mm, upright)
+        is_cut = cut_cm2 > MIN_CUT_CM2
         if deep_ml < MIN_DEEP_GREY_ML:
-            brain = probabilities[1:].sum(0).numpy() > 0.5  # noqa: PLR2004
             brain_ml = float(brain.sum()) * voxel_ml
-            cut_cm2 = _cut_surface_cm2(brain, lps_mm, upright)
             found = f"{deep_ml:.0f} mL of deep grey matter and {brain_ml:.0f} mL of brain found"
-            if brain_ml > MIN_BRAIN_ML and cut_cm2 > MIN_CUT_CM2:
+            if brain_ml > MIN_BRAIN_ML and is_cut:
                 raise FieldOfViewTooSmall(f"{found}; the edge of the images cuts {cut_cm2:.0f} cm² of brain")
             raise NoHead(found)
         centre = np.append(np.argwhere(deep).mean(axis=0), 1.0)
-        return np.asarray((lps_mm @ centre)[:3])
+        return np.asarray((lps_mm @ centre)[:3]), is_cut
 
     @torch.inference_mode()
     def _probabilities(self, network: UNet, image: Tensor) -> Tensor:
@@ -108,13 +110,13 @@ def _covering_grid(
 
 
 def _cut_surface_cm2(brain: npt.NDArray[np.bool_], lps_mm: npt.NDArray[np.float64], volume: hd.Volume) -> float:
-    """Area in which a mask on a coarse upright grid meets the outermost planes of the volume."""
+    """Area of a mask on a coarse upright grid that lies within one of its voxels of the volume's outermost planes."""
     spacing_mm = float(lps_mm[0, 0])
     index = np.argwhere(brain) @ lps_mm[:3, :3].T + lps_mm[:3, 3]
     back = volume.inverse_affine
     index = index @ back[:3, :3].T + back[:3, 3]
     depth_mm = np.minimum(index, np.array(volume.shape) - 1 - index) * volume.spacing
-    return float((np.abs(depth_mm).min(axis=1) <= spacing_mm / 2).sum()) * spacing_mm**2 / 100
+    return float((depth_mm.min(axis=1) <= spacing_mm).sum()) * spacing_mm**2 / 100
 
 
 def _on_source_grid(

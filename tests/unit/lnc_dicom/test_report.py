@@ -24,6 +24,11 @@ def test_three_failed_nuclei_mean_that_this_is_no_head():
         refuse_failed(_with(Quality.IMPLAUSIBLE, 1, 5, 6))
 
 
+def test_failed_nuclei_in_a_brain_that_is_cut_mean_that_the_images_are_too_small():
+    with pytest.raises(FieldOfViewTooSmall, match="3 of 8"):
+        refuse_failed(_with(Quality.UNSURE, 1, 5, 6), brain_is_cut=True)
+
+
 def test_one_nucleus_on_the_edge_means_that_the_images_are_cut():
     with pytest.raises(FieldOfViewTooSmall, match="Putamen, left"):
         refuse_failed(_with(Quality.CUT, 3))
