@@ -56,7 +56,7 @@ def _head(path: Path) -> hd.Volume:
 def main() -> None:
     quieten_libraries()
     segmenter = load_segmenter()
-    volumes = {path.name.split(".")[0]: _head(path) for path in map(Path, sys.argv[1:])}
+    volumes = {"/".join(path.resolve().parts[-2:]): _head(path) for path in map(Path, sys.argv[1:])}
     volumes |= {"template": _volume(*icbm152())} | no_heads()
     print("| | main nuclei, lowest | highest | accumbens, lowest |\n|---|---|---|---|")
     for name, volume in volumes.items():
