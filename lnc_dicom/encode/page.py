@@ -9,7 +9,7 @@ import numpy.typing as npt
 from highdicom import Volume
 from PIL import Image, ImageDraw, ImageFont
 
-from lnc_dicom.anatomy import STRUCTURES, Side
+from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.report import BANNER, STRUCTURE_FAILED
 from lnc_dicom.types import Measurement, Quality, Report
 from lnc_dicom.volume import resample
@@ -143,7 +143,12 @@ def _table(draw: ImageDraw.ImageDraw, report: Report) -> None:
             draw.text((column, top), text, colour, _font(24), anchor="ra")
         draw.text((columns[3], top), _norm(left), _GREY, _font(18))
     top = y + (len(STRUCTURES) // 2 + 1) * step + 10
-    draw.text((x, top), "adults: mean ± SD, N about 58,830 (braincharts), not adjusted", _GREY, _font(15))
+    draw.text(
+        (x, top),
+        "adults: mean ± SD of the left side, N about 58,830 (braincharts), not adjusted for age",
+        _GREY,
+        _font(15),
+    )
     # only caveats of ours: the name of a file that was left out could name the patient
     failed = [caveat for caveat in report.caveats if caveat.code == STRUCTURE_FAILED]
     for i, caveat in enumerate(failed):
@@ -160,5 +165,4 @@ def _norm(measurement: Measurement) -> str:
     structure = measurement.structure
     if structure.norm_ml is None or structure.norm_sd_ml is None:
         return "no norm"
-    side = "L" if structure.side is Side.LEFT else "R"
-    return f"{side} {structure.norm_ml:.1f} ± {structure.norm_sd_ml:.1f}"
+    return f"{structure.norm_ml:.1f} ± {structure.norm_sd_ml:.1f}"

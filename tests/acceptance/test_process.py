@@ -162,7 +162,7 @@ def _same_disk(a, b):
 
 def test_all_axis_layouts_of_one_series_give_the_same_labels(data, tmp_path, segmenter):
     volume, _ = load(select(read_study([data / "siemens-xa30-enhanced"])).chosen)
-    upright = volume.to_patient_orientation("LPS")
+    upright = volume.to_patient_orientation("LPS")[:, 8:, 44:]  # without the neck, for speed
     expected = None
     for number, (order, signs) in enumerate(LAYOUTS):
         folder = tmp_path / str(number)
