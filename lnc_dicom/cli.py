@@ -1,4 +1,4 @@
-"""`lnc process`, `train`, `evaluate` and `validate`: the library at the console. The service adds the rest."""
+"""`lnc process`, `train` and `evaluate`: the library at the console. The service adds the rest."""
 
 from __future__ import annotations
 

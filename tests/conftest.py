@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -39,12 +38,10 @@ def segmenter():
 @pytest.fixture(scope="session")
 def program():
     """Path of a program of Debian's; the test is skipped where it is missing, and fails in CI."""
+    from service.validate import find_program
 
     def find(name):
-        # Debian's first: pynetdicom installs a storescu of its own beside the interpreter
-        path = shutil.which(name, path="/usr/bin:/usr/sbin:/usr/local/bin") or shutil.which(
-            name, path=str(Path(sys.executable).parent)
-        )
+        path = find_program(name)  # Debian's first: pynetdicom installs a storescu of its own beside the interpreter
         if path is None:
             _skip(f"{name} is not installed (make peers)")
         return path
