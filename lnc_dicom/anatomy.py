@@ -30,7 +30,8 @@ class Structure:
     label
         Value in a label map; also the segment number in a SEG.
     freesurfer
-        Value in FreeSurfer's aseg, from which the network is trained and against which it is measured.
+        Value in FreeSurfer's aseg, from which the network is trained and against which it is measured; for the
+        internal capsule, which aseg lacks, the value that `segment.internal_capsule` gives it.
     rgb
         Display colour, 8 bit (Slicer's terminology where it has one).
     plausible_ml
@@ -55,6 +56,9 @@ class Structure:
         return f"{self.name.capitalize()}, {self.side.value}"
 
 
+INTERNAL_CAPSULE_FREESURFER = (9001, 9002)
+"""Left and right; numbers of ours, FreeSurfer has none."""
+
 _NORMS = {
     ("caudate", Side.LEFT): (3.470, 0.534),
     ("caudate", Side.RIGHT): (3.603, 0.554),
@@ -74,6 +78,7 @@ _ROWS = (
     ("thalamus", 10, 49, (122, 101, 38), Territory.CONTROL, (3.0, 14.0)),
     ("accumbens", 26, 58, (155, 108, 174), Territory.CONTROL, (0.1, 1.6)),
     ("lateral ventricle", 4, 43, (88, 106, 215), Territory.CONTROL, (0.8, 150.0)),
+    ("internal capsule", *INTERNAL_CAPSULE_FREESURFER, (231, 212, 94), Territory.LSA, (1.5, 14.0)),
 )
 
 
@@ -92,7 +97,7 @@ STRUCTURES: tuple[Structure, ...] = _table()
 MAIN_NUCLEI = ("caudate", "putamen", "pallidum", "thalamus")
 """Large enough that a head without them was not segmented."""
 
-DEEP_GREY: tuple[Structure, ...] = tuple(s for s in STRUCTURES if s.name != "lateral ventricle")
+DEEP_GREY: tuple[Structure, ...] = tuple(s for s in STRUCTURES if s.name in (*MAIN_NUCLEI, "accumbens"))
 """The nuclei and the thalami: what the first, coarse stage looks for."""
 
 MIRRORED_LABELS: tuple[int, ...] = (0, *(s.label + (1 if s.side is Side.LEFT else -1) for s in STRUCTURES))

@@ -15,7 +15,9 @@ from lnc_dicom.console import (
     exits,
     quieten_libraries,
     show_caveats,
+    show_experiment,
     show_line,
+    show_outcomes,
     show_report,
     show_scores,
     show_timings,
@@ -99,11 +101,12 @@ def train_segmentation(
     ),
     seed: Annotated[int, typer.Option(help="The same seed gives the same images in the same order.")] = 1,
     locate_steps: Annotated[int, typer.Option(help="Steps of the coarse stage.")] = 1500,
-    label_steps: Annotated[int, typer.Option(help="Steps of the fine stage.")] = 8500,
+    label_steps: Annotated[int, typer.Option(help="Steps of the fine stage.")] = 9000,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     workers: Annotated[int, typer.Option(help="Processes that synthesise images.")] = 1,
-    held_out: Annotated[str, typer.Option(help="Label maps kept for validation, by number.")] = "3,11,17",
-    version: Annotated[str, typer.Option(help="Version of the model, written into its card.")] = "0.1.0",
+    held_out: Annotated[str, typer.Option(help="Label maps kept for validation, by number.")] = "3,8,11,17",
+    calibration_images: Annotated[int, typer.Option(help="Whole heads synthesised to calibrate intervals.")] = 100,
+    version: Annotated[str, typer.Option(help="Version of the model, written into its card.")] = "0.2.0",
     data_note: Annotated[str, typer.Option(help="Origin and licence of the label maps, for the card.")] = "",
 ) -> None:
     """Train both networks on synthesised heads; stop and repeat the command to go on from the last checkpoint."""
@@ -113,22 +116,42 @@ def train_segmentation(
         make_folder(out)
         numbers = tuple(int(n) for n in held_out.split(",") if n.strip())
         steps = {"locate": locate_steps, "label": label_steps}
-        train_both(RunSettings(labels, out, version, steps, seed, device, workers, numbers, data_note))
+        train_both(
+            RunSettings(labels, out, version, steps, seed, device, workers, numbers, calibration_images, data_note)
+        )
 
 
 @evaluate.command("segmentation")
 def evaluate_segmentation(
     images: Annotated[Path, typer.Option(help="T1 as NIfTI, or a folder of them.")],
     labels: Annotated[Path, typer.Option(help="FreeSurfer label map as NIfTI, or a folder of them.")],
+    out: Annotated[Path, typer.Option(help="Folder for the page of overlays.")] = Path("runs/evaluation"),
+    robustness: Annotated[  # noqa: FBT002 - typer's way to a flag
+        bool, typer.Option("--robustness", help="Also spoil every head in many ways; takes minutes.")
+    ] = False,
     model: Annotated[Path | None, typer.Option(help="Folder of a model; without it, the released one.")] = None,
 ) -> None:
     """Compare the segmentation with known labels: Dice, surface distance (95th percentile) and volume error."""
     with exits():
         from lnc_dicom.segment import evaluation  # noqa: PLC0415
         from lnc_dicom.segment.model import WEIGHTS, load_segmenter  # noqa: PLC0415
+        from lnc_dicom.segment.overlays import LabelledHead, draw_overlays  # noqa: PLC0415
+        from lnc_dicom.segment.robustness import describe, run_experiments  # noqa: PLC0415
 
+        make_folder(out)
         segmenter = load_segmenter(model or WEIGHTS)
-        scores = []
-        for image, truth in evaluation.pairs(images, labels):
-            scores += evaluation.evaluate(segmenter, image, truth)
+        scores: list[evaluation.Score] = []
+        heads: list[LabelledHead] = []
+        outcomes = []
+        for image, truth_path in evaluation.pairs(images, labels):
+            volume, truth = evaluation.read_pair(image, truth_path)
+            found = segmenter(volume).labels
+            scores += evaluation.compare(found.array, truth, volume.spacing)
+            heads.append(LabelledHead(f"head {len(heads) + 1}", volume, truth, found))
+            if robustness:
+                outcomes.append(run_experiments(segmenter, describe(volume, truth), show_experiment))
         show_scores(evaluation.mean_of_sides(scores))
+        for rows in outcomes:
+            show_outcomes([(o.name, o.setting, o.refused, o.volume_change, o.dice) for o in rows])
+        draw_overlays(out / "overlays.png", heads)
+        show_line(f"overlays in {out / 'overlays.png'}")

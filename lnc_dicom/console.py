@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from lnc_dicom.errors import LncError, StudyRejected, UnusableInput
-from lnc_dicom.types import Caveat, Measurement, Quality, Report
+from lnc_dicom.types import Caveat, Measurement, Report
 
 OK, DEFECT, USAGE, REJECTED = 0, 1, 2, 3
 """Exit codes of every command."""
@@ -94,7 +94,7 @@ class Stopwatch:
 
 def show_report(report: Report) -> None:
     """Print the volumes, the caveats and the series that were passed over."""
-    table = Table("structure", "left mL", "right mL", title="Deep grey matter", title_justify="left")
+    table = Table("structure", "left mL", "right mL", title="Deep grey matter, 90 % intervals", title_justify="left")
     for left, right in zip(report.measurements[::2], report.measurements[1::2], strict=True):
         table.add_row(left.structure.name, _cell(left), _cell(right))
     screen.print(table)
@@ -111,8 +111,13 @@ def show_caveats(caveats: Sequence[Caveat]) -> None:
 
 
 def _cell(measurement: Measurement) -> str:
-    value = f"{measurement.volume_ml:.2f}"
-    return value if measurement.quality is Quality.PASSED else f"[red]{value} ({measurement.quality.value})[/]"
+    failure = measurement.failure
+    if failure is not None:
+        return f"[red]failed {failure.code}[/]"
+    if measurement.interval_ml is None:
+        return f"{measurement.volume_ml:.2f}"
+    low, high = measurement.interval_ml
+    return f"{measurement.volume_ml:.2f} [dim]({low:.2f} to {high:.2f})[/]"
 
 
 def show_scores(scores: Mapping[str, tuple[float, float, float]]) -> None:
@@ -120,6 +125,21 @@ def show_scores(scores: Mapping[str, tuple[float, float, float]]) -> None:
     table = Table("structure", "Dice", "95 % surface mm", "volume error %", title="Mean of left and right")
     for name, (dice, surface_mm, error) in scores.items():
         table.add_row(name, f"{dice:.3f}", f"{surface_mm:.2f}", f"{100 * error:.1f}")
+    screen.print(table)
+
+
+def show_experiment(name: str, setting: str) -> None:
+    """Say which experiment is running."""
+    complaints.print(f"  {name}: {setting}", style="dim", highlight=False)
+
+
+def show_outcomes(rows: Sequence[tuple[str, str, str, Mapping[str, float], Mapping[str, float]]]) -> None:
+    """Print name, setting, refusal, and per structure the change of the volume in per cent with the Dice."""
+    names = list(next((change for _, _, _, change, _ in rows if change), {}))
+    table = Table("experiment", "setting", *names, title="Volume change % (Dice) against the unspoiled head")
+    for name, setting, refused, change, dice in rows:
+        cells = [f"{100 * change[n]:+.1f} ({dice[n]:.2f})" for n in names] if change else [f"refused: {refused}"]
+        table.add_row(name, setting, *cells)
     screen.print(table)
 
 

@@ -126,7 +126,7 @@ class FieldOfViewTooSmall(StudyRejected):
 
 
 class NoHead(StudyRejected):
-    """No deep grey matter was found: a phantom, another body part, or an image too poor."""
+    """No deep grey matter was found: a phantom, another body part, no T1 contrast, or an image too poor."""
 
     code = "LNC-109"
     do = "Check that the series shows a human head and that its orientation is right."
@@ -144,6 +144,34 @@ class UnreadablePixels(StudyRejected):
 
     code = "LNC-111"
     do = "Send the series again; check it in a viewer."
+
+
+class NotT1Contrast(StudyRejected):
+    """White matter, grey matter and fluid are not ordered as on a T1-weighted image."""
+
+    code = "LNC-112"
+    do = "Send a T1-weighted series; a header that calls another contrast T1 has to be put right at the scanner."
+
+
+class PoorImage(StudyRejected):
+    """The image is too noisy or too blurred to measure the deep nuclei."""
+
+    code = "LNC-113"
+    do = "Look at the series: motion, noise, thick slices. Repeat the acquisition if it can be repeated."
+
+
+class UnlikeHead(StudyRejected):
+    """What was found is not like any head that the network knows."""
+
+    code = "LNC-114"
+    do = "Look at the series: another body part, surgery, a large lesion, a wrong orientation or voxel size."
+
+
+class WrongPose(StudyRejected):
+    """The head is turned further than heads are in a scanner; the orientation in the header is probably wrong."""
+
+    code = "LNC-115"
+    do = "Compare the orientation labels in a viewer with the anatomy; have the header put right at its source."
 
 
 # --- something outside is missing for now ------------------------------------------------------------------------

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from highdicom import Volume
 from pydicom import Dataset
 
 from lnc_dicom.anatomy import MAIN_NUCLEI
-from lnc_dicom.errors import FieldOfViewTooSmall, NoHead
-from lnc_dicom.types import Caveat, Measurement, Model, Quality, Report, Segmented, Selection, Study
+from lnc_dicom.errors import FieldOfViewTooSmall, NoHead, NotT1Contrast
+from lnc_dicom.quality import EDGE_VOXELS, FEATURE_DISTANCE, MISFIT, STUDY_GATES, Gate, check_study
+from lnc_dicom.types import Caveat, Check, Measurement, Model, Report, Segmented, Selection, Study
 
 STRUCTURE_FAILED = "LNC-402"
-"""Caveat: a structure was not found, is cut by the edge of the images, is not sure, or has an impossible volume."""
+"""Caveat: a structure did not pass a gate; its number is not given."""
 RESEARCH_ONLY = "LNC-400"
 """Caveat on every result."""
 
@@ -31,27 +32,58 @@ def compose(
     measurements: tuple[Measurement, ...],
     model: Model,
 ) -> Report:
-    """Put the parts together. Raises FieldOfViewTooSmall, NoHead where the numbers cannot mean a head."""
-    refuse_failed(measurements, brain_is_cut=segmented.brain_is_cut)
+    """Put the parts together. Raises a StudyRejected where the numbers cannot mean a head on a T1 image."""
+    checks = check_study(volume, segmented)
+    refuse(checks, measurements, brain_is_cut=segmented.brain_is_cut)
     caveats = (
         Caveat(RESEARCH_ONLY, BANNER),
         *study.caveats,
-        *(
-            Caveat(STRUCTURE_FAILED, f"{m.structure.title}: {m.quality.value} ({m.volume_ml:.2f} mL)")
-            for m in measurements
-            if m.quality is not Quality.PASSED
-        ),
+        *(Caveat(STRUCTURE_FAILED, failure_text(m)) for m in measurements if not m.passed),
     )
-    return Report(study, selection, sources, volume, segmented, measurements, caveats, model)
+    return Report(study, selection, sources, volume, segmented, measurements, checks, caveats, model)
 
 
-def refuse_failed(measurements: tuple[Measurement, ...], *, brain_is_cut: bool = False) -> None:
-    """Raise when the main nuclei are cut, or when too many of them failed: a head cut elsewhere, or no head."""
-    nuclei = [m for m in measurements if m.structure.name in MAIN_NUCLEI]
-    cut = [m.structure.title for m in nuclei if m.quality is Quality.CUT]
+def failure_text(measurement: Measurement) -> str:
+    """Say why a structure failed: the gate, its number and its limit, never the measurement."""
+    failure = measurement.failure
+    return f"{measurement.structure.title} failed: {failure.code} {failure}" if failure else ""
+
+
+def refuse(checks: Sequence[Check], measurements: Sequence[Measurement], *, brain_is_cut: bool = False) -> None:
+    """Raise where the images are cut, are no head, show another contrast, or are too poor.
+
+    A head is recognised by the arrangement of its structures: with another contrast nuclei may fail because of it, and
+    then the contrast is what the user has to hear of.
+    """
+    by_code = {check.code: check for check in checks}
+    _refuse_cut(measurements)
+    if by_code[MISFIT.code].passed and by_code[FEATURE_DISTANCE.code].passed:
+        _refuse_by_gates([gate for gate in STUDY_GATES if gate.refusal is NotT1Contrast], by_code)
+    _refuse_failed(measurements, brain_is_cut=brain_is_cut)
+    _refuse_by_gates(STUDY_GATES, by_code)
+
+
+def _refuse_by_gates(gates: Sequence[Gate], by_code: Mapping[str, Check]) -> None:
+    for gate in gates:
+        check = by_code[gate.code]
+        if gate.refusal is not None and not check.passed:
+            raise gate.refusal(f"{check.code} {check}")
+
+
+def _nuclei(measurements: Sequence[Measurement]) -> list[Measurement]:
+    return [m for m in measurements if m.structure.name in MAIN_NUCLEI]
+
+
+def _refuse_cut(measurements: Sequence[Measurement]) -> None:
+    cut = [m.structure.title for m in _nuclei(measurements) if m.failure and m.failure.code == EDGE_VOXELS.code]
     if cut:
         raise FieldOfViewTooSmall(f"the edge of the images cuts {'; '.join(cut)}")
-    failed = [m.structure.title for m in nuclei if m.quality is not Quality.PASSED]
+
+
+def _refuse_failed(measurements: Sequence[Measurement], *, brain_is_cut: bool) -> None:
+    """Raise when too many nuclei failed: a head cut elsewhere, or no head."""
+    nuclei = _nuclei(measurements)
+    failed = [m for m in nuclei if not m.passed]
     if len(failed) > MAX_FAILED_NUCLEI:
         family = FieldOfViewTooSmall if brain_is_cut else NoHead
-        raise family(f"{len(failed)} of {len(nuclei)} nuclei failed: {'; '.join(failed)}")
+        raise family(f"{len(failed)} of {len(nuclei)} nuclei failed: {'; '.join(map(failure_text, failed))}")

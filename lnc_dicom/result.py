@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lnc_dicom.encode import EncodedObject
 from lnc_dicom.errors import LncError
-from lnc_dicom.types import Caveat, Measurement, Report, Series
+from lnc_dicom.types import Caveat, Check, Measurement, Report, Series
 
 SCHEMA = 1
 
@@ -25,6 +26,7 @@ def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Map
             },
             "model": {"name": report.model.name, "version": report.model.version, "digest": report.model.digest},
             "regions": [_region(m) for m in report.measurements],
+            "checks": [_check(c) for c in report.checks],
             "biomarker": None,
             "caveats": [_caveat(c) for c in report.caveats],
             "objects": [
@@ -61,15 +63,26 @@ def _series(series: Series) -> dict[str, Any]:
 
 
 def _region(measurement: Measurement) -> dict[str, Any]:
-    structure = measurement.structure
+    """Describe a structure; one that failed has a reason and no numbers."""
+    structure, failure = measurement.structure, measurement.failure
+    interval = measurement.interval_ml
     return {
         "name": structure.name,
         "side": structure.side.value,
         "label": structure.label,
-        "voxels": measurement.voxels,
-        "volume_ml": round(measurement.volume_ml, 4),
-        "quality": measurement.quality.value,
+        "voxels": None if failure else measurement.voxels,
+        "volume_ml": None if failure else round(measurement.volume_ml, 4),
+        "volume_interval_ml": None if failure or interval is None else [round(v, 4) for v in interval],
+        "quality": f"{failure.code} {failure}" if failure else "passed",
+        "checks": [_check(check) for check in measurement.checks],
     }
+
+
+def _check(check: Check) -> dict[str, Any]:
+    """Describe a gate's answer; JSON has no infinities and no nan."""
+    finite = [round(x, 4) if math.isfinite(x) else None for x in (check.value, check.low, check.high)]
+    value, low, high = finite
+    return {"code": check.code, "name": check.name, "value": value, "low": low, "high": high, "passed": check.passed}
 
 
 def _caveat(caveat: Caveat) -> dict[str, str]:

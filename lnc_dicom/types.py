@@ -6,6 +6,7 @@ LPS millimetres. It is never changed in place.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -87,14 +88,47 @@ class Selection:
     passed_over: tuple[tuple[Series, Reason], ...]
 
 
-class Quality(Enum):
-    """Whether a structure's number may be used."""
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What the network showed of one structure, beside its voxels.
 
-    PASSED = "passed"
-    NOT_FOUND = "not found"
-    IMPLAUSIBLE = "volume outside the plausible range"
-    CUT = "cut by the edge of the images"
-    UNSURE = "the network is not sure of it"
+    probability
+        Mean probability that it gave to the structure's voxels.
+    entropy
+        Mean entropy of the class probabilities in those voxels, in bits.
+    mirror_dice
+        Dice between the plain and the mirrored inference.
+    main_piece
+        Share of the voxels that lay in the largest face-connected piece; the others were removed.
+    spread
+        Sum of p (1 - p) over the sum of p: how much of the volume lies in doubtful voxels.
+    volume_error
+        Half the width of the 90 % interval of ln(volume); None where the segmenter is not calibrated.
+    """
+
+    probability: float
+    entropy: float = 0.0
+    mirror_dice: float = 1.0
+    main_piece: float = 1.0
+    spread: float = 0.0
+    volume_error: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """How the structures lie against the mean of the training heads.
+
+    turn_deg
+        Angle by which the head is turned.
+    scale
+        Size against the mean.
+    misfit_mm
+        Root mean square of what remains between the centroids after turning, scaling and shifting.
+    """
+
+    turn_deg: float
+    scale: float
+    misfit_mm: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,14 +137,20 @@ class Segmented:
 
     labels
         uint8 Volume, axes (slice, row, column).
-    probability
-        Mean probability that the network gave to the voxels of each label; absent where a label has none.
+    signs
+        What the network showed of each label; absent where a label has no voxel.
+    pose
+        None where too few structures were found to tell.
+    feature_distance
+        How unlike the training images the network found the crop; about 1 is ordinary.
     brain_is_cut
         Whether the edge of the images cuts the brain.
     """
 
     labels: Volume = field(repr=False)
-    probability: dict[int, float]
+    signs: dict[int, Sign]
+    pose: Pose | None = None
+    feature_distance: float = 1.0
     brain_is_cut: bool = False
 
     def __post_init__(self) -> None:
@@ -121,13 +161,54 @@ class Segmented:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """The answer of one gate: a number and the limits that it has to keep. `quality.GATES` says where they are from."""
+
+    code: str
+    name: str
+    value: float
+    low: float
+    high: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the number keeps the limits; a number that is not one does not."""
+        return self.low <= self.value <= self.high
+
+    def __str__(self) -> str:
+        """One phrase: the name, the number, and the limit that it breaks or keeps."""
+        at_most = self.value > self.high or self.low == -math.inf
+        limit = f"at most {self.high:.4g}" if at_most else f"at least {self.low:.4g}"
+        return f"{self.name} {self.value:.3g} ({limit})"
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
-    """What was measured in one structure. `volume_ml` counts whole voxels."""
+    """What was measured in one structure.
+
+    volume_ml
+        Counts whole voxels. Not to be used where the structure has failed.
+    interval_ml
+        90 % interval of the volume; None where the segmenter is not calibrated.
+    checks
+        What the gates found, in the order of `quality.GATES`.
+    """
 
     structure: Structure
     voxels: int
     volume_ml: float
-    quality: Quality
+    interval_ml: tuple[float, float] | None = None
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def failure(self) -> Check | None:
+        """The first gate that this structure did not pass."""
+        return next((check for check in self.checks if not check.passed), None)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the numbers may be used."""
+        return self.failure is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +228,8 @@ class Report:
         Headers of the chosen series, without pixels, in any order.
     volume
         The chosen series as float32 Volume.
+    checks
+        What the gates found of the study as a whole; all passed, or there would be no report.
     """
 
     study: Study
@@ -155,8 +238,18 @@ class Report:
     volume: Volume = field(repr=False)
     segmented: Segmented
     measurements: tuple[Measurement, ...]
+    checks: tuple[Check, ...]
     caveats: tuple[Caveat, ...]
     model: Model
+
+    @property
+    def labels(self) -> Volume:
+        """Labels that may be shown: those of structures that failed are left out."""
+        failed = [m.structure.label for m in self.measurements if not m.passed]
+        if not failed:
+            return self.segmented.labels
+        array = self.segmented.labels.array
+        return self.segmented.labels.with_array(np.where(np.isin(array, failed), 0, array).astype(np.uint8))
 
 
 class Segmenter(Protocol):

@@ -10,7 +10,7 @@ import highdicom as hd
 import numpy as np
 
 from lnc_dicom.anatomy import STRUCTURES, Side
-from lnc_dicom.types import Model, Segmented
+from lnc_dicom.types import Model, Pose, Segmented, Sign
 from service.sample import mr_series
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -19,27 +19,44 @@ MODEL = Model("boxes", "1", "0" * 64)
 LAYOUTS = [(order, signs) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
 """All 48 ways in which the axes of an array can lie along L, P, S."""
 
-_BOX_MM = {"caudate": 15, "putamen": 17, "pallidum": 12.5, "thalamus": 19, "accumbens": 8, "lateral ventricle": 21}
-_HEIGHT_MM = {name: 22 * (row - 2.5) for row, name in enumerate(_BOX_MM)}
+_BOX_MM = {
+    "caudate": 15,
+    "putamen": 17,
+    "pallidum": 12.5,
+    "thalamus": 19,
+    "accumbens": 8,
+    "lateral ventricle": 21,
+    "internal capsule": 15,
+}
+_HEIGHT_MM = {name: 21 * (row - 3) for row, name in enumerate(_BOX_MM)}
+_BRIGHTNESS = {"lateral ventricle": 0.1, "internal capsule": 1.0}
+POSE = Pose(1.0, 1.0, 1.0)
+
+
+def boxes(shape, lps_mm):
+    """Masks of a cube of plausible size for every structure around the middle of a grid, left on the left."""
+    middle = (np.array(shape) - 1) / 2
+    for s in STRUCTURES:
+        centre_mm = [14 if s.side is Side.LEFT else -14, 0, _HEIGHT_MM[s.name]]
+        inside = np.ones(shape, bool)
+        for row, centre in zip(lps_mm[:3, :3], centre_mm, strict=True):
+            i, j, k = (row[a] * (np.arange(n) - middle[a]) for a, n in enumerate(shape))
+            place = i[:, None, None] + j[:, None] + k - centre
+            inside &= np.abs(place) <= _BOX_MM[s.name] / 2
+        yield s, inside
 
 
 class BoxSegmenter:
-    """Labels a cube of plausible size for every structure around the middle of the volume, left on the left."""
+    """Labels the boxes of a head that `head` made."""
 
     model = MODEL
 
     def __call__(self, volume: hd.Volume, /) -> Segmented:
-        middle = (np.array(volume.shape) - 1) / 2
         labels = np.zeros(volume.shape, np.uint8)
-        for s in STRUCTURES:
-            centre_mm = [14 if s.side is Side.LEFT else -14, 0, _HEIGHT_MM[s.name]]
-            inside = np.ones(volume.shape, bool)
-            for row, centre in zip(volume.affine[:3, :3], centre_mm, strict=True):
-                i, j, k = (row[a] * (np.arange(n) - middle[a]) for a, n in enumerate(volume.shape))
-                place = i[:, None, None] + j[:, None] + k - centre
-                inside &= np.abs(place) <= _BOX_MM[s.name] / 2
+        for s, inside in boxes(volume.shape, volume.affine):
             labels[inside] = s.label
-        return Segmented(volume.with_array(labels), {s.label: 0.9 for s in STRUCTURES})
+        signs = {s.label: Sign(0.9, volume_error=0.1) for s in STRUCTURES}
+        return Segmented(volume.with_array(labels), signs, POSE)
 
 
 def layout(array: np.ndarray, lps_mm: np.ndarray, order: tuple[int, ...], signs: tuple[int, ...]):
@@ -55,12 +72,14 @@ def layout(array: np.ndarray, lps_mm: np.ndarray, order: tuple[int, ...], signs:
 
 
 def head(shape=(64, 72, 80), spacing_mm=(2.0, 1.75, 2.0)):
-    """A smooth asymmetric blob, axes (L, P, S), and its affine."""
+    """A smooth asymmetric blob with a box for every structure, axes (L, P, S), and its affine."""
     axes = [np.linspace(-1, 1, n) for n in shape]
     x, y, z = np.meshgrid(*axes, indexing="ij")
     array = np.exp(-2 * (x**2 + y**2 + z**2)) * (1 + 0.3 * x - 0.2 * y + 0.1 * z)
     lps_mm = np.diag([*spacing_mm, 1.0])
     lps_mm[:3, 3] = -(np.array(shape) - 1) / 2 * spacing_mm + [3.0, -5.0, 7.0]
+    for s, inside in boxes(shape, lps_mm):
+        array[inside] = _BRIGHTNESS.get(s.name, 0.7)
     return array.astype(np.float32), lps_mm
 
 

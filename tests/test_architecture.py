@@ -18,6 +18,7 @@ ORDER = [
     ["lnc_dicom.volume"],
     ["lnc_dicom.console"],
     ["lnc_dicom.segment"],
+    ["lnc_dicom.quality"],
     ["lnc_dicom.regions"],
     ["lnc_dicom.report"],
     ["lnc_dicom.encode"],
@@ -32,7 +33,8 @@ ORDER = [
     ["service.demo"],
     ["service.cli"],
 ]
-CORE = {"types", "traits", "select", "volume", "regions", "report", "encode", "pipeline", "anatomy", "codes", "errors"}
+CORE = {"types", "traits", "select", "volume", "quality", "regions", "report", "encode", "pipeline", "anatomy"}
+CORE |= {"codes", "errors"}
 
 
 def _module(path):

@@ -1,6 +1,7 @@
 """Documents say what the code does."""
 
 import inspect
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -13,6 +14,7 @@ from lnc_dicom import errors, read, report
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.cli import app
 from lnc_dicom.codes import STRUCTURE
+from lnc_dicom.quality import GATES
 from lnc_dicom.syntaxes import TRANSFER_SYNTAXES
 from service import cli as service_cli
 from service import receive
@@ -40,6 +42,17 @@ def test_every_error_is_documented_as_it_is():
 def test_every_caveat_is_documented():
     documented = {r[0] for r in _rows("docs/reference/errors.md") if len(r) == 2}
     assert documented >= {report.RESEARCH_ONLY, report.STRUCTURE_FAILED, read.UNREADABLE}
+
+
+def test_every_gate_is_documented_with_its_limits():
+    documented = [r[:5] for r in _rows("docs/reference/quality.md") if len(r) == 6 and r[0][:3] == "LNC"]
+    assert documented == [
+        [g.code, g.name, _limit(g.low), _limit(g.high), g.refusal.code if g.refusal else "the structure"] for g in GATES
+    ]
+
+
+def _limit(value):
+    return "none" if math.isinf(value) else f"{value:g}"
 
 
 def _settings(model, prefix=""):

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.report import BANNER, STRUCTURE_FAILED
-from lnc_dicom.types import Measurement, Quality, Report
+from lnc_dicom.types import Measurement, Report
 from lnc_dicom.volume import resample
 
 WIDTH, HEIGHT = 1600, 1200
@@ -100,7 +100,7 @@ def _tile(
     lps_mm[:3, 3] = centre_mm - (right + down) * (_TILE_SPAN_MM - _PIXEL_MM) / 2
     grey = resample(report.volume, lps_mm, (_TILE, _TILE, 1))[..., 0].numpy()
     grey = np.clip((grey - window[0]) / max(window[1] - window[0], 1e-6), 0, 1) * 255
-    labels = _nearest(report.segmented.labels, lps_mm)
+    labels = _nearest(report.labels, lps_mm)
     colours = np.zeros((len(STRUCTURES) + 1, 3))
     colours[[s.label for s in STRUCTURES]] = [s.rgb for s in STRUCTURES]
     strength = np.where(labels > 0, np.where(_is_outline(labels), 1.0, _FILL), 0.0)[..., None]
@@ -156,7 +156,7 @@ def _table(draw: ImageDraw.ImageDraw, report: Report) -> None:
 
 
 def _cell(measurement: Measurement) -> tuple[str, tuple[int, int, int]]:
-    if measurement.quality is Quality.PASSED:
+    if measurement.passed:
         return f"{measurement.volume_ml:.2f}", _GREEN
     return "failed", (240, 90, 90)
 

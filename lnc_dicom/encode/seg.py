@@ -7,25 +7,25 @@ from highdicom.color import CIELabColor
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
 from highdicom.sr import CodedConcept
 
-from lnc_dicom.anatomy import STRUCTURES, Structure
 from lnc_dicom.codes import ANATOMICAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, BRAIN, LATERALITY, STRUCTURE
 from lnc_dicom.encode.origin import MANUFACTURER, Origin
-from lnc_dicom.types import Report
+from lnc_dicom.report import failure_text
+from lnc_dicom.types import Measurement, Report
 
 SERIES_NUMBER = 9001
 """In a high block, out of the way of the scanner's series."""
 
 
 def segmentation(report: Report, origin: Origin) -> Segmentation:
-    """Encode the labels, all structures described, empty ones included (they were looked for).
+    """Encode the labels, all structures described, empty ones included: they were looked for, or failed.
 
     The pixels are handed over as a Volume: position comes from the affine, never from the order of the sources.
     """
     seg = Segmentation(
         source_images=list(report.sources),
-        pixel_array=report.segmented.labels,
+        pixel_array=report.labels,
         segmentation_type=SegmentationTypeValues.BINARY,
-        segment_descriptions=[_description(s, report, origin) for s in STRUCTURES],
+        segment_descriptions=[_description(m, report, origin) for m in report.measurements],
         content_label="DEEP_GREY_MATTER",
         content_description="Deep grey matter, automatic, not reviewed (RESEARCH)",
         content_creator_name="lnc-dicom^automatic",
@@ -36,7 +36,9 @@ def segmentation(report: Report, origin: Origin) -> Segmentation:
     return seg
 
 
-def _description(structure: Structure, report: Report, origin: Origin) -> SegmentDescription:
+def _description(measurement: Measurement, report: Report, origin: Origin) -> SegmentDescription:
+    """Describe a segment; one that failed is empty and says why."""
+    structure = measurement.structure
     description = SegmentDescription(
         segment_number=structure.label,
         segment_label=structure.title,
@@ -54,4 +56,6 @@ def _description(structure: Structure, report: Report, origin: Origin) -> Segmen
     # highdicom has no argument for the side (its issue 458): post-coordinated by hand, PS3.3 C.8.20.2
     side = CodedConcept.from_code(LATERALITY[structure.side])
     description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [side]
+    if not measurement.passed:
+        description.SegmentDescription = failure_text(measurement)
     return description

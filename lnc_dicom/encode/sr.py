@@ -10,14 +10,18 @@ from highdicom.sr import (
     AlgorithmIdentification,
     CodedConcept,
     Comprehensive3DSR,
+    ContentSequence,
     DeviceObserverIdentifyingAttributes,
     FindingSite,
+    MeasurementProperties,
     MeasurementReport,
     ObservationContext,
     ObserverContext,
     QualitativeEvaluation,
     ReferencedSegment,
+    RelationshipTypeValues,
     SourceSeriesForSegmentation,
+    TextContentItem,
     TrackingIdentifier,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
@@ -38,8 +42,8 @@ from lnc_dicom.codes import (
     VOLUME,
 )
 from lnc_dicom.encode.origin import DEVICE_SERIAL_NUMBER, MANUFACTURER, Origin, software_version
-from lnc_dicom.report import BANNER
-from lnc_dicom.types import Measurement, Quality, Report
+from lnc_dicom.report import BANNER, failure_text
+from lnc_dicom.types import Measurement, Report
 
 SERIES_NUMBER = 9002
 
@@ -58,7 +62,7 @@ def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Com
     document = Comprehensive3DSR(
         evidence=[*report.sources, seg],
         content=content,
-        is_complete=all(m.quality is Quality.PASSED for m in report.measurements),
+        is_complete=all(m.passed for m in report.measurements),
         is_final=False,
         is_verified=False,
         **origin.common("sr", SERIES_NUMBER, "AI measurements (RESEARCH)"),
@@ -120,17 +124,37 @@ def _group(
             report.model.name, f"{report.model.version}; lnc-dicom {software_version()}"
         ),
         measurements=_volume(measurement),
-        qualitative_evaluations=[
-            QualitativeEvaluation(
-                CodedConcept.from_code(QUALITY),
-                CodedConcept.from_code(USABLE if measurement.quality is Quality.PASSED else UNUSABLE),
-            )
-        ],
+        qualitative_evaluations=[_verdict(measurement)],
     )
 
 
+def _verdict(measurement: Measurement) -> QualitativeEvaluation:
+    """Usable or not; where not, the gate that failed follows as a comment (TID 1411 has no row for a reason)."""
+    item = QualitativeEvaluation(
+        CodedConcept.from_code(QUALITY), CodedConcept.from_code(USABLE if measurement.passed else UNUSABLE)
+    )
+    if not measurement.passed:
+        reason = TextContentItem(
+            CodedConcept.from_code(codes.DCM.Comment), failure_text(measurement), RelationshipTypeValues.HAS_PROPERTIES
+        )
+        item[0].ContentSequence = ContentSequence([reason])
+    return item
+
+
 def _volume(measurement: Measurement) -> list[MeasurementItem]:
-    """Give the volume in mm³; nothing for a structure that failed."""
-    if measurement.quality is not Quality.PASSED:
+    """Give the volume in mm³ with its 90 % interval (TID 310); nothing for a structure that failed."""
+    if not measurement.passed:
         return []
-    return [MeasurementItem(VOLUME, round(measurement.volume_ml * 1000, 1), CUBIC_MILLIMETRE)]
+    volume = round(measurement.volume_ml * 1000, 1)
+    return [MeasurementItem(VOLUME, volume, CUBIC_MILLIMETRE, properties=_uncertainty(measurement))]
+
+
+def _uncertainty(measurement: Measurement) -> MeasurementProperties | None:
+    """Ranges of measurement uncertainty above and below the volume."""
+    if measurement.interval_ml is None:
+        return None
+    low, high = measurement.interval_ml
+    return MeasurementProperties(
+        upper_measurement_uncertainty=round((high - measurement.volume_ml) * 1000, 1),
+        lower_measurement_uncertainty=round((measurement.volume_ml - low) * 1000, 1),
+    )

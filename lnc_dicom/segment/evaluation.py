@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from lnc_dicom.anatomy import STRUCTURES, Structure
 from lnc_dicom.errors import PathMissing, UnusableInput
-from lnc_dicom.types import Segmenter
+from lnc_dicom.segment.internal_capsule import add_internal_capsule
 
 _SURFACE_PERCENTILE = 95
 
@@ -51,14 +51,12 @@ def pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
     return list(zip(*found, strict=True))
 
 
-def evaluate(segmenter: Segmenter, image: Path, labels: Path) -> list[Score]:
-    """Segment one image (NIfTI, T1) and compare with its label map (NIfTI, FreeSurfer labels, same grid)."""
-    volume = read_nifti(image)
-    truth = read_nifti(labels)
+def read_pair(image: Path, labels: Path) -> tuple[hd.Volume, npt.NDArray[np.int64]]:
+    """Read an image (NIfTI, T1) and its labels (NIfTI, FreeSurfer, same grid); the internal capsule is added."""
+    volume, truth = read_nifti(image), read_nifti(labels)
     if not volume.geometry_equal(truth):
         raise UnusableInput(f"{image.name} and {labels.name} do not lie on the same grid")
-    found = segmenter(volume).labels.array
-    return compare(found, np.rint(truth.array).astype(int), truth.spacing)
+    return volume, add_internal_capsule(np.rint(truth.array).astype(np.int64), truth.spacing)
 
 
 def read_nifti(path: Path) -> hd.Volume:

@@ -13,10 +13,15 @@ from torch import Tensor
 
 from lnc_dicom.anatomy import MIRRORED_LABELS, STRUCTURES
 from lnc_dicom.errors import FieldOfViewTooSmall, NoHead
+from lnc_dicom.segment.calibration import Calibration, pooled
 from lnc_dicom.segment.intensity import normalise
 from lnc_dicom.segment.network import UNet
+from lnc_dicom.segment.pieces import largest_piece, largest_pieces
+from lnc_dicom.segment.pose import Constellation, Placement, centroids, fit
+from lnc_dicom.segment.pose import upright as placed_upright
+from lnc_dicom.segment.signs import doubt, mirror_dice
 from lnc_dicom.segment.stages import LABEL, LOCATE
-from lnc_dicom.types import Model, Segmented
+from lnc_dicom.types import Model, Segmented, Sign
 from lnc_dicom.volume import resample, sample
 
 CROP_SHAPE = (96, 112, 80)
@@ -31,6 +36,10 @@ MIN_BRAIN_ML = 150.0
 MIN_CUT_CM2 = 15.0
 """The edge of the images cuts the brain if it cuts this much (a plane through the basal ganglia: about 150 cm²;
 whole heads: 0)."""
+MAX_TURN_DEG = 6.0
+MAX_SHIFT_MM = 6.0
+"""A head that is turned or shifted by more is looked at again along its own axes; it costs a third more time."""
+_SURELY_BACKGROUND = 0.99
 _SLAB = 32
 """Source planes that are labelled at once; bounds the memory for fine grids."""
 
@@ -41,27 +50,72 @@ class NetworkSegmenter:
 
     locate: UNet
     label: UNet
+    calibration: Calibration
     model: Model
     device: str = "cpu"
 
     def __call__(self, volume: hd.Volume, /) -> Segmented:
         """Label a volume. Raises NoHead, FieldOfViewTooSmall."""
+        return self.inspect(volume)[0]
+
+    def inspect(self, volume: hd.Volume) -> tuple[Segmented, npt.NDArray[np.float64]]:
+        """Label a volume, and give the features that its distance from the training images is measured with."""
         upright = volume.to_patient_orientation("LPS")
-        centre, brain_is_cut = self._find(upright)
-        lps_mm = _grid(centre + CROP_OFFSET_MM, LABEL.recipe.spacing_mm, CROP_SHAPE)
+        centre_mm, brain_is_cut = self._find(upright)
+        view = self._view(upright, placed_upright(centre_mm))
+        canonical = self.calibration.constellation_mm
+        placement = fit(view.centroids(canonical), canonical)
+        if placement is not None and _is_off(placement, centre_mm):
+            view = self._view(upright, placement)  # look again, straight at it
+        mirrored = self._mirrored(view.image)
+        probabilities = (view.probabilities + mirrored) / 2  # no side is preferred
+        array, kept, mean_probability = _on_source_grid(probabilities, view.lps_mm, upright)
+        signs = self._signs(probabilities, mirror_dice(view.probabilities, mirrored), kept, mean_probability)
+        labels = upright.with_array(array).match_geometry(volume)
+        distance = self.calibration.feature_distance(view.features)
+        return Segmented(labels, signs, placement.pose if placement else None, distance, brain_is_cut), view.features
+
+    def _view(self, upright: hd.Volume, placement: Placement) -> _View:
+        """Look at the crop that a placement says."""
+        lps_mm = placement.grid(CROP_OFFSET_MM, LABEL.recipe.spacing_mm, CROP_SHAPE)
         image = normalise(resample(upright, lps_mm, CROP_SHAPE))
-        mirrored = self._probabilities(self.label, image.flip(0))[list(MIRRORED_LABELS)].flip(1)
-        probabilities = (self._probabilities(self.label, image) + mirrored) / 2  # no side is preferred
-        array, mean_probability = _on_source_grid(probabilities, lps_mm, upright)
-        labels = upright.with_array(_largest_pieces(array)).match_geometry(volume)
-        return Segmented(labels, mean_probability, brain_is_cut)
+        probabilities, features = self._run(self.label, image)
+        return _View(lps_mm, image, probabilities, features)
+
+    def _mirrored(self, image: Tensor) -> Tensor:
+        """Probabilities of the mirrored image, mirrored back."""
+        return self._run(self.label, image.flip(0))[0][list(MIRRORED_LABELS)].flip(1)
+
+    def _signs(
+        self,
+        probabilities: Tensor,
+        agreement: dict[int, float],
+        kept: dict[int, float],
+        mean_probability: dict[int, float],
+    ) -> dict[int, Sign]:
+        """Collect what each structure showed; only those that have a voxel on the source grid."""
+        entropy, spread = doubt(probabilities)
+        signs = {}
+        for s in STRUCTURES:
+            if s.label in kept:
+                per_spread = self.calibration.volume_error.get(s.name)
+                error = None if per_spread is None else per_spread * spread[s.label]
+                signs[s.label] = Sign(
+                    mean_probability[s.label],
+                    entropy.get(s.label, 0.0),
+                    agreement.get(s.label, 0.0),
+                    kept[s.label],
+                    spread[s.label],
+                    error,
+                )
+        return signs
 
     def _find(self, upright: hd.Volume) -> tuple[npt.NDArray[np.float64], bool]:
         """Centre of the deep grey matter in LPS millimetres, and whether the edge of the images cuts the brain."""
         spacing_mm = LOCATE.recipe.spacing_mm
         lps_mm, shape = _covering_grid(upright, spacing_mm, self.locate.architecture.multiple)
-        probabilities = self._probabilities(self.locate, normalise(resample(upright, lps_mm, shape)))
-        deep = _largest_piece(probabilities[1].numpy() > 0.5)  # noqa: PLR2004 - more likely than not
+        probabilities, _ = self._run(self.locate, normalise(resample(upright, lps_mm, shape)))
+        deep = largest_piece(probabilities[1].numpy() > 0.5)  # noqa: PLR2004 - more likely than not
         voxel_ml = spacing_mm**3 / 1000
         deep_ml = float(deep.sum()) * voxel_ml
         brain = probabilities[1:].sum(0).numpy() > 0.5  # noqa: PLR2004
@@ -77,13 +131,33 @@ class NetworkSegmenter:
         return np.asarray((lps_mm @ centre)[:3]), is_cut
 
     @torch.inference_mode()
-    def _probabilities(self, network: UNet, image: Tensor) -> Tensor:
-        """Probabilities (classes, *shape) of a normalised image, in float32 on the CPU."""
+    def _run(self, network: UNet, image: Tensor) -> tuple[Tensor, npt.NDArray[np.float64]]:
+        """Probabilities (classes, *shape) of a normalised image, float32 on the CPU; features of the bottleneck."""
         x = image[None, None].to(self.device, memory_format=torch.channels_last_3d)
         kind = self.device.split(":")[0]
         with torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu" or _has_fast_bfloat16()):
-            logits = network(x)
-        return torch.softmax(logits[0].float(), dim=0).cpu()
+            logits, bottleneck = network.with_bottleneck(x)
+        return torch.softmax(logits[0].float().contiguous(), dim=0).cpu(), pooled(bottleneck)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """One crop: its grid (index to LPS millimetres), its image and what the network said."""
+
+    lps_mm: npt.NDArray[np.float64]
+    image: Tensor
+    probabilities: Tensor
+    features: npt.NDArray[np.float64]
+
+    def centroids(self, wanted: Constellation) -> Constellation:
+        """Centroids of the wanted labels, LPS millimetres."""
+        return centroids(self.probabilities.argmax(0).numpy(), self.lps_mm, wanted)
+
+
+def _is_off(placement: Placement, centre_mm: npt.NDArray[np.float64]) -> bool:
+    """Whether a second look pays: the head is turned, or its middle is not where it was expected."""
+    shift_mm = float(np.linalg.norm(placement.origin_mm - centre_mm))
+    return placement.pose.turn_deg > MAX_TURN_DEG or shift_mm > MAX_SHIFT_MM
 
 
 def _has_fast_bfloat16() -> bool:
@@ -121,49 +195,48 @@ def _cut_surface_cm2(brain: npt.NDArray[np.bool_], lps_mm: npt.NDArray[np.float6
 
 def _on_source_grid(
     probabilities: Tensor, lps_mm: npt.NDArray[np.float64], upright: hd.Volume
-) -> tuple[npt.NDArray[np.uint8], dict[int, float]]:
-    """Bring probabilities to the source's voxels and take the likeliest label; with its mean probability."""
-    labels = np.zeros(upright.shape, np.uint8)
+) -> tuple[npt.NDArray[np.uint8], dict[int, float], dict[int, float]]:
+    """Bring probabilities to the source's voxels, take the likeliest label, keep the largest piece of each.
+
+    Returns the labels; by label, the share of its voxels that were kept; and their mean probability.
+    """
+    labels, best = np.zeros(upright.shape, np.uint8), np.zeros(upright.shape, np.float32)
     to_crop = np.linalg.inv(lps_mm) @ upright.affine
-    low, high = _box(to_crop, probabilities.shape[1:], upright.shape)
-    sums, counts = np.zeros(len(STRUCTURES) + 1), np.zeros(len(STRUCTURES) + 1)
+    low, high = _box(to_crop, _labelled_box(probabilities), upright.shape)
     for start in range(low[0], high[0], _SLAB):
         corner = np.array([start, low[1], low[2]])
         size = np.array([min(_SLAB, high[0] - start), high[1] - low[1], high[2] - low[2]])
         shift = np.eye(4)
         shift[:3, 3] = corner
-        best, label = sample(probabilities, to_crop @ shift, tuple(size)).max(dim=0)
-        label_array = label.numpy().astype(np.uint8)
-        labels[start : start + size[0], low[1] : high[1], low[2] : high[2]] = label_array
-        sums += np.bincount(label_array.ravel(), best.numpy().ravel(), len(sums))
-        counts += np.bincount(label_array.ravel(), minlength=len(sums))
-    return labels, {s.label: float(sums[s.label] / counts[s.label]) for s in STRUCTURES if counts[s.label]}
+        likeliest = sample(probabilities, to_crop @ shift, tuple(size)).max(dim=0)
+        slab = tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))
+        labels[slab], best[slab] = likeliest.indices.numpy(), likeliest.values.numpy()
+    before = np.bincount(labels.ravel(), minlength=len(STRUCTURES) + 1)
+    labels = largest_pieces(labels)
+    after = np.bincount(labels.ravel(), minlength=len(before))
+    sums = np.bincount(labels.ravel(), best.ravel(), len(before))
+    found = [s.label for s in STRUCTURES if after[s.label]]
+    return labels, {n: after[n] / before[n] for n in found}, {n: float(sums[n] / after[n]) for n in found}
+
+
+def _labelled_box(probabilities: Tensor) -> npt.NDArray[np.int64]:
+    """First and last index (2, 3) of the crop where something else than background may be likeliest, with a border."""
+    shown = (probabilities[0] < _SURELY_BACKGROUND).numpy()
+    limit = np.array(shown.shape)
+    if not shown.any():
+        return np.array([limit // 2, limit // 2])
+    box = ndimage.find_objects(shown.astype(np.uint8))[0]
+    low, high = np.array([b.start for b in box]) - 1, np.array([b.stop for b in box])
+    return np.array([np.maximum(low, 0), np.minimum(high, limit - 1)])
 
 
 def _box(
-    to_crop: npt.NDArray[np.float64], crop: tuple[int, ...], source: tuple[int, ...]
+    to_crop: npt.NDArray[np.float64], crop: npt.NDArray[np.int64], source: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Part of the source (low, high) that the crop can touch."""
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in crop])).reshape(3, -1)
+    """Part of the source (low, high) that a box of the crop (first and last index) can touch."""
+    corners = np.array(np.meshgrid(*crop.T)).reshape(3, -1)
     back = np.linalg.inv(to_crop)
     points = (back[:3, :3] @ corners).T + back[:3, 3]
     low = np.clip(np.floor(points.min(0)).astype(int), 0, source)
     high = np.clip(np.ceil(points.max(0)).astype(int) + 1, 0, source)
     return low, high
-
-
-def _largest_pieces(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Keep the largest face-connected piece of every structure."""
-    kept = np.zeros_like(labels)
-    for label, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is not None:
-            kept[box][_largest_piece(labels[box] == label)] = label
-    return kept
-
-
-def _largest_piece(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    pieces, count = ndimage.label(mask)
-    if count <= 1:
-        return mask
-    sizes = np.bincount(pieces.ravel())[1:]
-    return np.asarray(pieces == sizes.argmax() + 1)

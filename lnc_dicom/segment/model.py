@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 from lnc_dicom.errors import ModelMismatch
+from lnc_dicom.segment.calibration import load_calibration
 from lnc_dicom.segment.inference import NetworkSegmenter
 from lnc_dicom.segment.network import channels_last, load_weights
 from lnc_dicom.types import Model
@@ -18,17 +19,16 @@ WEIGHTS = Path(__file__).parent / "weights"
 def load_segmenter(folder: Path = WEIGHTS, device: str = "cpu") -> NetworkSegmenter:
     """Build the segmenter from a folder that `lnc train segmentation` wrote. Raises ModelMismatch."""
     about = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))
-    networks = {}
-    for stage in ("locate", "label"):
-        path = folder / f"{stage}.safetensors"
-        digest = sha256(path)
-        if digest != about["sha256"][stage]:
-            raise ModelMismatch(
-                f"the digest of {path.name} is {digest[:12]}…, released was {about['sha256'][stage][:12]}…"
-            )
-        networks[stage] = channels_last(load_weights(path), device)
-    digest = hashlib.sha256("".join(about["sha256"][s] for s in ("locate", "label")).encode()).hexdigest()
-    return NetworkSegmenter(**networks, model=Model(about["name"], about["version"], digest), device=device)
+    for file, expected in about["sha256"].items():
+        digest = sha256(folder / file)
+        if digest != expected:
+            raise ModelMismatch(f"the digest of {file} is {digest[:12]}…, released was {expected[:12]}…")
+    networks = {
+        stage: channels_last(load_weights(folder / f"{stage}.safetensors"), device) for stage in ("locate", "label")
+    }
+    digest = hashlib.sha256("".join(about["sha256"].values()).encode()).hexdigest()
+    model = Model(about["name"], about["version"], digest)
+    return NetworkSegmenter(**networks, calibration=load_calibration(folder), model=model, device=device)
 
 
 def sha256(path: Path) -> str:

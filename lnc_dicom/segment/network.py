@@ -16,6 +16,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,28 @@ class Architecture:
         return int(2 ** (len(self.channels) - 1))
 
 
+class _InstanceNorm(nn.InstanceNorm3d):
+    """Instance normalisation of a single image, which is what batch normalisation of a batch of one is.
+
+    torch's own copies the image out of the channels-last layout and back; this way both training and inference take
+    two thirds of the time, with the same numbers.
+    """
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Normalise every channel of (1, C, L, P, S)."""
+        return functional.batch_norm(image, None, None, self.weight, self.bias, training=True, eps=self.eps)
+
+
 class _Block(nn.Sequential):
     """Two convolutions, each with instance normalisation; the first may halve the grid."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__(
             nn.Conv3d(inputs, outputs, 3, stride, padding=1, bias=False),
-            nn.InstanceNorm3d(outputs, affine=True),
+            _InstanceNorm(outputs, affine=True),
             nn.LeakyReLU(0.01, inplace=True),
             nn.Conv3d(outputs, outputs, 3, padding=1, bias=False),
-            nn.InstanceNorm3d(outputs, affine=True),
+            _InstanceNorm(outputs, affine=True),
             nn.LeakyReLU(0.01, inplace=True),
         )
 
@@ -67,14 +80,17 @@ class UNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of every class in every voxel."""
+        return self.with_bottleneck(image)[0]
+
+    def with_bottleneck(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and the features of the coarsest level."""
         skips = [self.first(image)]
         for down in self.down:
             skips.append(down(skips[-1]))
-        x = skips.pop()
+        x = bottleneck = skips.pop()
         for up, merge in zip(self.up, self.merge, strict=True):
             x = merge(torch.cat([up(x), skips.pop()], dim=1))
-        logits: Tensor = self.last(x)
-        return logits
+        return self.last(x), bottleneck
 
 
 def channels_last(network: UNet, device: str = "cpu") -> UNet:

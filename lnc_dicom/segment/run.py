@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lnc_dicom.console import complaints, is_terminal, show_line
 from lnc_dicom.errors import PathMissing, UnusableInput
+from lnc_dicom.segment.calibrating import Trial, constellation, fit_calibration, run_trials
+from lnc_dicom.segment.calibration import Calibration
+from lnc_dicom.segment.inference import NetworkSegmenter
 from lnc_dicom.segment.labelmaps import LabelMap, Palette, load_label_maps, load_palette
-from lnc_dicom.segment.release import Origin, write_release
+from lnc_dicom.segment.network import channels_last, load_weights
+from lnc_dicom.segment.release import NAME, Origin, write_networks, write_release
 from lnc_dicom.segment.stages import LABEL, LOCATE, Stage
 from lnc_dicom.segment.training import Schedule, Trainer
+from lnc_dicom.types import Model
 
 _LINE_EVERY = 100
 """Steps between lines where nobody watches (a log file)."""
@@ -32,6 +39,7 @@ class RunSettings:
     device: str
     workers: int
     held_out: tuple[int, ...]
+    calibration_images: int
     data_note: str
 
 
@@ -49,8 +57,33 @@ def train_both(settings: RunSettings) -> None:
         stage.name: _train(stage, settings, training, held_out or training[:1], palette) for stage in (LOCATE, LABEL)
     }
     origin = Origin([m.name for m in training], [m.name for m in held_out], settings.data_note)
-    write_release(settings.out / "model", settings.version, trainers, origin)
-    show_line(f"model and card in {settings.out / 'model'}")
+    folder = settings.out / "model"
+    write_networks(folder, trainers)
+    calibration, trials = _calibrate(folder, settings, training, held_out or training[:1], palette)
+    write_release(folder, settings.version, trainers, origin, calibration, trials)
+    show_line(f"model and card in {folder}")
+
+
+def _calibrate(
+    folder: Path, settings: RunSettings, training: list[LabelMap], held_out: list[LabelMap], palette: Palette
+) -> tuple[Calibration, list[Trial]]:
+    """Send whole synthetic heads through the networks that were just written."""
+    networks = {name: load_weights(folder / f"{name}.safetensors") for name in ("locate", "label")}
+    points_mm = constellation(training, palette)
+    width = 2 * networks["label"].architecture.channels[-1]
+    blank = Calibration(points_mm, np.zeros(width), np.ones(width), {}, {}, 0)
+    segmenter = NetworkSegmenter(
+        channels_last(networks["locate"], settings.device),
+        channels_last(networks["label"], settings.device),
+        blank,
+        Model(NAME, settings.version, ""),
+        settings.device,
+    )
+    with _progress("calibrate", settings.calibration_images) as tell:
+        trials, features = run_trials(
+            segmenter, held_out, palette, settings.calibration_images, lambda done: tell(done, math.nan)
+        )
+    return fit_calibration(points_mm, trials, features), trials
 
 
 def _train(

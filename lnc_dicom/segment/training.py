@@ -18,15 +18,16 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from lnc_dicom.segment.draw import Draw
 from lnc_dicom.segment.labelmaps import LabelMap, Palette
 from lnc_dicom.segment.network import Architecture, UNet, channels_last
 from lnc_dicom.segment.stages import Stage
-from lnc_dicom.segment.synthesis import Draw, synthesise
+from lnc_dicom.segment.synthesis import synthesise
 
 VALIDATION_SEED = 1_000_000_007
 """Far from every training seed: validation images are the same in every run."""
-_VALIDATION_IMAGES = 8
-_EMA_DECAY = 0.998
+_VALIDATION_IMAGES = 16
+_EMA_DECAY = 0.999
 _WEIGHT_DECAY = 1e-2
 _GRADIENT_NORM = 3.0
 _WARM_UP = 0.1
@@ -61,6 +62,12 @@ class Progress:
     loss: float
     dice: tuple[float, ...]
 
+    @property
+    def mean_dice(self) -> float:
+        """Mean over the classes that were there."""
+        there = [d for d in self.dice if not math.isnan(d)]
+        return sum(there) / len(there) if there else 0.0
+
 
 class _Heads(Dataset[tuple[Tensor, Tensor]]):
     """Synthetic heads by step; `maps` is cycled through at random."""
@@ -86,26 +93,28 @@ class _Steps(Sampler[int]):
         return self.stop - self.start
 
 
-def dice_and_cross_entropy(logits: Tensor, target: Tensor, balance: float, share: float) -> Tensor:
-    """Soft Dice over the classes present, without background, plus `share` times the cross-entropy.
+def dice_and_cross_entropy(
+    logits: Tensor, target: Tensor, balance: float, share: float, dice_weight: float = 1.0
+) -> Tensor:
+    """`dice_weight` times the soft Dice loss of the classes present, plus `share` times the cross-entropy.
 
-    logits (1, C, L, P, S), target int64 (1, L, P, S). Voxels weigh (1 / frequency of their class) ** balance in the
-    cross-entropy.
+    logits, target (1, C, L, P, S); the target holds the share of every class in a voxel. Voxels weigh
+    (1 / frequency of their class) ** balance in the cross-entropy. The Dice has squares in its denominator: it is
+    best where the probabilities equal the shares.
     """
-    log_p = functional.log_softmax(logits.float(), dim=1)
-    true = log_p.gather(1, target[:, None])[:, 0]
     classes = logits.shape[1]
+    log_p = functional.log_softmax(logits.float(), dim=1).reshape(classes, -1)
+    q = target.float().reshape(classes, -1)
     p = log_p.exp()
-    size = torch.bincount(target.flatten(), minlength=classes).float()
-    weight = ((target.numel() / size.clamp(min=1)) ** balance)[target]
-    cross_entropy = -share * (true * weight).sum() / weight.sum()
-    overlap = torch.zeros(classes, device=logits.device).index_add(0, target.flatten(), true.exp().flatten())
-    soft_dice = (2 * overlap + 1) / (size + p.sum((0, 2, 3, 4)) + 1)
+    size = q.sum(1)
+    weight = (q.shape[1] / size.clamp(min=1)) ** balance
+    cross_entropy = -share * ((q * log_p).sum(1) * weight).sum() / (size * weight).sum()
+    soft_dice = (2 * (p * q).sum(1) + 1) / ((p * p).sum(1) + (q * q).sum(1) + 1)
     present = size > 0
     present[0] = False
     if not present.any():
-        return cross_entropy + p[:, 1:].mean()
-    return 1 - soft_dice[present].mean() + cross_entropy
+        return cross_entropy + dice_weight * p[1:].mean()
+    return dice_weight * (1 - soft_dice[present].mean()) + cross_entropy
 
 
 def dice_per_class(labels: Tensor, target: Tensor, classes: int) -> list[tuple[int, int]]:
@@ -125,6 +134,7 @@ class Trainer:
         self.network = channels_last(UNet(Architecture(stage.channels, stage.classes)), schedule.device)
         self.average = copy.deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=_WEIGHT_DECAY)
+        self.best = copy.deepcopy(self.average)
         self.step = 0
         self.curve: list[Progress] = []
 
@@ -149,7 +159,7 @@ class Trainer:
             recent = loss if recent == 0 else 0.98 * recent + 0.02 * loss
             tell(self.step, recent)
             if self.step % self.schedule.checkpoint_every == 0 or self.step == self.schedule.steps:
-                self.curve.append(Progress(self.step, recent, self.validate(held_out, palette)))
+                self._look(held_out, palette, recent)
                 self._keep(checkpoint)
 
     def _learn(self, image: Tensor, target: Tensor) -> float:
@@ -159,17 +169,30 @@ class Trainer:
         image = image.contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast(self.schedule.device.split(":")[0], torch.bfloat16):
             logits = self.network(image)
-        loss = dice_and_cross_entropy(logits, target, self.stage.balance, self.stage.cross_entropy_share)
+        dice_weight = self.stage.dice_weight(self.step / self.schedule.steps)
+        loss = dice_and_cross_entropy(logits, target, self.stage.balance, self.stage.cross_entropy_share, dice_weight)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_NORM)
         self.optimiser.step()
         self.step += 1
-        decay = min(_EMA_DECAY, self.step / (self.step + 10))
+        decay = min(_EMA_DECAY, self.step / (self.step + 20))
         with torch.no_grad():
             for slow, fast in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 slow.lerp_(fast, 1 - decay)
         return float(loss.detach())
+
+    def _look(self, held_out: Sequence[LabelMap], palette: Palette, loss: float) -> None:
+        """Add a point to the curve; keep the weights if none were better on the held-out label maps."""
+        point = Progress(self.step, loss, self.validate(held_out, palette))
+        if point.mean_dice >= max((p.mean_dice for p in self.curve), default=0.0):
+            self.best.load_state_dict(self.average.state_dict())
+        self.curve.append(point)
+
+    @property
+    def best_step(self) -> int:
+        """Step of the best weights so far (the latest, where several are equal)."""
+        return max(self.curve, key=lambda p: (p.mean_dice, p.step)).step if self.curve else self.step
 
     @torch.inference_mode()
     def validate(self, held_out: Sequence[LabelMap], palette: Palette) -> tuple[float, ...]:
@@ -181,7 +204,7 @@ class Trainer:
             image = image[None].to(self.schedule.device, memory_format=torch.channels_last_3d)
             with torch.autocast(self.schedule.device.split(":")[0], torch.bfloat16):
                 labels = self.average(image).argmax(1)[0].cpu()
-            sums += torch.tensor(dice_per_class(labels, target, self.stage.classes), dtype=torch.float64)
+            sums += torch.tensor(dice_per_class(labels, target.argmax(0), self.stage.classes), dtype=torch.float64)
         return tuple(round(float(o / s), 4) if s else math.nan for o, s in sums)
 
     def _keep(self, checkpoint: Path) -> None:
@@ -189,6 +212,7 @@ class Trainer:
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
+            "best": self.best.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
             "curve": [(p.step, p.loss, p.dice) for p in self.curve],
@@ -203,6 +227,7 @@ class Trainer:
         state = torch.load(checkpoint, weights_only=True, map_location=self.schedule.device)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
+        self.best.load_state_dict(state["best"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
         self.curve = [Progress(step, loss, tuple(dice)) for step, loss, dice in state["curve"]]

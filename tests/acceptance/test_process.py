@@ -18,9 +18,8 @@ from scipy import ndimage
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.read import read_study
 from lnc_dicom.regions import measure
-from lnc_dicom.segment.evaluation import compare, mean_of_sides, read_nifti
+from lnc_dicom.segment.evaluation import compare, mean_of_sides, read_nifti, read_pair
 from lnc_dicom.select import select
-from lnc_dicom.types import Quality
 from lnc_dicom.volume import load
 from service.sample import icbm152
 from service.validate import validate
@@ -82,6 +81,9 @@ def test_every_structure_is_found_in_one_piece_on_its_own_side(processed):
     midline_left = float((volume.affine[:3, :3] @ midline + volume.affine[:3, 3])[0])
     for structure, region in zip(STRUCTURES, result["regions"], strict=True):
         assert region["quality"] == "passed"
+        low, high = region["volume_interval_ml"]
+        assert low < region["volume_ml"] < high
+        assert all(check["passed"] for check in region["checks"])
         mask = volume.array == structure.label
         assert int(mask.sum()) == region["voxels"]
         assert ndimage.label(mask)[1] == 1
@@ -182,8 +184,8 @@ THALAMUS_TARGET, THALAMUS_FLOOR = 0.87, 0.86
 @pytest.fixture(scope="session")
 def dice(data, segmenter):
     """Dice per structure on the labelled head, mean of left and right."""
-    image, truth = (read_nifti(data / "labelled" / name) for name in ("t1.nii.gz", "aparc+aseg.nii.gz"))
-    scores = compare(segmenter(image).labels.array, np.rint(truth.array).astype(int), (1, 1, 1))
+    image, truth = read_pair(data / "labelled" / "t1.nii.gz", data / "labelled" / "aparc+aseg.nii.gz")
+    scores = compare(segmenter(image).labels.array, truth, (1, 1, 1))
     return {name: row[0] for name, row in mean_of_sides(scores).items()}
 
 
@@ -209,7 +211,7 @@ def nifti_heads(data, segmenter):
 @pytest.mark.parametrize("name", ["template", "labelled"])
 def test_every_structure_is_found_in_the_other_heads(nifti_heads, name):
     measurements = measure(nifti_heads[name])
-    assert all(m.quality is Quality.PASSED for m in measurements)
+    assert all(m.passed for m in measurements)
     labels = nifti_heads[name].labels.array
     for left, right in zip(STRUCTURES[::2], STRUCTURES[1::2], strict=True):
         assert ndimage.label(labels == left.label)[1] == ndimage.label(labels == right.label)[1] == 1

@@ -1,10 +1,13 @@
+import math
+
 import highdicom as hd
 import numpy as np
 import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
+from lnc_dicom.quality import FOUND, VOLUME
 from lnc_dicom.regions import measure
-from lnc_dicom.types import Quality, Segmented
+from lnc_dicom.types import Segmented, Sign
 from tests.factories import BoxSegmenter, head
 
 
@@ -12,7 +15,7 @@ def _volume(array, lps_mm):
     return hd.Volume(array, lps_mm, coordinate_system="PATIENT", frame_of_reference_uid="1.2.3")
 
 
-SURE = dict.fromkeys(range(1, 13), 0.9)
+SURE = {s.label: Sign(0.9, volume_error=math.log(1.25)) for s in STRUCTURES}
 
 
 def _with_voxels(label, count, shape=(40, 40, 40), spacing_mm=(1.0, 1.0, 1.0)):
@@ -24,36 +27,31 @@ def _with_voxels(label, count, shape=(40, 40, 40), spacing_mm=(1.0, 1.0, 1.0)):
 
 
 def test_a_volume_is_the_number_of_voxels_times_their_size():
-    caudate = measure(_with_voxels(1, 500, spacing_mm=(2.0, 1.5, 1.0)))[0]
-    assert caudate.voxels == 500
-    assert caudate.volume_ml == pytest.approx(1.5)
-    assert caudate.quality is Quality.PASSED
+    caudate = measure(_with_voxels(1, 1000, spacing_mm=(2.0, 1.5, 1.0)))[0]
+    assert caudate.voxels == 1000
+    assert caudate.volume_ml == pytest.approx(3.0)
+    assert caudate.passed
+
+
+def test_the_interval_lies_around_the_volume_as_wide_as_the_segmenter_says():
+    caudate = measure(_with_voxels(1, 3000))[0]
+    assert caudate.interval_ml == pytest.approx((2.4, 3.75))
+
+
+def test_a_segmenter_that_is_not_calibrated_gives_no_interval():
+    found = _with_voxels(1, 3000)
+    assert measure(Segmented(found.labels, {1: Sign(0.9)}))[0].interval_ml is None
 
 
 def test_every_structure_is_reported_also_those_not_found():
-    measurements = measure(_with_voxels(3, 2000))
+    measurements = measure(_with_voxels(3, 4000))
     assert [m.structure for m in measurements] == list(STRUCTURES)
     absent = [m for m in measurements if m.structure.label != 3]
-    assert all(m.volume_ml == 0 and m.quality is Quality.NOT_FOUND for m in absent)
+    assert all(m.volume_ml == 0 and m.failure.code == FOUND.code for m in absent)
 
 
 def test_an_impossible_volume_fails():
-    assert measure(_with_voxels(5, 100))[4].quality is Quality.IMPLAUSIBLE
-
-
-def test_a_structure_that_the_network_is_not_sure_of_fails():
-    found = _with_voxels(1, 3500)
-    assert measure(found)[0].quality is Quality.PASSED
-    assert measure(Segmented(found.labels, {1: 0.7}))[0].quality is Quality.UNSURE
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("end", [0, -1])
-def test_a_structure_on_the_edge_of_the_images_is_cut(axis, end):
-    segmented = _with_voxels(7, 6000)
-    array = segmented.labels.array.copy()
-    array.swapaxes(0, axis)[end, 20, 20] = 7
-    assert measure(Segmented(segmented.labels.with_array(array), SURE))[6].quality is Quality.CUT
+    assert measure(_with_voxels(5, 100))[4].failure.code == VOLUME.code
 
 
 def test_flipping_the_head_changes_no_volume():
@@ -62,7 +60,7 @@ def test_flipping_the_head_changes_no_volume():
     plain = measure(BoxSegmenter()(volume))
     flipped = measure(BoxSegmenter()(volume.flip_spatial(0).flip_spatial(2)))
     assert [m.voxels for m in plain] == [m.voxels for m in flipped]
-    assert all(m.quality is Quality.PASSED for m in plain)
+    assert all(m.passed for m in plain)
 
 
 def test_labels_must_be_uint8_and_cannot_be_changed():

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 
 import highdicom as hd
@@ -9,8 +10,9 @@ from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode.origin import Origin
 from lnc_dicom.encode.seg import segmentation
 from lnc_dicom.pipeline import analyse, process
+from lnc_dicom.quality import PROBABILITY
 from lnc_dicom.read import read_study
-from lnc_dicom.types import Tools
+from lnc_dicom.types import Sign, Tools
 from tests.factories import LAYOUTS, NOW, BoxSegmenter, head, layout, write_series
 
 
@@ -100,7 +102,7 @@ def test_a_structure_that_was_not_found_is_still_described(tmp_path):
             found = super().__call__(volume)
             array = found.labels.array.copy()
             array[array == 9] = 0
-            return type(found)(found.labels.with_array(array), found.probability)
+            return dataclasses.replace(found, labels=found.labels.with_array(array))
 
     write_series(tmp_path, *head((80, 72, 90), (1.9, 1.9, 1.9)))
     report, objects = process(read_study([tmp_path]), Tools(Without(), NOW))
@@ -109,3 +111,22 @@ def test_a_structure_that_was_not_found_is_still_described(tmp_path):
     numbers = {f.SegmentIdentificationSequence[0].ReferencedSegmentNumber for f in seg.PerFrameFunctionalGroupsSequence}
     assert numbers == {s.label for s in STRUCTURES} - {9}
     assert any("Accumbens, left" in c.text for c in report.caveats)
+
+
+def test_a_structure_that_failed_is_empty_and_says_why(tmp_path):
+    class Unsure(BoxSegmenter):
+        def __call__(self, volume):
+            found = super().__call__(volume)
+            return dataclasses.replace(found, signs=found.signs | {3: Sign(0.2)})
+
+    write_series(tmp_path, *head((80, 72, 90), (1.9, 1.9, 1.9)))
+    report, objects = process(read_study([tmp_path]), Tools(Unsure(), NOW))
+    seg = pydicom.dcmread(io.BytesIO(objects[0].data))
+    numbers = {f.SegmentIdentificationSequence[0].ReferencedSegmentNumber for f in seg.PerFrameFunctionalGroupsSequence}
+    assert 3 not in numbers
+    assert numbers == {s.label for s in STRUCTURES} - {3}
+    assert PROBABILITY.code in seg.SegmentSequence[2].SegmentDescription
+    groups = hd.sr.srread(io.BytesIO(objects[1].data)).content.get_volumetric_roi_measurement_groups()
+    assert [len(group.get_measurements()) for group in groups] == [0 if s.label == 3 else 1 for s in STRUCTURES]
+    assert PROBABILITY.code in objects[1].data.decode("utf-8", "ignore")
+    assert not (report.labels.array == 3).any()

@@ -68,11 +68,37 @@ def test_the_learning_rate_rises_and_falls():
 
 
 def test_a_perfect_answer_costs_nearly_nothing_and_a_wrong_one_much():
-    target = torch.randint(0, 3, (1, 8, 8, 8), generator=torch.Generator().manual_seed(0))
-    perfect = torch.nn.functional.one_hot(target, 3).movedim(-1, 1).float() * 30
+    labels = torch.randint(0, 3, (1, 8, 8, 8), generator=torch.Generator().manual_seed(0))
+    target = torch.nn.functional.one_hot(labels, 3).movedim(-1, 1).float()
+    perfect = target * 30
     for balance in (0.0, 0.5):
         assert float(dice_and_cross_entropy(perfect, target, balance, 1.0)) < 0.01
         assert float(dice_and_cross_entropy(perfect.roll(1, 1), target, balance, 1.0)) > 1
+
+
+def test_the_loss_is_lowest_where_the_probabilities_are_the_shares():
+    shares = torch.tensor([0.3, 0.5, 0.2]).reshape(1, 3, 1, 1, 1).expand(1, 3, 4, 4, 4)
+    at = {factor: float(dice_and_cross_entropy(factor * shares.log(), shares, 0.0, 1.0)) for factor in (0.5, 1, 2)}
+    assert min(at, key=at.get) == 1
+
+
+def test_the_best_weights_are_kept_when_later_ones_are_worse(heads, tmp_path, monkeypatch):
+    maps, palette = heads
+    dice = iter([(0.5, 0.5), (0.8, 0.8), (0.1, 0.1)])
+    monkeypatch.setattr(Trainer, "validate", lambda *_: next(dice))
+    trainer = Trainer(SMALL, Schedule(6, checkpoint_every=2, workers=0))
+    kept = {}
+
+    def tell(step, _loss):
+        kept[step] = {name: tensor.clone() for name, tensor in trainer.average.state_dict().items()}
+
+    trainer.run(maps, maps, palette, tmp_path / "stage.pt", tell)
+    assert trainer.best_step == 4
+    for name, tensor in trainer.best.state_dict().items():
+        torch.testing.assert_close(tensor, kept[4][name])
+    resumed = Trainer(SMALL, Schedule(6, checkpoint_every=2, workers=0))
+    resumed.run(maps, maps, palette, tmp_path / "stage.pt", tell)
+    assert resumed.best_step == 4
 
 
 def test_dice_is_pooled_from_overlap_and_sizes():
