@@ -59,7 +59,7 @@ STRUCTURE_GATES = (FOUND, EDGE_VOXELS, PROBABILITY, ENTROPY, MIRROR, MAIN_PIECE,
 GATES = (*STUDY_GATES, *STRUCTURE_GATES)
 """All gates, in the order in which they are judged."""
 
-MAX_ASYMMETRY = {"accumbens": 0.8, "lateral ventricle": 1.6}
+MAX_ASYMMETRY = {"pallidum": 0.8, "accumbens": 0.8, "lateral ventricle": 1.6}
 """Limits of `ASYMMETRY` for structures that differ more between the sides of healthy people."""
 
 _MIN_TISSUE_VOXELS = 50

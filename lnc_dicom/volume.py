@@ -6,7 +6,7 @@ gap measures wrong and looks right.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import highdicom as hd
 import numpy as np
@@ -170,3 +170,31 @@ def sample(channels: torch.Tensor, index: npt.NDArray[np.float64], shape: tuple[
         steps = torch.arange(count).reshape([-1 if a == axis else 1 for a in range(4)])
         grid = grid + steps * unit[:, axis]
     return functional.grid_sample(channels[None], grid[None], align_corners=True)[0]
+
+
+def sample_labels(
+    labels: hd.Volume,
+    lps_mm: npt.NDArray[np.float64],
+    shape: tuple[int, int, int],
+    before: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]] | None = None,
+) -> npt.NDArray[np.generic]:
+    """Take labels onto another grid, from the nearest voxel; 0 outside.
+
+    lps_mm
+        (4, 4), maps an index of the new grid to LPS millimetres.
+    before
+        Maps LPS points (N, 3) of the new grid to where to look, if that is another place.
+    """
+    back, limit = labels.inverse_affine, np.array(labels.shape)[:, None]
+    planes = []
+    for i in range(shape[0]):  # plane by plane: the coordinates of a whole head would take gigabytes
+        index = np.indices((1, *shape[1:])).reshape(3, -1).astype(float)
+        index[0] += i
+        points = lps_mm[:3, :3] @ index + lps_mm[:3, 3:]
+        if before is not None:
+            points = before(points.T).T
+        place = np.rint(back[:3, :3] @ points + back[:3, 3:]).astype(int)
+        inside = ((place >= 0) & (place < limit)).all(axis=0)
+        found = labels.array[tuple(np.clip(place, 0, limit - 1))]
+        planes.append(np.where(inside, found, 0).astype(labels.array.dtype).reshape(shape[1:]))
+    return np.stack(planes)

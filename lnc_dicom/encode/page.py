@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.report import BANNER, STRUCTURE_FAILED
 from lnc_dicom.types import Measurement, Report
-from lnc_dicom.volume import resample
+from lnc_dicom.volume import resample, sample_labels
 
 WIDTH, HEIGHT = 1600, 1200
 _TILE = 320
@@ -100,22 +100,11 @@ def _tile(
     lps_mm[:3, 3] = centre_mm - (right + down) * (_TILE_SPAN_MM - _PIXEL_MM) / 2
     grey = resample(report.volume, lps_mm, (_TILE, _TILE, 1))[..., 0].numpy()
     grey = np.clip((grey - window[0]) / max(window[1] - window[0], 1e-6), 0, 1) * 255
-    labels = _nearest(report.labels, lps_mm)
+    labels = np.asarray(sample_labels(report.labels, lps_mm, (_TILE, _TILE, 1))[..., 0], np.uint8)
     colours = np.zeros((len(STRUCTURES) + 1, 3))
     colours[[s.label for s in STRUCTURES]] = [s.rgb for s in STRUCTURES]
     strength = np.where(labels > 0, np.where(_is_outline(labels), 1.0, _FILL), 0.0)[..., None]
     return np.asarray(grey[..., None] * (1 - strength) + colours[labels] * strength, dtype=np.uint8)
-
-
-def _nearest(labels: Volume, lps_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """Labels of a slice, from the nearest voxel of the source."""
-    rows, columns = np.meshgrid(np.arange(_TILE), np.arange(_TILE), indexing="ij")
-    points = np.stack([rows, columns, np.zeros_like(rows), np.ones_like(rows)]).reshape(4, -1)
-    index = np.rint((np.linalg.inv(labels.affine) @ lps_mm @ points)[:3]).astype(int)
-    inside = ((index >= 0) & (index < np.array(labels.shape)[:, None])).all(axis=0)
-    index = np.clip(index, 0, np.array(labels.shape)[:, None] - 1)
-    found = labels.array[index[0], index[1], index[2]] * inside
-    return np.asarray(found.reshape(_TILE, _TILE), dtype=np.uint8)
 
 
 def _is_outline(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

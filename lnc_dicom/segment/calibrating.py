@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lnc_dicom.anatomy import MIRRORED_LABELS, STRUCTURES
-from lnc_dicom.errors import StudyRejected
+from lnc_dicom.errors import StudyRejected, UnusableInput
 from lnc_dicom.segment.calibration import Calibration
 from lnc_dicom.segment.draw import Draw
 from lnc_dicom.segment.inference import NetworkSegmenter
@@ -83,7 +83,10 @@ def run_trials(
     images: int,
     tell: Callable[[int], None],
 ) -> tuple[list[Trial], npt.NDArray[np.float64]]:
-    """Synthesise so many images, the heads in turn; return the trials and the features (images, 2 x channels)."""
+    """Synthesise so many images, the heads in turn; return the trials and the features (images, 2 x channels).
+
+    Raises UnusableInput where the segmenter refuses them all.
+    """
     trials: list[Trial] = []
     features = []
     for i in range(images):
@@ -103,6 +106,8 @@ def run_trials(
             true_ml = float(target[s.label].float().sum()) / 1000
             trials.append(Trial(head.name, i, s.name, dice, ours.sum() / 1000, true_ml, sign.spread if sign else 1.0))
         tell(i + 1)
+    if not features:
+        raise UnusableInput(f"none of {images} synthetic heads could be segmented: the networks need more steps")
     return trials, np.array(features)
 
 

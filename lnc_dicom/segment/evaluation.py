@@ -15,8 +15,10 @@ from scipy import ndimage
 from lnc_dicom.anatomy import STRUCTURES, Structure
 from lnc_dicom.errors import PathMissing, UnusableInput
 from lnc_dicom.segment.internal_capsule import add_internal_capsule
+from lnc_dicom.volume import sample_labels
 
 _SURFACE_PERCENTILE = 95
+_SAME_GRID_MM = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,19 @@ def pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
 
 
 def read_pair(image: Path, labels: Path) -> tuple[hd.Volume, npt.NDArray[np.int64]]:
-    """Read an image (NIfTI, T1) and its labels (NIfTI, FreeSurfer, same grid); the internal capsule is added."""
+    """Read an image (NIfTI, T1) and its labels (NIfTI, FreeSurfer); the internal capsule is added.
+
+    Labels on another grid are taken onto the image's, from the nearest voxel. Raises UnusableInput where they hold
+    none of our structures there.
+    """
     volume, truth = read_nifti(image), read_nifti(labels)
-    if not volume.geometry_equal(truth):
-        raise UnusableInput(f"{image.name} and {labels.name} do not lie on the same grid")
-    return volume, add_internal_capsule(np.rint(truth.array).astype(np.int64), truth.spacing)
+    known = add_internal_capsule(np.rint(truth.array).astype(np.int64), truth.spacing)
+    if not volume.geometry_equal(truth, tol=_SAME_GRID_MM):
+        shape = (volume.shape[0], volume.shape[1], volume.shape[2])
+        known = sample_labels(truth.with_array(known.astype(np.int32)), volume.affine, shape).astype(np.int64)
+    if not np.isin(known, [s.freesurfer for s in STRUCTURES]).any():
+        raise UnusableInput(f"{labels.name} has no FreeSurfer label of our structures where {image.name} lies")
+    return volume, known
 
 
 def read_nifti(path: Path) -> hd.Volume:

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.errors import StudyRejected
-from lnc_dicom.segment.experiments import EXPERIMENTS, Before, Experiment, Head
+from lnc_dicom.segment.experiments import EXPERIMENTS, Experiment, Head
 from lnc_dicom.types import Segmenter
+from lnc_dicom.volume import sample_labels
 
 _VENTRICLES = (4, 43)
 _GREY = (11, 50, 12, 51)
@@ -66,31 +67,13 @@ def run_experiments(
         except StudyRejected as error:
             outcomes.append(Outcome(experiment.name, experiment.setting, {}, {}, error.code))
             continue
-        expected = _bring_along(reference, found, before)
+        expected = sample_labels(reference, found.affine, (found.shape[0], found.shape[1], found.shape[2]), before)
         outcomes.append(_compare(experiment, found, expected, reference))
     return outcomes
 
 
-def _bring_along(reference: hd.Volume, onto: hd.Volume, before: Before | None) -> npt.NDArray[np.uint8]:
-    """Take labels of the unspoiled head onto the new grid, from the nearest voxel; plane by plane to save memory."""
-    back = reference.inverse_affine
-    limit = np.array(reference.shape)[:, None]
-    planes = []
-    for i in range(onto.shape[0]):
-        index = np.indices((1, *onto.shape[1:])).reshape(3, -1).astype(float)
-        index[0] += i
-        points = onto.affine[:3, :3] @ index + onto.affine[:3, 3:]
-        if before is not None:
-            points = before(points.T).T
-        place = np.rint(back[:3, :3] @ points + back[:3, 3:]).astype(int)
-        inside = ((place >= 0) & (place < limit)).all(axis=0)
-        place = np.clip(place, 0, limit - 1)
-        planes.append((reference.array[tuple(place)] * inside).reshape(onto.shape[1:]))
-    return np.asarray(np.stack(planes), np.uint8)
-
-
 def _compare(
-    experiment: Experiment, found: hd.Volume, expected: npt.NDArray[np.uint8], reference: hd.Volume
+    experiment: Experiment, found: hd.Volume, expected: npt.NDArray[np.generic], reference: hd.Volume
 ) -> Outcome:
     """Dice on the new grid; volumes against the unspoiled head's, or the brought along where the head was changed."""
     dice, change = {}, {}

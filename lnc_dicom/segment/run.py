@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,10 +109,31 @@ def _progress(name: str, steps: int) -> Iterator[Callable[[int, float], None]]:
     )
     with Progress(*columns, console=complaints, disable=not is_terminal()) as progress:
         task = progress.add_task(name, total=steps, loss=0.0)
+        lines = _Lines(name, steps)
 
         def tell(step: int, loss: float) -> None:
             progress.update(task, completed=step, loss=loss)
-            if not is_terminal() and step % _LINE_EVERY == 0:
-                show_line(f"{name} {step}/{steps} loss {loss:.3f}")
+            if not is_terminal():
+                lines.tell(step, loss)
 
         yield tell
+
+
+class _Lines:
+    """The same for a log file: a line now and then, with the rate since the last and the time to finish."""
+
+    def __init__(self, name: str, steps: int) -> None:
+        self.name, self.steps = name, steps
+        self.last: tuple[int, float] | None = None
+
+    def tell(self, step: int, loss: float) -> None:
+        """Print a line if one is due."""
+        now = time.monotonic()
+        self.last = self.last or (step, now)
+        if step % _LINE_EVERY and step != self.steps:
+            return
+        rate = (step - self.last[0]) / max(now - self.last[1], 1e-3)
+        left = f", {rate:.2f}/s, {(self.steps - step) / rate / 60:.0f} min to go" if rate else ""
+        shown = "" if math.isnan(loss) else f" loss {loss:.3f}"
+        show_line(f"{self.name} {step}/{self.steps}{shown}{left}")
+        self.last = (step, now)

@@ -1,6 +1,7 @@
 import subprocess
 
 import gdcm
+import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
@@ -8,7 +9,7 @@ from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
 from lnc_dicom.errors import DoubledSlices, MissingSlices, UnevenSlices, UnsupportedTransferSyntax
 from lnc_dicom.read import read_study
-from lnc_dicom.volume import load, resample, sample
+from lnc_dicom.volume import load, resample, sample, sample_labels
 from tests.factories import LAYOUTS, head, layout, write_series
 
 
@@ -171,3 +172,25 @@ def test_sampling_outside_gives_zero():
     far = np.eye(4)
     far[:3, 3] = 100
     assert float(sample(ones, far, (4, 4, 4)).abs().max()) == 0
+
+
+def test_labels_are_taken_from_the_nearest_voxel_and_none_from_outside():
+    array = np.zeros((6, 6, 6), np.uint8)
+    array[2:4, 2:4, 2:4] = 7
+    labels = hd.Volume(array, np.eye(4), coordinate_system="PATIENT")
+    fine = np.diag([0.5, 0.5, 0.5, 1.0])
+    fine[:3, 3] = -0.25
+    found = sample_labels(labels, fine, (12, 12, 12))
+    assert found.dtype == np.uint8
+    assert (found == 7).sum() == 8 * 8
+    far = np.eye(4)
+    far[:3, 3] = 100
+    assert not sample_labels(labels, far, (4, 4, 4)).any()
+
+
+def test_labels_can_be_looked_up_where_a_point_was_before():
+    array = np.zeros((8, 8, 8), np.uint8)
+    array[1, 4, 4] = 7
+    labels = hd.Volume(array, np.eye(4), coordinate_system="PATIENT")
+    found = sample_labels(labels, np.eye(4), (8, 8, 8), lambda points: points - [3, 0, 0])
+    assert np.argwhere(found).tolist() == [[4, 4, 4]]

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from lnc_dicom.errors import PathMissing, UnusableInput
-from lnc_dicom.segment.evaluation import compare, mean_of_sides, pairs, surface_distance_mm
+from lnc_dicom.segment.evaluation import compare, mean_of_sides, pairs, read_pair, surface_distance_mm
 
 
 def _cube(low, high):
@@ -44,3 +45,26 @@ def test_images_and_labels_must_match(tmp_path):
     with pytest.raises(PathMissing):
         pairs(tmp_path / "a", tmp_path / "none")
     assert pairs(tmp_path / "a", tmp_path / "a") == [(tmp_path / "a" / "1.nii", tmp_path / "a" / "1.nii")]
+
+
+def _write(path, array, spacing_mm=1.0):
+    image = sitk.GetImageFromArray(array.transpose())
+    image.SetSpacing([spacing_mm] * 3)
+    sitk.WriteImage(image, str(path))
+
+
+def test_labels_on_another_grid_are_taken_onto_the_image(tmp_path):
+    truth = np.zeros((40, 40, 40), np.int16)
+    truth[10:20, 10:20, 10:20] = 12
+    _write(tmp_path / "labels.nii.gz", truth)
+    _write(tmp_path / "image.nii.gz", np.ones((20, 20, 20), np.float32), 2.0)
+    volume, known = read_pair(tmp_path / "image.nii.gz", tmp_path / "labels.nii.gz")
+    assert known.shape == volume.shape == (20, 20, 20)
+    assert (known == 12).sum() * 8 == pytest.approx(1000, rel=0.01)
+
+
+def test_labels_of_something_else_are_refused(tmp_path):
+    for name in ("labels", "image"):
+        _write(tmp_path / f"{name}.nii.gz", np.ones((10, 10, 10), np.int16))
+    with pytest.raises(UnusableInput, match="no FreeSurfer label"):
+        read_pair(tmp_path / "image.nii.gz", tmp_path / "labels.nii.gz")
