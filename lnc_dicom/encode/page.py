@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import datetime
 
 import numpy as np
@@ -116,7 +117,7 @@ def _is_outline(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
 
 def _table(draw: ImageDraw.ImageDraw, report: Report) -> None:
     """Volumes left and right with the population's mean and SD; failed structures say so."""
-    x, y, step = 3 * _TILE + 40, 150, 46
+    x, y, step = 3 * _TILE + 40, 150, 54
     columns = (x + 40, x + 300, x + 430, x + 470)
     draw.text((columns[0], y), "Volume in mL", _GREY, _font(20))
     draw.text((columns[1], y), "left", _GREY, _font(20), anchor="ra")
@@ -130,24 +131,33 @@ def _table(draw: ImageDraw.ImageDraw, report: Report) -> None:
         for measurement, column in ((left, columns[1]), (right, columns[2])):
             text, colour = _cell(measurement)
             draw.text((column, top), text, colour, _font(24), anchor="ra")
+            draw.text((column, top + 27), _interval(measurement), _GREY, _font(14), anchor="ra")
         draw.text((columns[3], top), _norm(left), _GREY, _font(18))
     top = y + (len(STRUCTURES) // 2 + 1) * step + 10
     draw.text(
         (x, top),
+        "below each volume: its 90 % interval, calibrated on synthetic heads\n"
         "adults: mean ± SD of the left side, N about 58,830 (braincharts), not adjusted for age",
         _GREY,
         _font(15),
     )
     # only caveats of ours: the name of a file that was left out could name the patient
-    failed = [caveat for caveat in report.caveats if caveat.code == STRUCTURE_FAILED]
-    for i, caveat in enumerate(failed):
-        draw.text((x, top + 40 + 26 * i), f"{caveat.code} {caveat.text}"[:72], (230, 180, 60), _font(16))
+    failed = [caveat.text for caveat in report.caveats if caveat.code == STRUCTURE_FAILED]
+    text = "\n".join(line for reason in failed for line in textwrap.wrap(reason, 74, subsequent_indent="    "))
+    draw.text((x, top + 60), text, (230, 180, 60), _font(15))
 
 
 def _cell(measurement: Measurement) -> tuple[str, tuple[int, int, int]]:
     if measurement.passed:
         return f"{measurement.volume_ml:.2f}", _GREEN
     return "failed", (240, 90, 90)
+
+
+def _interval(measurement: Measurement) -> str:
+    if measurement.interval_ml is None or not measurement.passed:
+        return ""
+    low, high = measurement.interval_ml
+    return f"{low:.2f} to {high:.2f}"
 
 
 def _norm(measurement: Measurement) -> str:

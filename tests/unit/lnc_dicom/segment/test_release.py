@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import os
 import tomllib
 
 import pytest
@@ -36,7 +35,7 @@ def settings(data, tmp_path):
     wanted = ["training_seg_03.nii.gz", "training_seg_04.nii.gz", "training_seg_08.nii.gz"]
     for path in (data / "label-maps").iterdir():
         if path.suffix == ".npy" or path.name in wanted:
-            os.symlink(path, labels / path.name)
+            (labels / path.name).symlink_to(path)
     (tmp_path / "out").mkdir()
     steps = {"locate": STEPS, "label": STEPS}
     return RunSettings(labels, tmp_path / "out", "9.9", steps, 1, "cpu", 0, (1, 3), 4, "Maps of somebody.")
