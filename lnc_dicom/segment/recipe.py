@@ -21,6 +21,9 @@ class Recipe:
         True: the target is `Palette.regions`; False: `Palette.structures`.
     cut_chance
         How often everything beyond a plane is blanked.
+    settles_after
+        Part of the training (0 to 1) after which the deep borders are painted as real T1 shows them rather than as
+        broadly as they might be; None: never.
     """
 
     shape: tuple[int, int, int]
@@ -33,3 +36,8 @@ class Recipe:
     shear: float
     whole_regions: bool
     cut_chance: float = 0.15
+    settles_after: float | None = None
+
+    def is_settled(self, done: float) -> bool:
+        """Whether borders are painted as in real T1 when this part of the training is done."""
+        return self.settles_after is not None and done >= self.settles_after

@@ -76,6 +76,7 @@ LABEL = Stage(
         scale=0.1,
         shear=0.05,
         whole_regions=False,
+        settles_after=0.4722,
     ),
     balance=0.0,
     cross_entropy_share=10.0,

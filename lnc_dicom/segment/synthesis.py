@@ -22,8 +22,10 @@ from lnc_dicom.segment.recipe import Recipe
 from lnc_dicom.segment.spoiling import cut_field_of_view, spoil
 
 
-def synthesise(head: LabelMap, palette: Palette, recipe: Recipe, draw: Draw) -> tuple[Tensor, Tensor]:
-    """Make one image and its target.
+def synthesise(
+    head: LabelMap, palette: Palette, recipe: Recipe, draw: Draw, done: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Make one image and its target; `done` is the part of the training that is behind (0 to 1).
 
     Returns the image, float32 (1, L, P, S), normalised as inference does, and the target, float16
     (classes, L, P, S): how much of each voxel every class fills, so that borders between voxels are learned.
@@ -34,7 +36,7 @@ def synthesise(head: LabelMap, palette: Palette, recipe: Recipe, draw: Draw) -> 
     codes, index = _cut_out(codes, index)
     lookup = torch.from_numpy(palette.regions() if recipe.whole_regions else palette.structures(mirrored=mirrored))
     target = _fractions(lookup[codes.long()].to(torch.uint8), index, int(lookup.max()) + 1)
-    image = spoil(_linear(paint(codes, palette, draw), index), recipe, draw)
+    image = spoil(_linear(paint(codes, palette, draw, settled=recipe.is_settled(done)), index), recipe, draw)
     image, kept = cut_field_of_view(image, recipe.cut_chance, draw)
     target[1:] *= kept  # nothing can be labelled where nothing was imaged
     target[0] = torch.where(kept, target[0], 1)

@@ -45,6 +45,10 @@ class Schedule:
     workers: int = 1
     device: str = "cpu"
 
+    def done(self, step: int) -> float:
+        """Part of the training that is behind before this step."""
+        return step / self.steps
+
     def rate(self, step: int) -> float:
         """Learning rate of a step: one cycle, up in a straight line, down along a cosine."""
         rise = max(1, int(self.steps * _WARM_UP))
@@ -72,12 +76,15 @@ class Progress:
 class _Heads(Dataset[tuple[Tensor, Tensor]]):
     """Synthetic heads by step; `maps` is cycled through at random."""
 
-    def __init__(self, maps: Sequence[LabelMap], palette: Palette, stage: Stage, seed: int) -> None:
-        self.maps, self.palette, self.stage, self.seed = maps, palette, stage, seed
+    def __init__(
+        self, maps: Sequence[LabelMap], palette: Palette, stage: Stage, seed: int, done: Callable[[int], float]
+    ) -> None:
+        self.maps, self.palette, self.stage, self.seed, self.done = maps, palette, stage, seed, done
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         draw = Draw(self.seed * 1_000_003 + step)
-        return synthesise(self.maps[draw.integer(len(self.maps))], self.palette, self.stage.recipe, draw)
+        head = self.maps[draw.integer(len(self.maps))]
+        return synthesise(head, self.palette, self.stage.recipe, draw, self.done(step))
 
 
 class _Steps(Sampler[int]):
@@ -149,7 +156,7 @@ class Trainer:
         """Train to the end of the schedule, from the checkpoint if there is one; `tell(step, loss)` after each."""
         if checkpoint.exists():
             self._restore(checkpoint)
-        heads = _Heads(training, palette, self.stage, self.schedule.seed)
+        heads = _Heads(training, palette, self.stage, self.schedule.seed, self.schedule.done)
         steps = _Steps(self.step, self.schedule.steps)
         workers = self.schedule.workers
         loader = DataLoader(heads, batch_size=1, sampler=steps, num_workers=workers, worker_init_fn=_one_thread)
@@ -169,7 +176,7 @@ class Trainer:
         image = image.contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast(self.schedule.device.split(":")[0], torch.bfloat16):
             logits = self.network(image)
-        dice_weight = self.stage.dice_weight(self.step / self.schedule.steps)
+        dice_weight = self.stage.dice_weight(self.schedule.done(self.step))
         loss = dice_and_cross_entropy(logits, target, self.stage.balance, self.stage.cross_entropy_share, dice_weight)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -197,7 +204,8 @@ class Trainer:
     @torch.inference_mode()
     def validate(self, held_out: Sequence[LabelMap], palette: Palette) -> tuple[float, ...]:
         """Dice per class, pooled over images synthesised from held-out label maps."""
-        heads = _Heads(held_out, palette, self.stage, VALIDATION_SEED)
+        now = self.schedule.done(self.step)
+        heads = _Heads(held_out, palette, self.stage, VALIDATION_SEED, lambda _: now)
         sums = torch.zeros(self.stage.classes - 1, 2, dtype=torch.float64)
         for i in range(_VALIDATION_IMAGES):
             image, target = heads[i]
