@@ -105,7 +105,7 @@ def train_segmentation(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     workers: Annotated[int, typer.Option(help="Processes that synthesise images.")] = 1,
     held_out: Annotated[str, typer.Option(help="Label maps kept for validation, by number.")] = "3,8,11,17",
-    calibration_images: Annotated[int, typer.Option(help="Whole heads synthesised to calibrate intervals.")] = 100,
+    calibration_images: Annotated[int, typer.Option(help="Whole heads synthesised to calibrate intervals.")] = 60,
     version: Annotated[str, typer.Option(help="Version of the model, written into its card.")] = "0.2.0",
     data_note: Annotated[str, typer.Option(help="Origin and licence of the label maps, for the card.")] = "",
 ) -> None:
