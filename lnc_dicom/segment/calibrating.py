@@ -35,6 +35,7 @@ WHOLE_HEAD = Recipe(
     shear=0.03,
     whole_regions=False,
     cut_chance=0.0,
+    settles_after=0.0,
 )
 """A whole head as it comes from the scanner."""
 SEED = 2_000_000_011

@@ -25,7 +25,7 @@ _T1_RATIOS = (
     ((10, 49), 0.86),
     (INTERNAL_CAPSULE_FREESURFER, 0.945),
 )
-"""Caudate and accumbens, putamen, pallidum, thalamus, internal capsule: intensity relative to bright white matter.
+"""Caudate and accumbens, putamen, pallidum, thalamus, internal capsule: intensity against bright white matter.
 
 About what three unlabelled heads and ICBM152 show: 0.68 to 0.82, 0.73 to 0.86, 0.80 to 0.93, 0.69 to 0.90, 0.92 to 0.97.
 """
