@@ -27,7 +27,7 @@ _T1_RATIOS = (
 )
 """Caudate and accumbens, putamen, pallidum, thalamus, internal capsule: intensity against bright white matter.
 
-About what three unlabelled heads and ICBM152 show: 0.68 to 0.82, 0.73 to 0.86, 0.80 to 0.93, 0.69 to 0.90, 0.92 to 0.97.
+Three unlabelled heads and ICBM152 show 0.68 to 0.82, 0.73 to 0.86, 0.80 to 0.93, 0.69 to 0.90, 0.92 to 0.97.
 """
 _SETTLED_FIBRES = 0.35
 """What is left of those shares once borders are painted as real T1 shows them."""
