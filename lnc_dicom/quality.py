@@ -39,8 +39,8 @@ WHITE_TO_GREY = Gate("LNC-501", "white matter above grey matter", 0.02, math.inf
 GREY_TO_FLUID = Gate("LNC-502", "grey matter above fluid", 0.15, math.inf, NotT1Contrast)
 CONTRAST_TO_NOISE = Gate("LNC-503", "contrast to noise", 1.0, math.inf, PoorImage)
 EDGE_WIDTH = Gate("LNC-504", "width of edges in mm", 0.0, 8.0, PoorImage)
-FEATURE_DISTANCE = Gate("LNC-505", "distance from training images", 0.0, 4.0, UnlikeHead)
-MISFIT = Gate("LNC-506", "misfit of the arrangement in mm", 0.0, 5.0, UnlikeHead)
+FEATURE_DISTANCE = Gate("LNC-505", "distance from training images", 0.0, 3.0, UnlikeHead)
+MISFIT = Gate("LNC-506", "misfit of the arrangement in mm", 0.0, 4.0, UnlikeHead)
 SCALE = Gate("LNC-507", "size against the training heads", 0.7, 1.4, UnlikeHead)
 TURN = Gate("LNC-508", "turn of the head in degrees", 0.0, 45.0, WrongPose)
 STUDY_GATES = (WHITE_TO_GREY, GREY_TO_FLUID, CONTRAST_TO_NOISE, EDGE_WIDTH, FEATURE_DISTANCE, MISFIT, SCALE, TURN)
@@ -61,6 +61,10 @@ GATES = (*STUDY_GATES, *STRUCTURE_GATES)
 
 MAX_ASYMMETRY = {"pallidum": 0.8, "accumbens": 0.8, "lateral ventricle": 1.6}
 """Limits of `ASYMMETRY` for structures that differ more between the sides of healthy people."""
+
+MIN_PROBABILITY = {"accumbens": 0.6}
+MAX_ENTROPY = {"accumbens": 1.2}
+"""Limits of `PROBABILITY` and `ENTROPY` for the one structure that is mostly border."""
 
 _MIN_TISSUE_VOXELS = 50
 _WHITE, _GREY, _FLUID = ("internal capsule",), ("caudate", "putamen"), ("lateral ventricle",)
@@ -97,8 +101,8 @@ def check_structures(segmented: Segmented) -> dict[int, tuple[Check, ...]]:
         checks[s.label] = (
             FOUND.check(int(counts[s.label])),
             EDGE_VOXELS.check(int(edge[s.label])),
-            PROBABILITY.check(sign.probability),
-            ENTROPY.check(sign.entropy),
+            PROBABILITY.check(sign.probability, low=MIN_PROBABILITY.get(s.name)),
+            ENTROPY.check(sign.entropy, high=MAX_ENTROPY.get(s.name)),
             MIRROR.check(sign.mirror_dice),
             MAIN_PIECE.check(sign.main_piece),
             *_volume_checks(s, int(counts[s.label]) * voxel_ml, int(other) * voxel_ml),

@@ -185,7 +185,7 @@ TARGETS = {
     "accumbens": 0.75,
     "lateral ventricle": 0.92,
 }
-FLOORS = {"thalamus": 0.0, "caudate": 0.0, "putamen": 0.0, "pallidum": 0.0, "accumbens": 0.0}
+FLOORS = {"thalamus": 0.853, "caudate": 0.877, "putamen": 0.873, "pallidum": 0.80, "accumbens": 0.739}
 """Measured, less 0.005, where the target is missed (docs/measurements.md): it shall not get worse."""
 
 
