@@ -32,7 +32,9 @@ class Gate:
 
     def check(self, value: float, low: float | None = None, high: float | None = None) -> Check:
         """Judge a number; limits of the structure's own replace the gate's."""
-        return Check(self.code, self.name, value, self.low if low is None else low, self.high if high is None else high)
+        return Check(
+            self.code, self.name, float(value), self.low if low is None else low, self.high if high is None else high
+        )
 
 
 WHITE_TO_GREY = Gate("LNC-501", "white matter above grey matter", 0.02, math.inf, NotT1Contrast)

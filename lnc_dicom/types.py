@@ -173,7 +173,7 @@ class Check:
     @property
     def passed(self) -> bool:
         """Whether the number keeps the limits; a number that is not one does not."""
-        return self.low <= self.value <= self.high
+        return bool(self.low <= self.value <= self.high)
 
     def __str__(self) -> str:
         """One phrase: the name, the number, and the limit that it breaks or keeps."""

@@ -216,7 +216,7 @@ def _on_source_grid(
     after = np.bincount(labels.ravel(), minlength=len(before))
     sums = np.bincount(labels.ravel(), best.ravel(), len(before))
     found = [s.label for s in STRUCTURES if after[s.label]]
-    return labels, {n: after[n] / before[n] for n in found}, {n: float(sums[n] / after[n]) for n in found}
+    return labels, {n: float(after[n] / before[n]) for n in found}, {n: float(sums[n] / after[n]) for n in found}
 
 
 def _labelled_box(probabilities: Tensor) -> npt.NDArray[np.int64]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.transform import Rotation
 
 from lnc_dicom.types import Pose
 
@@ -44,7 +45,7 @@ def upright(centre_mm: npt.NDArray[np.float64]) -> Placement:
 def fit(found: Constellation, canonical: Constellation) -> Placement | None:
     """Lay the canonical constellation over the found one: rotation, one scale and shift with the least squares.
 
-    Umeyama, IEEE PAMI 1991;13:376. None where fewer than `MIN_STRUCTURES` were found.
+    Umeyama, IEEE PAMI 1991;13:376. Rounded to 0.1° and 0.1 mm. None where fewer than `MIN_STRUCTURES` were found.
     """
     shared = sorted(set(found) & set(canonical))
     if len(shared) < MIN_STRUCTURES:
@@ -53,12 +54,19 @@ def fit(found: Constellation, canonical: Constellation) -> Placement | None:
     to_mean, start_mean = to.mean(0), start.mean(0)
     u, singular, vt = np.linalg.svd((to - to_mean).T @ (start - start_mean))
     keep = np.array([1.0, 1.0, np.linalg.det(u @ vt)])
-    rotation = u @ np.diag(keep) @ vt
+    rotation = _rounded(u @ np.diag(keep) @ vt)
     scale = float((singular * keep).sum() / ((start - start_mean) ** 2).sum())
     residual = to - to_mean - scale * (start - start_mean) @ rotation.T
     angle = np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)))
     misfit_mm = float(np.sqrt((residual**2).sum(1).mean()))
-    return Placement(rotation, to_mean - scale * rotation @ start_mean, Pose(float(angle), scale, misfit_mm))
+    origin_mm = np.round(to_mean - scale * rotation @ start_mean, 1)
+    return Placement(rotation, origin_mm, Pose(float(angle), scale, misfit_mm))
+
+
+def _rounded(rotation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Round a rotation to a tenth of a degree: arithmetic noise in the input shall not move the grid."""
+    turn = np.round(Rotation.from_matrix(rotation).as_rotvec(degrees=True), 1)
+    return np.asarray(Rotation.from_rotvec(turn, degrees=True).as_matrix())
 
 
 def centroids(labels: npt.NDArray[np.integer], lps_mm: npt.NDArray[np.float64], wanted: Constellation) -> Constellation:

@@ -21,10 +21,17 @@ def test_a_turned_scaled_and_shifted_head_is_recognised(axis, degrees, scale, sh
     turn = _turn(axis, degrees)
     found = {n: scale * turn @ point + shift for n, point in CANONICAL.items()}
     placement = fit(found, CANONICAL)
-    assert placement.pose.turn_deg == pytest.approx(abs(degrees), abs=1e-3)
+    assert placement.pose.turn_deg == pytest.approx(abs(degrees), abs=0.06)
     assert placement.pose.scale == pytest.approx(scale)
-    assert placement.pose.misfit_mm == pytest.approx(0, abs=1e-6)
-    np.testing.assert_allclose(placement.origin_mm, [shift] * 3, atol=1e-6)
+    assert placement.pose.misfit_mm == pytest.approx(0, abs=0.15)
+    np.testing.assert_allclose(placement.origin_mm, [shift] * 3, atol=0.2)
+
+
+def test_noise_in_the_last_digits_does_not_move_the_grid():
+    found = {n: _turn(0, 12.34) @ point + 3.21 for n, point in CANONICAL.items()}
+    noisy = {n: point + 1e-6 for n, point in found.items()}
+    plain, other = (fit(points, CANONICAL).grid((0, 0, 0), 1.25, (4, 4, 4)) for points in (found, noisy))
+    np.testing.assert_array_equal(plain, other)
 
 
 def test_a_mirrored_head_does_not_fit():
@@ -42,7 +49,7 @@ def test_the_grid_of_a_turned_head_is_turned_and_its_middle_at_the_offset():
     lps_mm = placement.grid((0.0, 22.0, 0.0), 1.25, (11, 21, 31))
     np.testing.assert_allclose(lps_mm[:3, :3], turn * 1.25, atol=1e-6)
     middle = lps_mm @ [5, 10, 15, 1]
-    np.testing.assert_allclose(middle[:3], turn @ [0, 22, 0] + 7, atol=1e-6)
+    np.testing.assert_allclose(middle[:3], turn @ [0, 22, 0] + 7, atol=0.1)
     still = upright(np.array([1.0, 2.0, 3.0])).grid((0.0, 0.0, 0.0), 2.0, (3, 3, 3))
     np.testing.assert_allclose(still @ [1, 1, 1, 1], [1, 2, 3, 1])
 
