@@ -17,7 +17,7 @@ STRUCTURE = {
     "thalamus": Code("42695009", "SCT", "Thalamus"),
     "accumbens": Code("427667007", "SCT", "Nucleus Accumbens"),
     "lateral ventricle": Code("66720007", "SCT", "Lateral Ventricle"),
-    "internal capsule": Code("85637007", "SCT", "Internal Capsule"),
+    "internal capsule": Code("85637007", "SCT", "internal capsule"),
 }
 """Structures; the side is a modifier (post-coordination), never part of the code."""
 

@@ -24,5 +24,5 @@ def test_population_norms_lie_within_the_plausible_range():
             assert s.norm_ml + 3 * s.norm_sd_ml < s.plausible_ml[1]
 
 
-def test_the_ventricle_is_not_deep_grey_matter():
-    assert {s.name for s in STRUCTURES} - {s.name for s in DEEP_GREY} == {"lateral ventricle"}
+def test_ventricle_and_capsule_are_not_deep_grey_matter():
+    assert {s.name for s in STRUCTURES} - {s.name for s in DEEP_GREY} == {"lateral ventricle", "internal capsule"}
