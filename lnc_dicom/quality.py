@@ -15,7 +15,7 @@ import numpy.typing as npt
 from highdicom import Volume
 from scipy import ndimage
 
-from lnc_dicom.anatomy import STRUCTURES, Structure
+from lnc_dicom.anatomy import MIRRORED_LABELS, STRUCTURES, Structure
 from lnc_dicom.errors import NotT1Contrast, PoorImage, StudyRejected, UnlikeHead, WrongPose
 from lnc_dicom.types import Check, Segmented, Sign
 
@@ -98,7 +98,7 @@ def check_structures(segmented: Segmented) -> dict[int, tuple[Check, ...]]:
     voxel_ml = segmented.labels.voxel_volume / 1000.0
     checks = {}
     for s in STRUCTURES:
-        other = counts[s.label + 1 if s.label % 2 else s.label - 1]
+        other = counts[MIRRORED_LABELS[s.label]]
         sign = segmented.signs.get(s.label, Sign(0.0, math.nan, 0.0, 0.0))
         checks[s.label] = (
             FOUND.check(int(counts[s.label])),

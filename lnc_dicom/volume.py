@@ -175,7 +175,7 @@ def sample(channels: torch.Tensor, index: npt.NDArray[np.float64], shape: tuple[
 def sample_labels(
     labels: hd.Volume,
     lps_mm: npt.NDArray[np.float64],
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     before: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]] | None = None,
 ) -> npt.NDArray[np.generic]:
     """Take labels onto another grid, from the nearest voxel; 0 outside.

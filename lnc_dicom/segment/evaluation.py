@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,8 @@ def read_pair(image: Path, labels: Path) -> tuple[hd.Volume, npt.NDArray[np.int6
     volume, truth = read_nifti(image), read_nifti(labels)
     known = add_internal_capsule(np.rint(truth.array).astype(np.int64), truth.spacing)
     if not volume.geometry_equal(truth, tol=_SAME_GRID_MM):
-        shape = (volume.shape[0], volume.shape[1], volume.shape[2])
-        known = sample_labels(truth.with_array(known.astype(np.int32)), volume.affine, shape).astype(np.int64)
+        on_image = sample_labels(truth.with_array(known.astype(np.int32)), volume.affine, volume.shape)
+        known = on_image.astype(np.int64)
     if not np.isin(known, [s.freesurfer for s in STRUCTURES]).any():
         raise UnusableInput(f"{labels.name} has no FreeSurfer label of our structures where {image.name} lies")
     return volume, known
@@ -83,10 +84,15 @@ def compare(found: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], spacing_
         ours, theirs = found == s.label, truth == s.freesurfer
         if not theirs.any():
             continue
-        both, total = float((ours & theirs).sum()), float(ours.sum() + theirs.sum())
         distance = surface_distance_mm(ours, theirs, spacing_mm)
-        scores.append(Score(s, 2 * both / total, distance, ours.sum() * voxel_ml, theirs.sum() * voxel_ml))
+        scores.append(Score(s, dice(ours, theirs), distance, ours.sum() * voxel_ml, theirs.sum() * voxel_ml))
     return scores
+
+
+def dice(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float:
+    """Overlap of two masks (Dice 1945); nan where both are empty."""
+    total = int(a.sum()) + int(b.sum())
+    return 2 * int((a & b).sum()) / total if total else math.nan
 
 
 def surface_distance_mm(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_], spacing_mm: Sequence[float]) -> float:

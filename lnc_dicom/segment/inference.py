@@ -60,7 +60,7 @@ class NetworkSegmenter:
 
     def inspect(self, volume: hd.Volume) -> tuple[Segmented, npt.NDArray[np.float64]]:
         """Label a volume, and give the features that its distance from the training images is measured with."""
-        upright = volume.to_patient_orientation("LPS")
+        upright = _rounded(volume.to_patient_orientation("LPS"))
         centre_mm, brain_is_cut = self._find(upright)
         view = self._view(upright, placed_upright(centre_mm))
         canonical = self.calibration.constellation_mm
@@ -71,7 +71,7 @@ class NetworkSegmenter:
         probabilities = (view.probabilities + mirrored) / 2  # no side is preferred
         array, kept, mean_probability = _on_source_grid(probabilities, view.lps_mm, upright)
         signs = self._signs(probabilities, mirror_dice(view.probabilities, mirrored), kept, mean_probability)
-        labels = upright.with_array(array).match_geometry(volume)
+        labels = volume.to_patient_orientation("LPS").with_array(array).match_geometry(volume)
         distance = self.calibration.feature_distance(view.features)
         return Segmented(labels, signs, placement.pose if placement else None, distance, brain_is_cut), view.features
 
@@ -165,22 +165,26 @@ def _has_fast_bfloat16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - no public question exists
 
 
-def _grid(centre_mm: npt.NDArray[np.float64], spacing_mm: float, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """Affine of an upright grid: axes (L, P, S), its middle at the centre."""
-    lps_mm = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
-    lps_mm[:3, 3] = centre_mm - (np.array(shape) - 1) / 2 * spacing_mm
-    return lps_mm
+def _rounded(volume: hd.Volume) -> hd.Volume:
+    """Round the geometry far below what matters: a head stored along other axes is then sampled at the same points."""
+    affine = np.append(np.round(volume.affine[:, :3], 7), np.round(volume.affine[:, 3:], 5), axis=1)
+    return hd.Volume(np.ascontiguousarray(volume.array), affine, coordinate_system="PATIENT")
+
+
+def _extent(affine: npt.NDArray[np.floating], first_last: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Lowest and highest point (2, 3) of a box, given by its first and last index (2, 3), mapped by an affine."""
+    corners = np.array(np.meshgrid(*np.transpose(first_last))).reshape(3, -1)
+    points = (affine[:3, :3] @ corners).T + affine[:3, 3]
+    return np.array([points.min(0), points.max(0)])
 
 
 def _covering_grid(
     volume: hd.Volume, spacing_mm: float, multiple: int
 ) -> tuple[npt.NDArray[np.float64], tuple[int, int, int]]:
     """Upright grid that covers a volume whole."""
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in volume.shape])).reshape(3, -1)
-    points = (volume.affine[:3, :3] @ corners).T + volume.affine[:3, 3]
-    low, high = points.min(0), points.max(0)
-    shape = tuple(int(np.ceil(extent / spacing_mm / multiple) * multiple) for extent in high - low + spacing_mm)
-    return _grid((low + high) / 2, spacing_mm, shape), (shape[0], shape[1], shape[2])
+    low, high = _extent(volume.affine, [(0, 0, 0), [n - 1 for n in volume.shape]])
+    x, y, z = (int(np.ceil(extent / spacing_mm / multiple) * multiple) for extent in high - low + spacing_mm)
+    return placed_upright((low + high) / 2).grid((0.0, 0.0, 0.0), spacing_mm, (x, y, z)), (x, y, z)
 
 
 def _cut_surface_cm2(brain: npt.NDArray[np.bool_], lps_mm: npt.NDArray[np.float64], volume: hd.Volume) -> float:
@@ -234,9 +238,7 @@ def _box(
     to_crop: npt.NDArray[np.float64], crop: npt.NDArray[np.int64], source: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Part of the source (low, high) that a box of the crop (first and last index) can touch."""
-    corners = np.array(np.meshgrid(*crop.T)).reshape(3, -1)
-    back = np.linalg.inv(to_crop)
-    points = (back[:3, :3] @ corners).T + back[:3, 3]
-    low = np.clip(np.floor(points.min(0)).astype(int), 0, source)
-    high = np.clip(np.ceil(points.max(0)).astype(int) + 1, 0, source)
+    first, last = _extent(np.linalg.inv(to_crop), crop)
+    low = np.clip(np.floor(first).astype(int), 0, source)
+    high = np.clip(np.ceil(last).astype(int) + 1, 0, source)
     return low, high

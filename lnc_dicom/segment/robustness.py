@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.errors import StudyRejected
+from lnc_dicom.segment.evaluation import dice
 from lnc_dicom.segment.experiments import EXPERIMENTS, Experiment, Head
 from lnc_dicom.types import Segmenter
 from lnc_dicom.volume import sample_labels
@@ -67,7 +68,7 @@ def run_experiments(
         except StudyRejected as error:
             outcomes.append(Outcome(experiment.name, experiment.setting, {}, {}, error.code))
             continue
-        expected = sample_labels(reference, found.affine, (found.shape[0], found.shape[1], found.shape[2]), before)
+        expected = sample_labels(reference, found.affine, found.shape, before)
         outcomes.append(_compare(experiment, found, expected, reference))
     return outcomes
 
@@ -76,18 +77,18 @@ def _compare(
     experiment: Experiment, found: hd.Volume, expected: npt.NDArray[np.generic], reference: hd.Volume
 ) -> Outcome:
     """Dice on the new grid; volumes against the unspoiled head's, or the brought along where the head was changed."""
-    dice, change = {}, {}
+    overlap, change = {}, {}
     changed = experiment.name == "ventricles"
     for name in dict.fromkeys(s.name for s in STRUCTURES):
         overlaps, changes = [], []
         for s in (s for s in STRUCTURES if s.name == name):
             ours, theirs = found.array == s.label, expected == s.label
-            overlaps.append(2 * (ours & theirs).sum() / max(1, ours.sum() + theirs.sum()))
+            overlaps.append(dice(ours, theirs))
             true_ml = (
                 theirs.sum() * found.voxel_volume
                 if changed
                 else (reference.array == s.label).sum() * reference.voxel_volume
             )
             changes.append(ours.sum() * found.voxel_volume / true_ml - 1 if true_ml else np.nan)
-        dice[name], change[name] = float(np.mean(overlaps)), float(np.mean(changes))
-    return Outcome(experiment.name, experiment.setting, dice, change)
+        overlap[name], change[name] = float(np.mean(overlaps)), float(np.mean(changes))
+    return Outcome(experiment.name, experiment.setting, overlap, change)

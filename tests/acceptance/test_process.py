@@ -4,7 +4,6 @@ import functools
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
@@ -34,8 +33,17 @@ MAX_SECONDS = 20.0
 MAX_PEAK_GB = 2.0
 
 
+_LNC = [sys.executable, "-c", "from service.cli import main; main()"]
+_PEAK_KB = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(code)
+"""
+
+
 def lnc(*arguments):
-    command = [sys.executable, "-c", "from service.cli import main; main()", *map(str, arguments)]
+    command = [*_LNC, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -132,13 +140,18 @@ def test_the_summary_page_shows_overlay_and_banner(processed):
 
 
 def test_a_one_millimetre_head_takes_less_than_twenty_seconds_and_two_gigabytes(data, tmp_path):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    done = lnc("process", data / "siemens-prisma-3t", "--out", tmp_path)
+    # a process in between: by Linux's count a child begins with the peak of the process that starts it
+    measured = subprocess.run(
+        [sys.executable, "-c", _PEAK_KB, *_LNC, "process", data / "siemens-prisma-3t", "--out", tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     result = json.loads((tmp_path / "result.json").read_text())
-    peak_gb = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1e6
+    peak_gb = int(measured.stderr.split()[-1]) / 1e6
     assert result["timings_s"]["total"] < MAX_SECONDS
     assert peak_gb < MAX_PEAK_GB
-    assert "segment" in done.stdout
+    assert "segment" in measured.stdout
 
 
 def test_file_names_do_not_change_the_result(data, tmp_path):
@@ -162,7 +175,6 @@ def _same_disk(a, b):
     return a.stat().st_dev == b.stat().st_dev
 
 
-@pytest.mark.xfail(strict=False, reason="a few voxels differ since a turned head is looked at again; to be mended")
 def test_all_axis_layouts_of_one_series_give_the_same_labels(data, tmp_path, segmenter):
     volume, _ = load(select(read_study([data / "siemens-xa30-enhanced"])).chosen)
     upright = volume.to_patient_orientation("LPS")[:, 8:, 44:]  # without the neck, for speed
