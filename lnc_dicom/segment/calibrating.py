@@ -18,6 +18,7 @@ from lnc_dicom.anatomy import MIRRORED_LABELS, STRUCTURES
 from lnc_dicom.errors import StudyRejected, UnusableInput
 from lnc_dicom.segment.calibration import Calibration
 from lnc_dicom.segment.draw import Draw
+from lnc_dicom.segment.evaluation import dice
 from lnc_dicom.segment.inference import NetworkSegmenter
 from lnc_dicom.segment.labelmaps import LabelMap, Palette
 from lnc_dicom.segment.pose import Constellation
@@ -35,7 +36,6 @@ WHOLE_HEAD = Recipe(
     shear=0.03,
     whole_regions=False,
     cut_chance=0.0,
-    settles_after=0.0,
 )
 """A whole head as it comes from the scanner."""
 SEED = 2_000_000_011
@@ -50,7 +50,6 @@ class Trial:
     """One structure of one synthetic head, found against true. `spread` as in `Sign`."""
 
     head: str
-    image: int
     name: str
     dice: float
     volume_ml: float
@@ -102,10 +101,10 @@ def run_trials(
         truth = target.argmax(0).numpy()
         for s in STRUCTURES:
             ours, theirs = segmented.labels.array == s.label, truth == s.label
-            dice = 2 * float((ours & theirs).sum()) / float(ours.sum() + theirs.sum())
             sign = segmented.signs.get(s.label)
             true_ml = float(target[s.label].float().sum()) / 1000
-            trials.append(Trial(head.name, i, s.name, dice, ours.sum() / 1000, true_ml, sign.spread if sign else 1.0))
+            overlap = dice(ours, theirs)
+            trials.append(Trial(head.name, s.name, overlap, ours.sum() / 1000, true_ml, sign.spread if sign else 1.0))
         tell(i + 1)
     if not features:
         raise UnusableInput(f"none of {images} synthetic heads could be segmented: the networks need more steps")

@@ -6,14 +6,14 @@ from lnc_dicom.segment.evaluation import read_pair
 from lnc_dicom.segment.experiments import EXPERIMENTS
 from lnc_dicom.segment.robustness import describe, run_experiments
 
-CHOSEN = (
-    *(f"3 mm {plane}" for plane in ("sagittal", "coronal", "axial")),
-    *("30° about P", "decubitus", "repeat 1", "repeat 2"),
-)
+THICK = tuple(f"3 mm {plane}" for plane in ("sagittal", "coronal", "axial"))
+CHOSEN = (*THICK, "30° about P", "decubitus", "repeat 1", "repeat 2")
 MAX_CHANGE = 0.08
 MAX_REPEAT_CHANGE = {"pallidum": 0.04}
 MAX_OTHER_REPEAT_CHANGE = 0.02
 SMALL = ("accumbens",)
+MISSED = ("3 mm sagittal", "3 mm axial")
+"""+9.8 and -9.2 % for the accumbens: two to three slices of it."""
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +23,20 @@ def outcomes(data, segmenter):
     return {o.setting: o for o in run_experiments(segmenter, head, lambda *_: None, chosen)}
 
 
-@pytest.mark.xfail(
-    strict=False, reason="missed target for sagittal and axial slices, to be mended with the next training"
-)
-@pytest.mark.parametrize("setting", [s for s in CHOSEN if s.startswith("3 mm")])
+@pytest.mark.parametrize("setting", THICK)
 def test_slices_of_three_millimetres_change_no_volume_by_more_than_eight_per_cent(outcomes, setting):
-    change = outcomes[setting].volume_change
+    change = {name: c for name, c in outcomes[setting].volume_change.items() if name not in SMALL}
     assert {name: abs(c) <= MAX_CHANGE for name, c in change.items()} == dict.fromkeys(change, True), change
+
+
+def _promise(setting):
+    marks = pytest.mark.xfail(strict=True, reason="missed target, see docs/measurements.md")
+    return pytest.param(setting, marks=marks if setting in MISSED else ())
+
+
+@pytest.mark.parametrize("setting", map(_promise, THICK))
+def test_slices_of_three_millimetres_change_the_accumbens_by_no_more_than_eight_per_cent(outcomes, setting):
+    assert abs(outcomes[setting].volume_change["accumbens"]) <= MAX_CHANGE
 
 
 @pytest.mark.parametrize("setting", ["repeat 1", "repeat 2"])
@@ -44,4 +51,4 @@ def test_a_head_turned_by_thirty_degrees_is_found_as_before(outcomes):
 
 
 def test_another_storage_order_changes_nothing(outcomes):
-    assert outcomes["decubitus"].dice == pytest.approx(dict.fromkeys(outcomes["decubitus"].dice, 1.0), abs=1e-3)
+    assert outcomes["decubitus"].dice == dict.fromkeys(outcomes["decubitus"].dice, 1.0)

@@ -14,7 +14,7 @@ def _trials(error_per_spread, heads=4, images=200, seed=0):
     """Volumes whose logarithm errs by a normal number times the spread."""
     chance = np.random.default_rng(seed)
     return [
-        Trial(f"h{i % heads}", i, name, 0.9, 5.0 * math.exp(error_per_spread * spread * chance.normal()), 5.0, spread)
+        Trial(f"h{i % heads}", name, 0.9, 5.0 * math.exp(error_per_spread * spread * chance.normal()), 5.0, spread)
         for i in range(images)
         for name in NAMES
         for spread in [chance.uniform(0.05, 0.3)]
@@ -34,7 +34,7 @@ def test_the_intervals_hold_nine_of_ten_volumes():
 def test_a_head_unlike_the_others_shows_in_the_coverage():
     """The coverage must be judged with the other heads, or it could not come out badly."""
     trials = _trials(0.1, heads=2)
-    spoiled = [t if t.head == "h0" else Trial(t.head, t.image, t.name, 0.9, 10.0, 5.0, t.spread) for t in trials]
+    spoiled = [t if t.head == "h0" else Trial(t.head, t.name, 0.9, 10.0, 5.0, t.spread) for t in trials]
     assert fit_calibration(POINTS, spoiled, np.ones((4, 8))).coverage["caudate"] < 0.8
 
 
@@ -56,9 +56,9 @@ def test_a_calibration_comes_back_as_it_was_saved(tmp_path):
 
 
 def test_the_interval_of_the_dice_comes_from_the_heads():
-    same = [Trial(f"h{i % 4}", i, "caudate", 0.9, 5, 5, 0.1) for i in range(40)]
+    same = [Trial(f"h{i % 4}", "caudate", 0.9, 5, 5, 0.1) for i in range(40)]
     assert dice_with_interval(same, "caudate") == pytest.approx((0.9, 0.9, 0.9))
-    differ = [Trial(f"h{i % 4}", i, "caudate", 0.8 + 0.05 * (i % 4), 5, 5, 0.1) for i in range(40)]
+    differ = [Trial(f"h{i % 4}", "caudate", 0.8 + 0.05 * (i % 4), 5, 5, 0.1) for i in range(40)]
     mean, low, high = dice_with_interval(differ, "caudate")
     assert low < mean < high
     assert high - low > 0.05
