@@ -19,7 +19,7 @@ from lnc_dicom.segment.network import UNet
 from lnc_dicom.segment.pieces import largest_piece, largest_pieces
 from lnc_dicom.segment.pose import Constellation, Placement, centroids, fit
 from lnc_dicom.segment.pose import upright as placed_upright
-from lnc_dicom.segment.signs import doubt, mirror_dice
+from lnc_dicom.segment.signs import doubt, likeliest, mirror_dice
 from lnc_dicom.segment.stages import LABEL, LOCATE
 from lnc_dicom.types import Model, Segmented, Sign
 from lnc_dicom.volume import resample, sample
@@ -151,7 +151,7 @@ class _View:
 
     def centroids(self, wanted: Constellation) -> Constellation:
         """Centroids of the wanted labels, LPS millimetres."""
-        return centroids(self.probabilities.argmax(0).numpy(), self.lps_mm, wanted)
+        return centroids(likeliest(self.probabilities).numpy(), self.lps_mm, wanted)
 
 
 def _is_off(placement: Placement, centre_mm: npt.NDArray[np.float64]) -> bool:
@@ -206,15 +206,19 @@ def _on_source_grid(
     """
     labels, best = np.zeros(upright.shape, np.uint8), np.zeros(upright.shape, np.float32)
     to_crop = np.linalg.inv(lps_mm) @ upright.affine
-    low, high = _box(to_crop, _labelled_box(probabilities), upright.shape)
-    for start in range(low[0], high[0], _SLAB):
-        corner = np.array([start, low[1], low[2]])
-        size = np.array([min(_SLAB, high[0] - start), high[1] - low[1], high[2] - low[2]])
-        shift = np.eye(4)
-        shift[:3, 3] = corner
-        likeliest = sample(probabilities, to_crop @ shift, tuple(size)).max(dim=0)
-        slab = tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))
-        labels[slab], best[slab] = likeliest.indices.numpy(), likeliest.values.numpy()
+    could_win = 1 / (len(probabilities) + 1)  # the likeliest of n has at least 1 / n
+    boxes = [_box_of(probabilities[0] < _SURELY_BACKGROUND), *(_box_of(p > could_win) for p in probabilities[1:])]
+    for label, box in enumerate(boxes):
+        low, high = _box(to_crop, box, upright.shape)
+        for start in range(low[0], high[0], _SLAB):
+            corner = np.array([start, low[1], low[2]])
+            size = np.array([min(_SLAB, high[0] - start), high[1] - low[1], high[2] - low[2]])
+            shift = np.eye(4)
+            shift[:3, 3] = corner
+            share = sample(probabilities[label : label + 1], to_crop @ shift, tuple(size))[0].numpy()
+            slab = tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))
+            np.copyto(labels[slab], label, where=share > best[slab])
+            np.maximum(best[slab], share, out=best[slab])
     before = np.bincount(labels.ravel(), minlength=len(STRUCTURES) + 1)
     labels = largest_pieces(labels)
     after = np.bincount(labels.ravel(), minlength=len(before))
@@ -223,13 +227,12 @@ def _on_source_grid(
     return labels, {n: float(after[n] / before[n]) for n in found}, {n: float(sums[n] / after[n]) for n in found}
 
 
-def _labelled_box(probabilities: Tensor) -> npt.NDArray[np.int64]:
-    """First and last index (2, 3) of the crop where something else than background may be likeliest, with a border."""
-    shown = (probabilities[0] < _SURELY_BACKGROUND).numpy()
-    limit = np.array(shown.shape)
-    if not shown.any():
+def _box_of(mask: Tensor) -> npt.NDArray[np.int64]:
+    """First and last index (2, 3) of what is in a mask, with a border; one voxel in the middle of an empty one."""
+    limit = np.array(mask.shape)
+    if not mask.any():
         return np.array([limit // 2, limit // 2])
-    box = ndimage.find_objects(shown.astype(np.uint8))[0]
+    box = ndimage.find_objects(mask.numpy().astype(np.uint8))[0]
     low, high = np.array([b.start for b in box]) - 1, np.array([b.stop for b in box])
     return np.array([np.maximum(low, 0), np.minimum(high, limit - 1)])
 

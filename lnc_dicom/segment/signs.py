@@ -9,9 +9,17 @@ import torch
 from torch import Tensor
 
 
+def likeliest(probabilities: Tensor) -> Tensor:
+    """Likeliest label (L, P, S) of (classes, L, P, S); looks closer only where it may be another than background."""
+    labels = torch.zeros(probabilities.shape[1:], dtype=torch.long)
+    maybe = probabilities[0] < 0.5  # noqa: PLR2004 - what is at least even cannot be beaten
+    labels[maybe] = probabilities[:, maybe].argmax(0)
+    return labels
+
+
 def mirror_dice(plain: Tensor, mirrored: Tensor) -> dict[int, float]:
     """Dice by label between the likeliest labels of two probability maps (classes, L, P, S)."""
-    a, b = (p.argmax(0).flatten() for p in (plain, mirrored))
+    a, b = (likeliest(p).flatten() for p in (plain, mirrored))
     classes = len(plain)
     sizes = torch.bincount(a, minlength=classes) + torch.bincount(b, minlength=classes)
     both = torch.bincount(a[a == b], minlength=classes)
