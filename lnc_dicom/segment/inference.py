@@ -204,27 +204,42 @@ def _on_source_grid(
 
     Returns the labels; by label, the share of its voxels that were kept; and their mean probability.
     """
-    labels, best = np.zeros(upright.shape, np.uint8), np.zeros(upright.shape, np.float32)
-    to_crop = np.linalg.inv(lps_mm) @ upright.affine
+    box, labels, best = _likeliest_on(np.linalg.inv(lps_mm) @ upright.affine, probabilities, upright.shape)
+    before = np.bincount(labels.ravel(), minlength=len(STRUCTURES) + 1)
+    labels = largest_pieces(labels)
+    after = np.bincount(labels.ravel(), minlength=len(before))
+    sums = np.bincount(labels.ravel(), best.ravel(), len(before))
+    found = [s.label for s in STRUCTURES if after[s.label]]
+    whole = np.zeros(upright.shape, np.uint8)
+    whole[box] = labels
+    return whole, {n: float(after[n] / before[n]) for n in found}, {n: float(sums[n] / after[n]) for n in found}
+
+
+def _likeliest_on(
+    to_crop: npt.NDArray[np.float64], probabilities: Tensor, source: tuple[int, ...]
+) -> tuple[tuple[slice, ...], npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Likeliest label and its probability in the part of the source (first returned) where any may be found.
+
+    Every class is sampled only where it can be the likeliest, which takes a fifth of the time.
+    """
     could_win = 1 / (len(probabilities) + 1)  # the likeliest of n has at least 1 / n
-    boxes = [_box_of(probabilities[0] < _SURELY_BACKGROUND), *(_box_of(p > could_win) for p in probabilities[1:])]
-    for label, box in enumerate(boxes):
-        low, high = _box(to_crop, box, upright.shape)
+    shown = [probabilities[0] < _SURELY_BACKGROUND, *(p > could_win for p in probabilities[1:])]
+    origin, end = _box(to_crop, _box_of(shown[0]), source)
+    labels, best = (np.zeros(end - origin, kind) for kind in (np.uint8, np.float32))
+    for label, mask in enumerate(shown):
+        if label and not mask.any():
+            continue
+        low, high = _box(to_crop, _box_of(mask), source)
         for start in range(low[0], high[0], _SLAB):
             corner = np.array([start, low[1], low[2]])
             size = np.array([min(_SLAB, high[0] - start), high[1] - low[1], high[2] - low[2]])
             shift = np.eye(4)
             shift[:3, 3] = corner
             share = sample(probabilities[label : label + 1], to_crop @ shift, tuple(size))[0].numpy()
-            slab = tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))
+            slab = tuple(slice(c, c + n) for c, n in zip(corner - origin, size, strict=True))
             np.copyto(labels[slab], label, where=share > best[slab])
             np.maximum(best[slab], share, out=best[slab])
-    before = np.bincount(labels.ravel(), minlength=len(STRUCTURES) + 1)
-    labels = largest_pieces(labels)
-    after = np.bincount(labels.ravel(), minlength=len(before))
-    sums = np.bincount(labels.ravel(), best.ravel(), len(before))
-    found = [s.label for s in STRUCTURES if after[s.label]]
-    return labels, {n: float(after[n] / before[n]) for n in found}, {n: float(sums[n] / after[n]) for n in found}
+    return tuple(slice(a, b) for a, b in zip(origin, end, strict=True)), labels, best
 
 
 def _box_of(mask: Tensor) -> npt.NDArray[np.int64]:
