@@ -33,11 +33,26 @@ def to_crop():
     return matrix
 
 
+def _undecided():
+    """Five classes, the likeliest of which is often far from certain, and background around them."""
+    coarse = torch.randn(1, 5, 6, 6, 6, generator=torch.Generator().manual_seed(2))
+    smooth = torch.nn.functional.interpolate(coarse, size=(24, 24, 24), mode="trilinear")[0]
+    probabilities = torch.softmax(0.7 * smooth, 0)
+    probabilities[:, :4] = probabilities[:, 20:] = torch.tensor([1.0, 0, 0, 0, 0]).reshape(5, 1, 1, 1)
+    return probabilities
+
+
 @pytest.mark.parametrize(
-    "centres", [((9.0, 9.0, 9.0), (15.0, 9.0, 12.0)), ((3.0, 4.0, 3.0), None, (6.0, 5.0, 3.0)), (None, None)]
+    "probabilities",
+    [
+        _blobs((9.0, 9.0, 9.0), (15.0, 9.0, 12.0)),
+        _blobs((3.0, 4.0, 3.0), None, (6.0, 5.0, 3.0)),
+        _blobs(None, None),
+        _undecided(),
+    ],
+    ids=["two balls", "one is missing", "nothing", "undecided"],
 )
-def test_sampling_a_class_only_where_it_can_win_changes_no_voxel(to_crop, centres):
-    probabilities = _blobs(*centres)
+def test_sampling_a_class_only_where_it_can_win_changes_no_voxel(to_crop, probabilities):
     everywhere = sample(probabilities, to_crop, SOURCE).max(dim=0)
     box, labels, best = _likeliest_on(to_crop, probabilities, SOURCE)
     found = np.zeros(SOURCE, np.uint8)
