@@ -60,7 +60,8 @@ class NetworkSegmenter:
 
     def inspect(self, volume: hd.Volume) -> tuple[Segmented, npt.NDArray[np.float64]]:
         """Label a volume, and give the features that its distance from the training images is measured with."""
-        upright = _rounded(volume.to_patient_orientation("LPS"))
+        as_stored = volume.to_patient_orientation("LPS")
+        upright = _rounded(as_stored)
         centre_mm, brain_is_cut = self._find(upright)
         view = self._view(upright, placed_upright(centre_mm))
         canonical = self.calibration.constellation_mm
@@ -71,7 +72,7 @@ class NetworkSegmenter:
         probabilities = (view.probabilities + mirrored) / 2  # no side is preferred
         array, kept, mean_probability = _on_source_grid(probabilities, view.lps_mm, upright)
         signs = self._signs(probabilities, mirror_dice(view.probabilities, mirrored), kept, mean_probability)
-        labels = volume.to_patient_orientation("LPS").with_array(array).match_geometry(volume)
+        labels = as_stored.with_array(array).match_geometry(volume)
         distance = self.calibration.feature_distance(view.features)
         return Segmented(labels, signs, placement.pose if placement else None, distance, brain_is_cut), view.features
 
@@ -224,12 +225,10 @@ def _likeliest_on(
     """
     could_win = 1 / (len(probabilities) + 1)  # the likeliest of n has at least 1 / n
     shown = [probabilities[0] < _SURELY_BACKGROUND, *(p > could_win for p in probabilities[1:])]
-    origin, end = _box(to_crop, _box_of(shown[0]), source)
+    boxes = {n: _box(to_crop, _box_of(mask), source) for n, mask in enumerate(shown) if n == 0 or mask.any()}
+    origin, end = boxes[0]
     labels, best = (np.zeros(end - origin, kind) for kind in (np.uint8, np.float32))
-    for label, mask in enumerate(shown):
-        if label and not mask.any():
-            continue
-        low, high = _box(to_crop, _box_of(mask), source)
+    for label, (low, high) in boxes.items():
         for start in range(low[0], high[0], _SLAB):
             corner = np.array([start, low[1], low[2]])
             size = np.array([min(_SLAB, high[0] - start), high[1] - low[1], high[2] - low[2]])
