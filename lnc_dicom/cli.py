@@ -18,6 +18,7 @@ from lnc_dicom.console import (
     show_experiment,
     show_line,
     show_outcomes,
+    show_progress,
     show_report,
     show_scores,
     show_timings,
@@ -34,6 +35,8 @@ train = typer.Typer(no_args_is_help=True, help="Train a network.")
 evaluate = typer.Typer(no_args_is_help=True, help="Measure how good the network is.")
 app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
+simulate = typer.Typer(no_args_is_help=True, help="Make data that no patient gave.")
+app.add_typer(simulate, name="simulate")
 
 Paths = Annotated[list[Path], typer.Argument(help="Files or folders with the DICOM objects of one study.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
@@ -155,3 +158,24 @@ def evaluate_segmentation(
             show_outcomes([(o.name, o.setting, o.refused, o.volume_change, o.dice) for o in rows])
         draw_overlays(out / "overlays.png", heads)
         show_line(f"overlays in {out / 'overlays.png'}")
+
+
+@simulate.command("cohort")
+def simulate_cohort(
+    anatomy: Annotated[Path, typer.Option(help="Folder with label maps (NIfTI, FreeSurfer labels) and T1 priors.")],
+    out: Out,
+    patients: Annotated[int, typer.Option(min=3, help="How many.")] = 79,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same patients.")] = 1,
+    effect: Annotated[float, typer.Option(min=0, help="Strength of disease: 1 as documented, 0 none.")] = 1.0,
+    confound: Annotated[str, typer.Option(help="'age': the groups differ in age.")] = "",
+) -> None:
+    """Write DICOM studies (T1, FA map, CBF map) of simulated patients, cohort.csv, the truth and an oracle."""
+    with exits():
+        from lnc_dicom.cohort.people import Study  # noqa: PLC0415
+        from lnc_dicom.cohort.simulate import Plan, simulate as run  # noqa: PLC0415
+
+        if confound not in {"", "age"}:
+            raise UnusableInput("--confound knows only 'age'")
+        make_folder(out)
+        run(anatomy, out, Plan(patients, seed, Study(effect, confound)), show_progress)
+        show_line(f"{patients} simulated patients in {out}")

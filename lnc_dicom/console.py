@@ -133,6 +133,11 @@ def show_experiment(name: str, setting: str) -> None:
     complaints.print(f"  {name}: {setting}", style="dim", highlight=False)
 
 
+def show_progress(text: str) -> None:
+    """Say what is being done, on stderr."""
+    complaints.print(f"  {text}", style="dim", highlight=False)
+
+
 def show_outcomes(rows: Sequence[tuple[str, str, str, Mapping[str, float], Mapping[str, float]]]) -> None:
     """Print name, setting, refusal, and per structure the change of the volume in per cent with the Dice."""
     names = list(next((change for _, _, _, change, _ in rows if change), {}))

@@ -59,6 +59,13 @@ class BadSettings(UnusableInput):
     do = "Correct the configuration; `lnc config check` shows the settings in force."
 
 
+class BadCohort(UnusableInput):
+    """A cohort's table or folders do not fit together."""
+
+    code = "LNC-005"
+    do = "Correct cohort.csv and the folders beside it; docs/how-to/train-on-a-cohort.md shows an example."
+
+
 # --- the study cannot be measured --------------------------------------------------------------------------------
 
 

@@ -1,0 +1,261 @@
+"""Label map + person → T1 image, FA map and CBF map of a head that was never scanned.
+
+All three are painted in the label map and sampled through one deformation, so they show the same anatomy; FA and CBF
+maps are coarser and slightly moved, as after a turn of the head between series.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from highdicom import Volume
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from lnc_dicom.anatomy import STRUCTURES, Side
+from lnc_dicom.cohort.growth import Growth, prepare_growth
+from lnc_dicom.cohort.lesions import add_lesions
+from lnc_dicom.cohort.parameters import FLOW, HEAD_L, HEAD_SD_L, REGION, REGIONS, SITES
+from lnc_dicom.cohort.people import People
+from lnc_dicom.segment.draw import Draw
+from lnc_dicom.segment.labelmaps import WHITE_MATTER, LabelMap, Palette
+
+SHAPE_MM = (168, 200, 160)
+"""Field of view along L, P, S."""
+_FRONT_MM = (84.0, 96.0, 72.0)
+"""How far it reaches from the deep grey matter towards R, A, I."""
+FA_MM, CBF_MM = 2, 3
+"""Voxels of the maps; the T1 has 1 mm."""
+WHITE = 600.0
+"""Intensity of white matter on the T1."""
+GROWING = (*REGIONS, "lateral ventricle")
+_VENTRICLE_ML = 11.0
+"""Mean volume of one lateral ventricle at the mean age (assumption; the label maps' own are wider)."""
+_MARGIN = 24
+_TURN_DEG, _MOVE_MM = 3.0, 3.0
+_MOTION_DEG, _MOTION_MM = 1.0, 1.0
+_TISSUE_FA = {"cortex": 0.14, "white": 0.42, "stem": 0.42, "fluid": 0.06}
+_TISSUE_CBF = {"cortex": 1.0, "white": 0.45, "stem": 0.6, "fluid": 0.0}
+_KINDS = {
+    "cortex": (3, 42, 8, 47, 17, 53, 18, 54, 26, 58),
+    "white": (2, 41, 7, 46),
+    "stem": (16, 28, 60, 85),
+    "fluid": (4, 43, 5, 44, 14, 15, 24, 30, 62),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A label map made ready: its pushes, how far each voxel lies from the ventricles, its size."""
+
+    head: LabelMap
+    growth: Growth
+    from_ventricle_mm: npt.NDArray[np.float32] = field(repr=False)
+    brain_ml: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Images:
+    """The three images of one person (LPS), and the volumes that came out: (structures of `GROWING`, 2) in mL."""
+
+    t1: Volume = field(repr=False)
+    fa: Volume = field(repr=False)
+    cbf: Volume = field(repr=False)
+    volume_ml: npt.NDArray[np.float64]
+
+
+def prepare(head: LabelMap, palette: Palette) -> Model:
+    """Make a label map ready for many people."""
+    structures = _growing(palette)[head.codes]
+    growth = prepare_growth(structures, 2 * len(GROWING), head.spacing_mm, head.centre)
+    ventricles = np.isin(head.codes, palette.codes((4, 43)))
+    distance = ndimage.distance_transform_edt(~ventricles[::2, ::2, ::2], sampling=[2 * s for s in head.spacing_mm])
+    brain = ~(palette.outside_brain | palette.csf)[head.codes]
+    brain_ml = float(brain.sum()) * float(np.prod(head.spacing_mm)) / 1000
+    return Model(head, growth, np.asarray(distance, np.float32), brain_ml)
+
+
+def make_images(model: Model, palette: Palette, people: People, person: int, seed: int, brain_ml: float) -> Images:
+    """Make the images of one person; `brain_ml` is the mean brain volume of all label maps."""
+    draw = Draw(seed)
+    head = model.head
+    box = _box(head)
+    codes = torch.from_numpy(np.ascontiguousarray(head.codes[box])).long()
+    low_mm = torch.tensor([b.start * s for b, s in zip(box, head.spacing_mm, strict=True)])
+    scale = (brain_ml / model.brain_ml) ** (1 / 3) * (1 + float(people.head[person]) * HEAD_SD_L / HEAD_L) ** (1 / 3)
+    steps = model.growth.steps_mm(_wanted_ml(people, person) / scale**3)
+    place = _Place(model, low_mm, scale, steps, draw)
+    images, counts = {}, np.empty(0)
+    for name, size_mm in (("t1", 1), ("fa", FA_MM), ("cbf", CBF_MM)):
+        index = place.index(size_mm, moved=name != "t1")
+        if name == "t1":
+            painted = _paint_t1(model, codes, box, palette, people, person, draw)
+            counts = _count(codes, index, palette)
+        else:
+            width = 0.4 * size_mm if name == "fa" else 0.5 * size_mm  # the voxel, and for ASL its blur
+            painted = _blur(_paint_map(codes, palette, people, person, name), width)
+        image = _sample(painted, index)
+        images[name] = _volume(_finish(image, name, people, person, draw), size_mm)
+    return Images(images["t1"], images["fa"], images["cbf"], counts.reshape(len(GROWING), 2))
+
+
+class _Place:
+    """Where each voxel of the person's grid looks in the label map."""
+
+    def __init__(
+        self, model: Model, low_mm: Tensor, scale: float, steps_mm: npt.NDArray[np.float64], draw: Draw
+    ) -> None:
+        self._model, self._low_mm, self._draw, self._steps = model, low_mm, draw, steps_mm
+        self._turn = _rotation(_TURN_DEG * draw.normal(3)) / scale
+        self._move = _MOVE_MM * draw.normal(3)
+        self._warp = 1.5 * draw.smooth([n // 4 for n in SHAPE_MM], 6, 3)
+
+    def index(self, size_mm: int, *, moved: bool) -> Tensor:
+        """Index (L, P, S, 3) into the box of the label map for voxels of this size.
+
+        moved
+            After a small motion of the head.
+        """
+        starts = [(size_mm - 1) / 2 - f for f in _FRONT_MM]
+        axes = [s + size_mm * torch.arange(n // size_mm) for n, s in zip(SHAPE_MM, starts, strict=True)]
+        points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+        if moved:
+            points = points @ _rotation(_MOTION_DEG * self._draw.normal(3)).T + _MOTION_MM * self._draw.normal(3)
+        spacing = torch.tensor(self._model.head.spacing_mm)
+        warp = functional.interpolate(self._warp, size=points.shape[:3], mode="trilinear", align_corners=True)
+        points = points @ self._turn.T + self._move + warp[0].permute(1, 2, 3, 0)
+        points = points + torch.tensor(self._model.head.centre) * spacing
+        points = points + self._model.growth.shift_mm(points, self._steps)
+        return (points - self._low_mm) / spacing
+
+
+def _rotation(degrees: Tensor) -> Tensor:
+    """Rotate by three angles (3, 3)."""
+    skew = torch.zeros(3, 3)
+    for k, (i, j) in enumerate(((2, 1), (0, 2), (1, 0))):
+        skew[i, j], skew[j, i] = torch.deg2rad(degrees[k]), -torch.deg2rad(degrees[k])
+    return torch.linalg.matrix_exp(skew)
+
+
+def _growing(palette: Palette) -> npt.NDArray[np.uint8]:
+    """Per code: 1 + 2 * row in `GROWING` + side, 0 for what does not grow."""
+    numbers = np.zeros(len(palette.labels), np.uint8)
+    for s in STRUCTURES:
+        if s.name in GROWING:
+            numbers[palette.code(s.freesurfer)] = 1 + 2 * GROWING.index(s.name) + (s.side is Side.RIGHT)
+    return numbers
+
+
+def _box(head: LabelMap) -> tuple[slice, ...]:
+    """Part of the label map that the person's grid can touch."""
+    slices = []
+    for n, s, c, size, front in zip(head.codes.shape, head.spacing_mm, head.centre, SHAPE_MM, _FRONT_MM, strict=True):
+        low = int(c - (front + _MARGIN) / s)
+        slices.append(slice(max(0, low), min(n, int(c + (size - front + _MARGIN) / s))))
+    return tuple(slices)
+
+
+def _wanted_ml(people: People, person: int) -> npt.NDArray[np.float64]:
+    """Volumes that the person should have, in the order of the pushes: left and right of each of `GROWING`."""
+    wanted = np.zeros((len(GROWING), 2))
+    for row, name in enumerate(GROWING):
+        for side in range(2):
+            norm = next(s.norm_ml for s in STRUCTURES if s.name == name and (s.side is Side.RIGHT) == bool(side))
+            if name == "lateral ventricle":
+                wanted[row, side] = _VENTRICLE_ML * people.ventricle[person, side]
+            else:
+                wanted[row, side] = (norm or _CAPSULE_ML) * people.volume[person, row, side]
+    return wanted.ravel()
+
+
+_CAPSULE_ML = 5.5
+"""Mean volume of one internal capsule as `segment.internal_capsule` cuts it (mean of twenty label maps)."""
+
+
+def _paint_t1(
+    model: Model,
+    codes: Tensor,
+    box: tuple[slice, ...],
+    palette: Palette,
+    people: People,
+    person: int,
+    draw: Draw,
+) -> Tensor:
+    """Intensity over white matter for every voxel of the box."""
+    prior = torch.from_numpy(palette.means[0][palette.tissue]).float()
+    ratio = prior / prior[palette.code(WHITE_MATTER[0])]
+    for s in STRUCTURES:
+        if s.name in REGIONS:
+            side = int(s.side is Side.RIGHT)
+            value = float(people.t1[person, REGIONS.index(s.name), side])
+            ratio[palette.code(s.freesurfer)] = value
+            if s.name == "caudate":  # the accumbens has the caudate's contrast
+                ratio[palette.code((26, 58)[side])] = value + 0.01
+    contrast = SITES[int(people.site[person])].t1_contrast
+    inside = ~torch.from_numpy(palette.outside_brain)
+    ratio = torch.where(inside, 1 - contrast * (1 - ratio), ratio)
+    image = ratio[codes] + 0.012 * draw.smooth(codes.shape, 24)[0, 0] + 0.01 * draw.normal(*codes.shape)
+    near = model.from_ventricle_mm[tuple(slice(b.start // 2, b.stop // 2 + 1) for b in box)]
+    distance = functional.interpolate(torch.from_numpy(near)[None, None], size=codes.shape, mode="nearest")[0, 0]
+    add_lesions(image, codes, distance, palette, people, person, draw)
+    return image.clamp(min=0)
+
+
+def _paint_map(codes: Tensor, palette: Palette, people: People, person: int, name: str) -> Tensor:
+    """FA, or CBF in mL/100 g/min, for every voxel of the box."""
+    table = torch.zeros(len(palette.labels))
+    cortex = float(people.cbf[person, REGIONS.index("thalamus")].mean()) / REGION["thalamus"].cbf
+    levels, unit = (_TISSUE_FA, 1.0) if name == "fa" else (_TISSUE_CBF, cortex)
+    for kind, labels in _KINDS.items():
+        table[palette.codes(labels)] = levels[kind] * unit
+    values = people.fa if name == "fa" else people.cbf
+    for s in STRUCTURES:
+        if s.name in REGIONS:
+            table[palette.code(s.freesurfer)] = float(
+                values[person, REGIONS.index(s.name), int(s.side is Side.RIGHT)]
+            )
+    return table[codes]
+
+
+def _blur(image: Tensor, sigma: float) -> Tensor:
+    return torch.from_numpy(ndimage.gaussian_filter(image.numpy(), sigma, truncate=3))
+
+
+def _sample(image: Tensor, index: Tensor) -> Tensor:
+    """Sample an image linearly at index; 0 outside."""
+    unit = (2 * index / (torch.tensor(image.shape) - 1) - 1).flip(-1)
+    return functional.grid_sample(image[None, None], unit[None].float(), align_corners=True)[0, 0]
+
+
+def _count(codes: Tensor, index: Tensor, palette: Palette) -> npt.NDArray[np.float64]:
+    """Volumes in mL of what grows, by the nearest voxel of the 1 mm grid."""
+    numbers = torch.from_numpy(_growing(palette))[codes].float()
+    unit = (2 * index / (torch.tensor(codes.shape) - 1) - 1).flip(-1)
+    found = functional.grid_sample(numbers[None, None], unit[None].float(), mode="nearest", align_corners=True)
+    return np.bincount(found.numpy().astype(np.uint8).ravel(), minlength=2 * len(GROWING) + 1)[1:] / 1000.0
+
+
+def _finish(image: Tensor, name: str, people: People, person: int, draw: Draw) -> npt.NDArray[np.float32]:
+    """Add what the scanner does: blur, voxel size, noise, uneven sensitivity."""
+    site = SITES[int(people.site[person])]
+    if name == "t1":
+        image = _blur(image, 0.45)
+        noise = site.noise * draw.normal(2, *image.shape)
+        image = ((image + noise[0]) ** 2 + noise[1] ** 2).sqrt()
+        image = WHITE * image * torch.exp(site.bias * draw.smooth(image.shape, 3)[0, 0])
+    else:
+        sd = 0.04 if name == "fa" else FLOW.voxel_sd
+        image = torch.where(image > 0.01, image + sd * draw.normal(*image.shape), image)
+        image = image.clamp(0, 1) if name == "fa" else image
+    return np.asarray(image.numpy(), np.float32)
+
+
+def _volume(array: npt.NDArray[np.float32], size_mm: int) -> Volume:
+    """Place an image: axes (L, P, S), isotropic voxels, all images of a person over the same box."""
+    affine = np.diag([size_mm, size_mm, size_mm, 1.0])
+    affine[:3, 3] = [-f + (size_mm - 1) / 2 for f in _FRONT_MM]
+    return Volume(array, affine, coordinate_system="PATIENT")
