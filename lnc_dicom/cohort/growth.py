@@ -17,7 +17,7 @@ from torch.nn import functional
 
 GRID_MM = 2.0
 _BLUR_MM = 2.5
-_MOST_MM = 1.8
+MOST_MM = 2.2
 """A wall moves by this much at most: farther, and neighbours would fold over each other."""
 _REACH_MM = (52.0, 72.0, 52.0)
 """Half the box around the deep grey matter in which walls move, along L, P, S."""
@@ -42,11 +42,10 @@ class Growth:
     gain_ml: npt.NDArray[np.float64]
     volume_ml: npt.NDArray[np.float64]
 
-    def steps_mm(self, wanted_ml: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """How far every wall has to move to reach these volumes, to first order, within limits."""
+    def steps_mm(self, more_ml: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """How far every wall has to move to change the volumes by so much, to first order."""
         ridge = 0.02 * float(np.abs(np.diag(self.gain_ml)).mean()) * np.eye(len(self.gain_ml))
-        steps = np.linalg.solve(self.gain_ml + ridge, wanted_ml - self.volume_ml)
-        return np.asarray(np.clip(steps, -_MOST_MM, _MOST_MM))
+        return np.asarray(np.linalg.solve(self.gain_ml + ridge, more_ml))
 
     def shift_mm(self, points_mm: Tensor, steps_mm: npt.NDArray[np.float64]) -> Tensor:
         """Where to look instead of these points (..., 3), in mm along the axes of the label map, minus the points."""

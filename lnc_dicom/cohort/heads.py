@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lnc_dicom.anatomy import STRUCTURES, Side
-from lnc_dicom.cohort.growth import Growth, prepare_growth
+from lnc_dicom.cohort.growth import MOST_MM, Growth, prepare_growth
 from lnc_dicom.cohort.lesions import add_lesions
 from lnc_dicom.cohort.parameters import FLOW, HEAD_L, HEAD_SD_L, REGION, REGIONS, SITES
 from lnc_dicom.cohort.people import People
@@ -36,6 +36,7 @@ GROWING = (*REGIONS, "lateral ventricle")
 _VENTRICLE_ML = 11.0
 """Mean volume of one lateral ventricle at the mean age (assumption; the label maps' own are wider)."""
 _MARGIN = 24
+_ROUNDS = 3
 _TURN_DEG, _MOVE_MM = 3.0, 3.0
 _MOTION_DEG, _MOTION_MM = 1.0, 1.0
 _TISSUE_FA = {"cortex": 0.14, "white": 0.42, "stem": 0.42, "fluid": 0.06}
@@ -87,14 +88,14 @@ def make_images(model: Model, palette: Palette, people: People, person: int, see
     codes = torch.from_numpy(np.ascontiguousarray(head.codes[box])).long()
     low_mm = torch.tensor([b.start * s for b, s in zip(box, head.spacing_mm, strict=True)])
     scale = (brain_ml / model.brain_ml) ** (1 / 3) * (1 + float(people.head[person]) * HEAD_SD_L / HEAD_L) ** (1 / 3)
-    steps = model.growth.steps_mm(_wanted_ml(people, person) / scale**3)
-    place = _Place(model, low_mm, scale, steps, draw)
+    place = _Place(model, low_mm, scale, draw)
+    place.grow(codes, _wanted_ml(people, person), palette)
     images, counts = {}, np.empty(0)
     for name, size_mm in (("t1", 1), ("fa", FA_MM), ("cbf", CBF_MM)):
         index = place.index(size_mm, moved=name != "t1")
         if name == "t1":
             painted = _paint_t1(model, codes, box, palette, people, person, draw)
-            counts = _count(codes, index, palette)
+            counts = _count(codes, index, palette, 1)
         else:
             width = 0.4 * size_mm if name == "fa" else 0.5 * size_mm  # the voxel, and for ASL its blur
             painted = _blur(_paint_map(codes, palette, people, person, name), width)
@@ -106,13 +107,19 @@ def make_images(model: Model, palette: Palette, people: People, person: int, see
 class _Place:
     """Where each voxel of the person's grid looks in the label map."""
 
-    def __init__(
-        self, model: Model, low_mm: Tensor, scale: float, steps_mm: npt.NDArray[np.float64], draw: Draw
-    ) -> None:
-        self._model, self._low_mm, self._draw, self._steps = model, low_mm, draw, steps_mm
+    def __init__(self, model: Model, low_mm: Tensor, scale: float, draw: Draw) -> None:
+        self._model, self._low_mm, self._draw, self._scale = model, low_mm, draw, scale
+        self._steps = np.zeros(len(model.growth.volume_ml))
         self._turn = _rotation(_TURN_DEG * draw.normal(3)) / scale
         self._move = _MOVE_MM * draw.normal(3)
         self._warp = 1.5 * draw.smooth([n // 4 for n in SHAPE_MM], 6, 3)
+
+    def grow(self, codes: Tensor, wanted_ml: npt.NDArray[np.float64], palette: Palette) -> None:
+        """Move the walls until the structures have the wanted volumes, as nearly as the limits allow."""
+        for _ in range(_ROUNDS):
+            found_ml = _count(codes, self.index(2, moved=False), palette, 2)
+            more = self._model.growth.steps_mm((wanted_ml - found_ml) / self._scale**3)
+            self._steps = np.clip(self._steps + more, -MOST_MM, MOST_MM)
 
     def index(self, size_mm: int, *, moved: bool) -> Tensor:
         """Index (L, P, S, 3) into the box of the label map for voxels of this size.
@@ -231,12 +238,13 @@ def _sample(image: Tensor, index: Tensor) -> Tensor:
     return functional.grid_sample(image[None, None], unit[None].float(), align_corners=True)[0, 0]
 
 
-def _count(codes: Tensor, index: Tensor, palette: Palette) -> npt.NDArray[np.float64]:
-    """Volumes in mL of what grows, by the nearest voxel of the 1 mm grid."""
+def _count(codes: Tensor, index: Tensor, palette: Palette, size_mm: int) -> npt.NDArray[np.float64]:
+    """Volumes in mL of what grows, by the nearest voxels of a grid with voxels of this size."""
     numbers = torch.from_numpy(_growing(palette))[codes].float()
     unit = (2 * index / (torch.tensor(codes.shape) - 1) - 1).flip(-1)
     found = functional.grid_sample(numbers[None, None], unit[None].float(), mode="nearest", align_corners=True)
-    return np.bincount(found.numpy().astype(np.uint8).ravel(), minlength=2 * len(GROWING) + 1)[1:] / 1000.0
+    counts = np.bincount(found.numpy().astype(np.uint8).ravel(), minlength=2 * len(GROWING) + 1)
+    return np.asarray(counts[1:] * size_mm**3 / 1000.0)
 
 
 def _finish(image: Tensor, name: str, people: People, person: int, draw: Draw) -> npt.NDArray[np.float32]:

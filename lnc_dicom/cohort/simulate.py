@@ -47,11 +47,13 @@ def simulate(anatomy: Path, out: Path, plan: Plan, progress: Callable[[str], Non
         raise UnusableInput("no NIfTI label map (*.nii, *.nii.gz) in the folder")
     people = draw_people(plan.patients, plan.study, plan.seed)
     brain_ml = _mean_brain_ml(maps, palette)
+    done = sum((out / _name(i)).is_dir() for i in range(plan.patients))
     for number, path in enumerate(maps):
         turn = [i for i in range(plan.patients) if i % len(maps) == number and not (out / _name(i)).is_dir()]
         model = prepare(load_label_map(path, palette), palette) if turn else None
         for i in turn:
-            progress(f"patient {i + 1} of {plan.patients}")
+            done += 1
+            progress(f"patient {done} of {plan.patients}")
             if model is not None:
                 _make(model, palette, people, i, plan.seed, brain_ml, out)
     _write_tables(out, people, plan)
