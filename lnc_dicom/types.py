@@ -7,7 +7,7 @@ LPS millimetres. It is never changed in place.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from highdicom import Volume
 from pydicom import Dataset
 
-from lnc_dicom.anatomy import Structure
+from lnc_dicom.anatomy import Side, Structure
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,27 @@ class Selection:
 
     chosen: Series
     passed_over: tuple[tuple[Series, Reason], ...]
+
+
+class Quantity(Enum):
+    """What a map measures; the value is the key in result.json.
+
+    FA has no unit (0 to 1), CBF is in ml/100 g/min, relative CBF is in units of the scanner's own.
+    """
+
+    FA = "fa"
+    CBF = "cbf"
+    RELATIVE_CBF = "relative_cbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """A quantity in one structure: mean, SD (of the voxels, n - 1), median, and the number of voxels of the map."""
+
+    mean: float
+    sd: float
+    median: float
+    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +214,8 @@ class Measurement:
         90 % interval of the volume; None where the segmenter is not calibrated.
     checks
         What the gates found, in the order of `quality.GATES`.
+    statistics
+        FA and CBF where they were measured; empty for a structure that failed.
     """
 
     structure: Structure
@@ -199,6 +223,7 @@ class Measurement:
     volume_ml: float
     interval_ml: tuple[float, float] | None = None
     checks: tuple[Check, ...] = ()
+    statistics: Mapping[Quantity, Statistic] = field(default_factory=dict)
 
     @property
     def failure(self) -> Check | None:
@@ -218,6 +243,59 @@ class Model:
     name: str
     version: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """A value that a model predicts, with its 90 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class RegionPrediction:
+    """FA (no unit) and CBF (ml/100 g/min) of one structure as predicted from the T1; never measured."""
+
+    structure: Structure
+    fa: Predicted
+    cbf: Predicted
+
+
+@dataclass(frozen=True, slots=True)
+class RootPrediction:
+    """Stems of the LSA in one hemisphere as predicted from the T1: expected count, likeliest count, its probability."""
+
+    side: Side
+    expected: Predicted
+    likeliest: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Biomarker:
+    """What the biomarker model says of one study.
+
+    demonstration
+        The model was trained on simulated patients; its numbers mean nothing clinically.
+    regions, roots
+        In the order of the model's regions, left then right; a region that was not found is left out.
+    disease
+        Calibrated probability of each category, in the order of the model; empty where a region is missing.
+    features
+        Deep features per structure, float32 (512,).
+    saliency
+        What the answers rest on, float32 Volume on the grid of the T1, 0 to 1; None where it was not asked for.
+    """
+
+    model: Model
+    demonstration: bool
+    regions: tuple[RegionPrediction, ...]
+    roots: tuple[RootPrediction, ...]
+    disease: Mapping[str, float]
+    features: Mapping[Structure, npt.NDArray[np.float32]] = field(repr=False, default_factory=dict)
+    saliency: Volume | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

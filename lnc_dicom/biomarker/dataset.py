@@ -1,0 +1,169 @@
+"""A cohort → crops, measurements and volumes of every patient, each made once and kept.
+
+What is kept depends on the bytes of the patient's files and on the segmentation model, not on names or dates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lnc_dicom.biomarker.crops import ALL_REGIONS, MARGIN, cut_crops, structures_of, volumetry_ml
+from lnc_dicom.cohort.table import Patient, read_table
+from lnc_dicom.errors import BadCohort, StudyRejected, UnusableInput
+from lnc_dicom.types import Quantity, Report, Study
+
+CACHE_VERSION = "1"
+MAPS = (Quantity.FA, Quantity.CBF)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cohort:
+    """Everything that is learned from, in the order of the patients that could be used.
+
+    crops
+        float16 (n, s, 2, L, P, S) with a margin, s = left regions then right regions.
+    measured
+        FA and CBF, (n, s, 2); nan where not measured.
+    volumes
+        mL, (n, s + 2): the regions, then the lateral ventricles.
+    rejected
+        Patients that could not be used, with the code of the reason.
+    """
+
+    regions: tuple[str, ...]
+    patients: tuple[Patient, ...]
+    crops: Tensor = field(repr=False)
+    measured: npt.NDArray[np.float64] = field(repr=False)
+    volumes: npt.NDArray[np.float64] = field(repr=False)
+    rejected: tuple[tuple[Patient, str], ...] = ()
+
+    def __len__(self) -> int:
+        """How many patients can be used."""
+        return len(self.patients)
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """Names of the disease categories, in the order in which the table first has them."""
+        return tuple(dict.fromkeys(p.group for p in self.patients))
+
+    @property
+    def roots(self) -> npt.NDArray[np.int64]:
+        """Stems as read, (n, 2)."""
+        return np.array([p.roots for p in self.patients], np.int64)
+
+    @property
+    def covariates(self) -> npt.NDArray[np.float64]:
+        """Age in years and sex (1 for men), (n, 2); the cohort's mean where unknown."""
+        sex = [{"M": 1.0, "F": 0.0}.get(p.sex, math.nan) for p in self.patients]
+        table = np.array([[p.age for p in self.patients], sex]).T
+        known = np.where(np.isnan(table).all(axis=0), 0.0, np.nan_to_num(np.nanmean(table, axis=0)))
+        return np.where(np.isnan(table), known, table)
+
+    def groups(self, names: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Index of each patient's category among `names`. Raises BadCohort for a category that is not there."""
+        unknown = {p.group for p in self.patients} - set(names)
+        if unknown:
+            raise BadCohort(f"{len(unknown)} categories in the table are not the model's ({', '.join(names)})")
+        return np.array([names.index(p.group) for p in self.patients], np.int64)
+
+    def chosen(self, indices: npt.NDArray[np.int64]) -> Cohort:
+        """Some of the patients."""
+        return Cohort(
+            self.regions,
+            tuple(self.patients[i] for i in indices),
+            self.crops[torch.from_numpy(indices)],
+            self.measured[indices],
+            self.volumes[indices],
+        )
+
+
+def load_cohort(
+    folder: Path,
+    regions: Sequence[str],
+    analyse: Callable[[Study], Report],
+    read: Callable[[Path], Study],
+    progress: Callable[[str], None],
+) -> Cohort:
+    """Read the table, analyse every patient that was not analysed before, and put everything together.
+
+    analyse, read
+        The pipeline and the reader of folders, as for one study.
+    Raises BadCohort; UnusableInput where no patient can be used.
+    """
+    patients = read_table(folder)
+    kept: list[Patient] = []
+    rows: list[dict[str, npt.NDArray[np.float64]]] = []
+    rejected: list[tuple[Patient, str]] = []
+    for number, patient in enumerate(patients, start=1):
+        try:
+            rows.append(_sample(folder, patient, analyse, read, lambda n=number: progress(f"{n} of {len(patients)}")))  # type: ignore[misc]
+            kept.append(patient)
+        except StudyRejected as error:
+            rejected.append((patient, error.code))
+    if not rows:
+        raise UnusableInput("no patient of the cohort can be used")
+    places = [structures_of(ALL_REGIONS).index(s) for s in structures_of(regions)]
+    ventricles = [-2, -1]
+    return Cohort(
+        tuple(regions),
+        tuple(kept),
+        torch.from_numpy(np.stack([r["crops"][places] for r in rows])),
+        np.stack([r["measured"][places] for r in rows]),
+        np.stack([r["volumes"][places + ventricles] for r in rows]),
+        tuple(rejected),
+    )
+
+
+def _sample(
+    folder: Path,
+    patient: Patient,
+    analyse: Callable[[Study], Report],
+    read: Callable[[Path], Study],
+    progress: Callable[[], None],
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Give what is kept of one patient, analysing the study if need be. Raises StudyRejected."""
+    cache = folder / ".cache"
+    cache.mkdir(exist_ok=True)
+    path = cache / f"{_digest(folder / patient.name)}.npz"
+    if not path.is_file():
+        progress()
+        report = analyse(read(folder / patient.name))
+        part = path.with_suffix(".part.npz")
+        np.savez(part, **describe(report))
+        part.replace(path)
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
+
+
+def describe(report: Report) -> dict[str, npt.NDArray[np.generic]]:
+    """Everything that is kept of one study, for all regions that may be chosen."""
+    measured = {m.structure: m for m in report.measurements}
+    values = np.full((len(structures_of(ALL_REGIONS)), len(MAPS)), np.nan)
+    for i, structure in enumerate(structures_of(ALL_REGIONS)):
+        for k, quantity in enumerate(MAPS):
+            statistic = measured[structure].statistics.get(quantity)
+            values[i, k] = statistic.mean if statistic else np.nan
+    crops = cut_crops(report.volume, report.labels, ALL_REGIONS, MARGIN)
+    return {
+        "crops": crops.numpy().astype(np.float16),
+        "measured": values,
+        "volumes": volumetry_ml(report.labels, ALL_REGIONS),
+    }
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 over names, sizes and bytes of a patient's files."""
+    digest = hashlib.sha256(CACHE_VERSION.encode())
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
+        digest.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,136 @@
+"""The network: a 3D ResNet18 shared by all regions and sides, and heads for FA, CBF, roots and disease.
+
+The ResNet is MONAI's (18 layers: four stages of two basic blocks), with half the usual number of channels so that the
+weights stay small, and 512 deep features per region before the heads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from monai.networks.nets.resnet import ResNet, ResNetBlock
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+FEATURES = 512
+MAPS = ("fa", "cbf")
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """All that is needed to build the network whole.
+
+    regions
+        Names, in the order of the crops.
+    groups
+        How many disease categories there are.
+    width
+        Channels of the first stage; each later one doubles them.
+    """
+
+    regions: tuple[str, ...]
+    groups: int = 3
+    width: int = 32
+    dropout: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the heads say, in standardised units, for n patients, s = 2 * regions crops.
+
+    features
+        (n, s, 512).
+    maps, log_sd
+        Expected FA and CBF (n, s, 2) and the logarithm of their SD.
+    roots
+        Expected number of stems left and right, (n, 2).
+    groups
+        Logits, (n, groups).
+    """
+
+    features: Tensor
+    maps: Tensor
+    log_sd: Tensor
+    roots: Tensor
+    groups: Tensor
+
+
+class BiomarkerNetwork(nn.Module):
+    """Crops (n, 2 * regions, 2, L, P, S) of n patients → `Outputs`."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        regions, width = len(architecture.regions), architecture.width
+        self.backbone = ResNet(
+            ResNetBlock,
+            [2, 2, 2, 2],
+            [width, 2 * width, 4 * width, 8 * width],
+            n_input_channels=2,
+            conv1_t_size=5,
+            conv1_t_stride=2,
+            no_max_pool=True,
+            num_classes=FEATURES,
+        )
+        self.dropout = nn.Dropout(architecture.dropout)
+        self.maps = nn.Parameter(torch.zeros(regions, FEATURES, 2 * len(MAPS)))
+        self.bias = nn.Parameter(torch.zeros(regions, 2 * len(MAPS)))
+        self.roots = nn.Linear(regions * FEATURES, 1)
+        self.groups = nn.Linear(2 * regions * FEATURES, architecture.groups)
+        for head in (self.roots, self.groups):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+
+    def features(self, crops: Tensor) -> Tensor:
+        """Deep features (n, s, 512) of crops (n, s, 2, L, P, S)."""
+        flat = crops.flatten(0, 1).contiguous(memory_format=torch.channels_last_3d)
+        return torch.relu(self.backbone(flat).float()).reshape(*crops.shape[:2], FEATURES)
+
+    def forward(self, crops: Tensor) -> Outputs:
+        """Everything the network says of n patients."""
+        return self.heads(self.features(crops))
+
+    def heads(self, features: Tensor) -> Outputs:
+        """Apply the heads to features (n, s, 512)."""
+        seen = self.dropout(features)
+        regions = len(self.architecture.regions)
+        per_side = seen.unflatten(1, (2, regions))
+        maps = torch.einsum("nirf,rfo->niro", per_side, self.maps) + self.bias
+        mean, log_sd = maps.flatten(1, 2).chunk(2, dim=-1)
+        sides = per_side.flatten(2)
+        both = torch.cat([sides.mean(1), (sides[:, 0] - sides[:, 1]).abs()], dim=1)
+        return Outputs(features, mean, log_sd.clamp(-3, 2), self.roots(sides)[..., 0], self.groups(both))
+
+
+def save_network(path: Path, network: BiomarkerNetwork, about: Mapping[str, str]) -> None:
+    """Write weights as float16 safetensors with their architecture in the header."""
+    state = network.state_dict()
+    tensors = {n: (t.half() if t.is_floating_point() else t).contiguous().clone() for n, t in state.items()}
+    save_file(tensors, path, {"architecture": json.dumps(asdict(network.architecture)), **about})
+
+
+def load_network(path: Path) -> BiomarkerNetwork:
+    """Build the network that a weights file describes, ready for inference in float32."""
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()["architecture"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    network = BiomarkerNetwork(Architecture(tuple(about.pop("regions")), **about))
+    network.load_state_dict({n: t.float() if t.is_floating_point() else t for n, t in tensors.items()})
+    return ready(network)
+
+
+def ready(network: BiomarkerNetwork) -> BiomarkerNetwork:
+    """Set for inference, in the memory layout in which convolutions are fastest."""
+    network.eval()
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # not in torch's stubs
+    return network
+
+
+def mean_over(names: Sequence[str], values: Tensor) -> dict[str, float]:
+    """Mean over patients and sides of values (n, s), by region."""
+    return {name: float(values.unflatten(1, (2, len(names)))[:, :, i].mean()) for i, name in enumerate(names)}

@@ -1,0 +1,246 @@
+"""Cohort → network: first FA and CBF of every region (pre-training), then roots and disease as well (fine-tuning)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lnc_dicom.biomarker.augment import augment, inner
+from lnc_dicom.biomarker.dataset import Cohort
+from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, Outputs, ready
+
+_ROOTS_SPAN = 1.0
+"""Stems that count as one unit of the loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long and how fast is learned.
+
+    pretraining, finetuning
+        Epochs of each part.
+    batch
+        Patients per step.
+    rate
+        Peak of the one cycle of each part; fine-tuning takes `finetuning_share` of it.
+    """
+
+    pretraining: int = 14
+    finetuning: int = 16
+    batch: int = 4
+    rate: float = 1e-3
+    finetuning_share: float = 0.5
+    weight_decay: float = 0.05
+    seed: int = 1
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scales:
+    """Mean and SD of what is predicted, over the patients that are learned from: (regions, 2) and (2,)."""
+
+    maps: npt.NDArray[np.float64]
+    roots: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, cohort: Cohort) -> Scales:
+        """Measure the scales; sides share them."""
+        per_region = cohort.measured.reshape(len(cohort) * 2, len(cohort.regions), -1)
+        counted = np.isfinite(per_region).sum(axis=0)
+        mean = np.nansum(per_region, axis=0) / np.maximum(counted, 1)
+        sd = np.sqrt(np.nansum((per_region - mean) ** 2, axis=0) / np.maximum(counted - 1, 1))
+        roots = cohort.roots.astype(float)
+        return cls(
+            np.stack([mean, np.maximum(sd, 1e-6)], axis=-1), np.array([roots.mean(), max(float(roots.std()), 0.1)])
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One line of the learning curve; skills are 1 - MSE / variance on the patients kept aside."""
+
+    part: str
+    number: int
+    loss: float
+    fa: float
+    cbf: float
+    roots: float
+    accuracy: float
+
+
+@dataclass(slots=True)
+class Run:
+    """A training in progress: what a checkpoint holds."""
+
+    network: BiomarkerNetwork
+    scales: Scales
+    curve: list[Epoch] = field(default_factory=list)
+
+
+def train_network(
+    cohort: Cohort,
+    kept_aside: Cohort,
+    group_names: tuple[str, ...],
+    schedule: Schedule,
+    progress: Callable[[Epoch], None],
+    start: BiomarkerNetwork | None = None,
+    checkpoint: Path | None = None,
+) -> Run:
+    """Train on a cohort, watching patients that are kept aside.
+
+    start
+        Weights to begin with; None: from chance.
+    checkpoint
+        File that is written after every epoch, and gone on from when it is there.
+    """
+    torch.manual_seed(schedule.seed)
+    network = start or BiomarkerNetwork(Architecture(cohort.regions, len(group_names)))
+    network.to(schedule.device)
+    run = Run(ready(network), Scales.of(cohort))
+    for part, epochs, rate in (
+        ("pre-training", schedule.pretraining, schedule.rate),
+        ("fine-tuning", schedule.finetuning, schedule.rate * schedule.finetuning_share),
+    ):
+        _run_part(run, part, epochs, rate, _Data(cohort, run.scales, group_names), kept_aside, schedule, progress, checkpoint)
+    ready(network)
+    return run
+
+
+class _Data:
+    """Targets in the units of the heads."""
+
+    def __init__(self, cohort: Cohort, scales: Scales, group_names: tuple[str, ...]) -> None:
+        self.crops = cohort.crops
+        two_sides = np.concatenate([scales.maps, scales.maps])
+        self.maps = torch.from_numpy((cohort.measured - two_sides[..., 0]) / two_sides[..., 1]).float()
+        self.roots = torch.from_numpy((cohort.roots - scales.roots[0]) / scales.roots[1]).float()
+        self.groups = torch.from_numpy(cohort.groups(group_names))
+        self.names = group_names
+
+
+def _run_part(  # noqa: PLR0913, PLR0917 - the one place where everything meets
+    run: Run,
+    part: str,
+    epochs: int,
+    rate: float,
+    data: _Data,
+    kept_aside: Cohort,
+    schedule: Schedule,
+    progress: Callable[[Epoch], None],
+    checkpoint: Path | None,
+) -> None:
+    """Go through the epochs of one part, from the last checkpoint on."""
+    steps = math.ceil(len(data.crops) / schedule.batch)
+    optimiser = torch.optim.AdamW(run.network.parameters(), lr=rate, weight_decay=schedule.weight_decay)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=max(1, epochs * steps))
+    done = _restore(run, part, optimiser, cycle, checkpoint)
+    for number in range(done + 1, epochs + 1):
+        chance = torch.Generator().manual_seed(1000 * schedule.seed + number + (part == "fine-tuning") * 500)
+        run.network.train()
+        losses = []
+        for rows in torch.randperm(len(data.crops), generator=chance).split(schedule.batch):
+            crops = augment(data.crops[rows], chance).to(schedule.device)
+            with torch.autocast(schedule.device.split(":")[0], dtype=torch.bfloat16):
+                features = run.network.features(crops)
+            loss = _loss(run.network.heads(features), data, rows, tasks=part == "fine-tuning")
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
+            optimiser.step()
+            cycle.step()
+            losses.append(float(loss.detach()))
+        run.curve.append(_watch(run, part, number, float(np.mean(losses)), kept_aside, data.names))
+        progress(run.curve[-1])
+        _keep(run, part, number, optimiser, cycle, checkpoint)
+
+
+def _loss(outputs: Outputs, data: _Data, rows: Tensor, *, tasks: bool) -> Tensor:
+    """Gaussian likelihood of FA and CBF where measured; for the tasks also squared error of roots, cross-entropy."""
+    device = outputs.maps.device
+    target = data.maps[rows].to(device)
+    known = torch.isfinite(target)
+    error = (outputs.maps - target.nan_to_num(0.0)) * torch.exp(-outputs.log_sd)
+    loss = ((0.5 * error.square() + outputs.log_sd) * known).sum() / known.sum().clamp(min=1)
+    if tasks:
+        loss = loss + (outputs.roots - data.roots[rows].to(device)).square().mean() / 2
+        loss = loss + functional.cross_entropy(outputs.groups, data.groups[rows].to(device))
+    return loss
+
+
+@torch.inference_mode()
+def predict(network: BiomarkerNetwork, crops: Tensor, device: str = "cpu", batch: int = 8) -> Outputs:
+    """Everything the network says of crops with a margin, patient by patient, on the CPU."""
+    network.eval()
+    parts = []
+    for some in crops.split(batch):
+        with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
+            features = network.features(inner(some).to(device))
+        parts.append(network.heads(features))
+    return Outputs(*(torch.cat([getattr(p, f).float().cpu() for p in parts]) for f in Outputs.__slots__))
+
+
+def _watch(run: Run, part: str, number: int, loss: float, kept_aside: Cohort, names: tuple[str, ...]) -> Epoch:
+    """Look at the patients kept aside."""
+    if not len(kept_aside):
+        return Epoch(part, number, loss, math.nan, math.nan, math.nan, math.nan)
+    data = _Data(kept_aside, run.scales, names)
+    outputs = predict(run.network, kept_aside.crops, str(next(run.network.parameters()).device))
+    error = (outputs.maps - data.maps).square()
+    fa, cbf = (1 - float(error[..., k].nanmean() / data.maps[..., k].nanmean(0).sub(data.maps[..., k]).square().nanmean()) for k in range(2))
+    roots = 1 - float((outputs.roots - data.roots).square().mean() / data.roots.var())
+    accuracy = float((outputs.groups.argmax(1) == data.groups).float().mean())
+    return Epoch(part, number, loss, fa, cbf, roots, accuracy)
+
+
+def _keep(
+    run: Run,
+    part: str,
+    number: int,
+    optimiser: torch.optim.Optimizer,
+    cycle: torch.optim.lr_scheduler.LRScheduler,
+    checkpoint: Path | None,
+) -> None:
+    if checkpoint is None:
+        return
+    aside = checkpoint.with_suffix(".part")
+    state = {
+        "network": run.network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "cycle": cycle.state_dict(),
+        "part": part,
+        "number": number,
+        "curve": [(e.part, e.number, e.loss, e.fa, e.cbf, e.roots, e.accuracy) for e in run.curve],
+    }
+    torch.save(state, aside)
+    aside.replace(checkpoint)
+
+
+def _restore(
+    run: Run,
+    part: str,
+    optimiser: torch.optim.Optimizer,
+    cycle: torch.optim.lr_scheduler.LRScheduler,
+    checkpoint: Path | None,
+) -> int:
+    """Go back to the last checkpoint; the number of epochs of this part that are done."""
+    if checkpoint is None or not checkpoint.is_file():
+        return 0
+    state = torch.load(checkpoint, weights_only=True)
+    parts = ("pre-training", "fine-tuning")
+    if parts.index(state["part"]) > parts.index(part):
+        return 1_000_000
+    run.network.load_state_dict(state["network"])
+    run.curve[:] = [Epoch(*row) for row in state["curve"]]
+    if state["part"] != part:
+        return 0
+    optimiser.load_state_dict(state["optimiser"])
+    cycle.load_state_dict(state["cycle"])
+    return int(state["number"])
