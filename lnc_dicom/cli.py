@@ -171,11 +171,12 @@ def simulate_cohort(
 ) -> None:
     """Write DICOM studies (T1, FA map, CBF map) of simulated patients, cohort.csv, the truth and an oracle."""
     with exits():
+        from lnc_dicom.cohort import simulate as simulation  # noqa: PLC0415
         from lnc_dicom.cohort.people import Study  # noqa: PLC0415
-        from lnc_dicom.cohort.simulate import Plan, simulate as run  # noqa: PLC0415
 
         if confound not in {"", "age"}:
             raise UnusableInput("--confound knows only 'age'")
         make_folder(out)
-        run(anatomy, out, Plan(patients, seed, Study(effect, confound)), show_progress)
+        plan = simulation.Plan(patients, seed, Study(effect, confound))
+        simulation.simulate(anatomy, out, plan, show_progress)
         show_line(f"{patients} simulated patients in {out}")

@@ -15,9 +15,8 @@ _GAIN, _OFFSET, _NOISE = 0.03, 0.1, 0.1
 
 def inner(crops: Tensor) -> Tensor:
     """Take the margin off (…, L, P, S); what was not found becomes 0."""
-    low = MARGIN
-    box = tuple(slice(low, low + n) for n in SHAPE)
-    return crops[(..., *box)].float().nan_to_num(0.0)
+    x, y, z = (slice(MARGIN, MARGIN + n) for n in SHAPE)
+    return crops[..., x, y, z].float().nan_to_num(0.0)
 
 
 def augment(crops: Tensor, chance: torch.Generator) -> Tensor:

@@ -74,9 +74,7 @@ def _others(axis: int) -> tuple[int, ...]:
     return tuple(a for a in range(3) if a != axis)
 
 
-def _grid(
-    centre_mm: npt.NDArray[np.float64], shape: tuple[int, ...], *, mirrored: bool
-) -> npt.NDArray[np.float64]:
+def _grid(centre_mm: npt.NDArray[np.float64], shape: tuple[int, ...], *, mirrored: bool) -> npt.NDArray[np.float64]:
     """Map an index of the crop to LPS millimetres; a mirrored grid runs from left to right."""
     step = SPACING_MM * np.array([-1.0 if mirrored else 1.0, 1.0, 1.0])
     lps_mm = np.diag([*step, 1.0])

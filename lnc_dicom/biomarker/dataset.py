@@ -76,7 +76,7 @@ class Cohort:
         return np.array([names.index(p.group) for p in self.patients], np.int64)
 
     def chosen(self, indices: npt.NDArray[np.int64]) -> Cohort:
-        """Some of the patients."""
+        """Choose some of the patients."""
         return Cohort(
             self.regions,
             tuple(self.patients[i] for i in indices),
@@ -105,7 +105,11 @@ def load_cohort(
     rejected: list[tuple[Patient, str]] = []
     for number, patient in enumerate(patients, start=1):
         try:
-            rows.append(_sample(folder, patient, analyse, read, lambda n=number: progress(f"{n} of {len(patients)}")))  # type: ignore[misc]
+            path = _cached(folder, patient)
+            if not path.is_file():
+                progress(f"patient {number} of {len(patients)}")
+                _keep(path, analyse(read(folder / patient.name)))
+            rows.append(_load(path))
             kept.append(patient)
         except StudyRejected as error:
             rejected.append((patient, error.code))
@@ -123,28 +127,26 @@ def load_cohort(
     )
 
 
-def _sample(
-    folder: Path,
-    patient: Patient,
-    analyse: Callable[[Study], Report],
-    read: Callable[[Path], Study],
-    progress: Callable[[], None],
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Give what is kept of one patient, analysing the study if need be. Raises StudyRejected."""
+def _cached(folder: Path, patient: Patient) -> Path:
+    """Name the file in which what is kept of a patient lies."""
     cache = folder / ".cache"
     cache.mkdir(exist_ok=True)
-    path = cache / f"{_digest(folder / patient.name)}.npz"
-    if not path.is_file():
-        progress()
-        report = analyse(read(folder / patient.name))
-        part = path.with_suffix(".part.npz")
-        np.savez(part, **describe(report))
-        part.replace(path)
+    return cache / f"{_digest(folder / patient.name)}.npz"
+
+
+def _keep(path: Path, report: Report) -> None:
+    """Write what is kept of one study, whole or not at all."""
+    part = path.with_suffix(".part.npz")
+    np.savez(part, allow_pickle=False, **describe(report))
+    part.replace(path)
+
+
+def _load(path: Path) -> dict[str, npt.NDArray[np.float64]]:
     with np.load(path) as file:
         return {name: file[name] for name in file.files}
 
 
-def describe(report: Report) -> dict[str, npt.NDArray[np.generic]]:
+def describe(report: Report) -> dict[str, npt.NDArray[np.float16] | npt.NDArray[np.float64]]:
     """Everything that is kept of one study, for all regions that may be chosen."""
     measured = {m.structure: m for m in report.measurements}
     values = np.full((len(structures_of(ALL_REGIONS)), len(MAPS)), np.nan)

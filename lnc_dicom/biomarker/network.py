@@ -7,7 +7,7 @@ weights stay small, and 512 deep features per region before the heads.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -99,7 +99,7 @@ class BiomarkerNetwork(nn.Module):
         """Apply the heads to features (n, s, 512)."""
         seen = self.dropout(features)
         regions = len(self.architecture.regions)
-        per_side = seen.unflatten(1, (2, regions))
+        per_side = seen.reshape(len(seen), 2, regions, FEATURES)
         maps = torch.einsum("nirf,rfo->niro", per_side, self.maps) + self.bias
         mean, log_sd = maps.flatten(1, 2).chunk(2, dim=-1)
         sides = per_side.flatten(2)
@@ -129,8 +129,3 @@ def ready(network: BiomarkerNetwork) -> BiomarkerNetwork:
     network.eval()
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # not in torch's stubs
     return network
-
-
-def mean_over(names: Sequence[str], values: Tensor) -> dict[str, float]:
-    """Mean over patients and sides of values (n, s), by region."""
-    return {name: float(values.unflatten(1, (2, len(names)))[:, :, i].mean()) for i, name in enumerate(names)}

@@ -109,9 +109,16 @@ def train_network(
         ("pre-training", schedule.pretraining, schedule.rate),
         ("fine-tuning", schedule.finetuning, schedule.rate * schedule.finetuning_share),
     ):
-        _run_part(run, part, epochs, rate, _Data(cohort, run.scales, group_names), kept_aside, schedule, progress, checkpoint)
+        _run_part(
+            run, part, epochs, rate, _Data(cohort, run.scales, group_names), kept_aside, schedule, progress, checkpoint
+        )
     ready(network)
     return run
+
+
+def _kind(device: str) -> str:
+    """Name the kind of a device, without its number."""
+    return torch.device(device).type
 
 
 class _Data:
@@ -146,9 +153,9 @@ def _run_part(  # noqa: PLR0913, PLR0917 - the one place where everything meets
         chance = torch.Generator().manual_seed(1000 * schedule.seed + number + (part == "fine-tuning") * 500)
         run.network.train()
         losses = []
-        for rows in torch.randperm(len(data.crops), generator=chance).split(schedule.batch):
+        for rows in torch.split(torch.randperm(len(data.crops), generator=chance), schedule.batch):
             crops = augment(data.crops[rows], chance).to(schedule.device)
-            with torch.autocast(schedule.device.split(":")[0], dtype=torch.bfloat16):
+            with torch.autocast(_kind(schedule.device), dtype=torch.bfloat16):
                 features = run.network.features(crops)
             loss = _loss(run.network.heads(features), data, rows, tasks=part == "fine-tuning")
             optimiser.zero_grad()
@@ -180,8 +187,8 @@ def predict(network: BiomarkerNetwork, crops: Tensor, device: str = "cpu", batch
     """Everything the network says of crops with a margin, patient by patient, on the CPU."""
     network.eval()
     parts = []
-    for some in crops.split(batch):
-        with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
+    for some in torch.split(crops, batch):
+        with torch.autocast(_kind(device), dtype=torch.bfloat16):
             features = network.features(inner(some).to(device))
         parts.append(network.heads(features))
     return Outputs(*(torch.cat([getattr(p, f).float().cpu() for p in parts]) for f in Outputs.__slots__))
@@ -193,11 +200,16 @@ def _watch(run: Run, part: str, number: int, loss: float, kept_aside: Cohort, na
         return Epoch(part, number, loss, math.nan, math.nan, math.nan, math.nan)
     data = _Data(kept_aside, run.scales, names)
     outputs = predict(run.network, kept_aside.crops, str(next(run.network.parameters()).device))
-    error = (outputs.maps - data.maps).square()
-    fa, cbf = (1 - float(error[..., k].nanmean() / data.maps[..., k].nanmean(0).sub(data.maps[..., k]).square().nanmean()) for k in range(2))
-    roots = 1 - float((outputs.roots - data.roots).square().mean() / data.roots.var())
+    fa, cbf = (_skill(outputs.maps[..., k], data.maps[..., k]) for k in range(2))
+    roots = _skill(outputs.roots, data.roots)
     accuracy = float((outputs.groups.argmax(1) == data.groups).float().mean())
     return Epoch(part, number, loss, fa, cbf, roots, accuracy)
+
+
+def _skill(said: Tensor, true: Tensor) -> float:
+    """1 - MSE / variance, over what was measured."""
+    spread = (true - true.nanmean(0)).square().nanmean()
+    return 1 - float((said - true).square().nanmean() / spread)
 
 
 def _keep(

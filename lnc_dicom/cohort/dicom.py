@@ -60,7 +60,9 @@ def write_study(folder: Path, images: Images, seed: int, number: int, age: float
         series.ImageType = list(kind.image_type)
         _describe(series, kind)
         (folder / name).mkdir(parents=True, exist_ok=True)
-        _write_slices(folder / name, series, volume.to_patient_orientation(kind.orientation), kind, (seed, number, name))
+        _write_slices(
+            folder / name, series, volume.to_patient_orientation(kind.orientation), kind, (seed, number, name)
+        )
 
 
 def _uid(*parts: object) -> str:

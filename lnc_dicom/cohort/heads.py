@@ -37,6 +37,8 @@ _VENTRICLE_ML = 11.0
 """Mean volume of one lateral ventricle at the mean age (assumption; the label maps' own are wider)."""
 _MARGIN = 24
 _ROUNDS = 3
+_EMPTY = 0.01
+"""Map values below this lie outside the head; noise is not added there."""
 _TURN_DEG, _MOVE_MM = 3.0, 3.0
 _MOTION_DEG, _MOTION_MM = 1.0, 1.0
 _TISSUE_FA = {"cortex": 0.14, "white": 0.42, "stem": 0.42, "fluid": 0.06}
@@ -145,7 +147,7 @@ def _rotation(degrees: Tensor) -> Tensor:
     skew = torch.zeros(3, 3)
     for k, (i, j) in enumerate(((2, 1), (0, 2), (1, 0))):
         skew[i, j], skew[j, i] = torch.deg2rad(degrees[k]), -torch.deg2rad(degrees[k])
-    return torch.linalg.matrix_exp(skew)
+    return torch.as_tensor(torch.linalg.matrix_exp(skew))
 
 
 def _growing(palette: Palette) -> npt.NDArray[np.uint8]:
@@ -222,9 +224,7 @@ def _paint_map(codes: Tensor, palette: Palette, people: People, person: int, nam
     values = people.fa if name == "fa" else people.cbf
     for s in STRUCTURES:
         if s.name in REGIONS:
-            table[palette.code(s.freesurfer)] = float(
-                values[person, REGIONS.index(s.name), int(s.side is Side.RIGHT)]
-            )
+            table[palette.code(s.freesurfer)] = float(values[person, REGIONS.index(s.name), int(s.side is Side.RIGHT)])
     return table[codes]
 
 
@@ -257,7 +257,7 @@ def _finish(image: Tensor, name: str, people: People, person: int, draw: Draw) -
         image = WHITE * image * torch.exp(site.bias * draw.smooth(image.shape, 3)[0, 0])
     else:
         sd = 0.04 if name == "fa" else FLOW.voxel_sd
-        image = torch.where(image > 0.01, image + sd * draw.normal(*image.shape), image)
+        image = torch.where(image > _EMPTY, image + sd * draw.normal(*image.shape), image)
         image = image.clamp(0, 1) if name == "fa" else image
     return np.asarray(image.numpy(), np.float32)
 

@@ -6,7 +6,7 @@ what T1 shows; age, sex, head size and iron carry the rest. `docs/explanation/vi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +90,7 @@ class People:
         return len(self.group)
 
     def visible(self) -> Array:
-        """What a perfect reader of the T1 could see, (n, traits), both hemispheres.
+        """Give what a perfect reader of the T1 could see, (n, traits), both hemispheres.
 
         Volumes, intensities over white matter, lesions, head size; never age, arteries, FA or CBF themselves.
         """
@@ -111,18 +111,16 @@ def draw_people(count: int, study: Study, seed: int) -> People:
     head = chance.normal(size=count) + HEAD_SEX_SD * (man - 0.5)
     affected = np.where(group == ISCHAEMIA, chance.integers(2, size=count), -1)
     decades = (age - AGE_MEAN) / 10
-    hurt = study.effect * (group > 0)
-    on_side = study.effect * (affected[:, None] == np.arange(2))
+    hurt = study.effect * (group > 0).astype(float)
+    on_side = np.asarray(study.effect * (affected[:, None] == np.arange(2)), np.float64)
     integrity = _integrity(chance, decades)
     iron = IRON_AGE * decades * 10 / AGE_SD + np.sqrt(1 - IRON_AGE**2) * chance.normal(size=count)
-    people = People(
-        group, site, age, man, head, affected, *_roots(chance, group, study.effect, integrity, on_side),
-        *(np.empty(0) for _ in range(3)), *(np.empty((0, 2), np.int64) for _ in range(2)), *(np.empty(0) for _ in range(4)),
-    )  # fmt: skip
     person = _Person(decades, man, head, hurt, on_side, integrity, iron)
-    people = replace(people, volume=_volumes(chance, person), ventricle=_ventricles(chance, person))
-    people = replace(people, t1=_intensities(chance, person), **_lesions(chance, person, group, study.effect))
-    return replace(people, fa=_anisotropy(chance, person, site), cbf=_flow(chance, person, site))
+    roots, read = _roots(chance, group, study.effect, person)
+    volume, ventricle, t1 = _volumes(chance, person), _ventricles(chance, person), _intensities(chance, person)
+    lesions = _lesions(chance, person, group, study.effect)
+    fa, cbf = _anisotropy(chance, person, site), _flow(chance, person, site)
+    return People(group, site, age, man, head, affected, roots, read, volume, ventricle, t1, *lesions, fa, cbf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +141,7 @@ class _Person:
 
 
 def _truncated(chance: np.random.Generator, mean: Array, sd: float, limits: tuple[float, float]) -> Array:
-    """Normal numbers, drawn again where they fall outside."""
+    """Draw normal numbers, again where they fall outside."""
     value = chance.normal(mean, sd)
     while (bad := (value < limits[0]) | (value > limits[1])).any():
         value[bad] = chance.normal(mean[bad], sd)
@@ -151,7 +149,7 @@ def _truncated(chance: np.random.Generator, mean: Array, sd: float, limits: tupl
 
 
 def _paired(chance: np.random.Generator, shape: tuple[int, ...], sides: float | Array) -> Array:
-    """Standard normal numbers (*shape, 2) with a correlation between the two sides."""
+    """Draw standard normal numbers (*shape, 2) with a correlation between the two sides."""
     both, own = chance.normal(size=(*shape, 1)), chance.normal(size=(*shape, 2))
     return np.asarray(np.sqrt(sides) * both + np.sqrt(1 - np.asarray(sides)) * own)
 
@@ -163,13 +161,13 @@ def _integrity(chance: np.random.Generator, decades: Array) -> Array:
 
 
 def _roots(
-    chance: np.random.Generator, group: npt.NDArray[np.int64], effect: float, integrity: Array, on_side: Array
+    chance: np.random.Generator, group: npt.NDArray[np.int64], effect: float, p: _Person
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Stems as they are and as read, (n, 2)."""
     mean, sd = np.array(ROOTS.mean), np.array(ROOTS.sd)
     mean, sd = mean[0] + effect * (mean - mean[0]), sd[0] + min(effect, 1.0) * (sd - sd[0])
-    wanted = mean[group][:, None] + sd[group][:, None] * integrity - ROOTS.affected_side * on_side
-    wanted += ROOTS.affected_side * (on_side[:, ::-1])  # the group's mean stays
+    wanted = mean[group][:, None] + sd[group][:, None] * p.integrity - ROOTS.affected_side * p.on_side
+    wanted += ROOTS.affected_side * p.on_side[:, ::-1]  # the group's mean stays
     roots = np.clip(np.rint(wanted), ROOTS.least, ROOTS.most)
     read = np.clip(np.rint(roots + chance.normal(0, ROOTS.reader_sd, roots.shape)), ROOTS.least, ROOTS.most)
     return roots.astype(np.int64), read.astype(np.int64)
@@ -205,8 +203,8 @@ def _intensities(chance: np.random.Generator, p: _Person) -> Array:
 
 def _lesions(
     chance: np.random.Generator, p: _Person, group: npt.NDArray[np.int64], effect: float
-) -> dict[str, npt.NDArray[np.generic]]:
-    """Counts and sizes of the traces of disease, per hemisphere."""
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Array, Array]:
+    """Count and size the traces of disease, per hemisphere."""
 
     def by_group(values: tuple[float, ...]) -> Array:
         base = np.array(values)
@@ -218,12 +216,8 @@ def _lesions(
     scarred = (p.on_side > 0) & (chance.random(spaces.shape) < LESIONS.scar_chance * p.on_side)
     scar = np.where(scarred, chance.uniform(*LESIONS.scar_mm, spaces.shape), 0.0)
     caps = by_group(LESIONS.caps_mm) + LESIONS.caps_age * p.decades[:, None] + 0.4 * chance.normal(size=(len(group), 1))
-    return {
-        "spaces": spaces.astype(np.int64),
-        "lacunes": lacunes.astype(np.int64),
-        "scar_mm": scar,
-        "caps_mm": np.clip(np.broadcast_to(caps, spaces.shape), 0, 6).copy(),
-    }
+    sizes = np.clip(np.broadcast_to(caps, spaces.shape), 0, 6).copy()
+    return spaces.astype(np.int64), lacunes.astype(np.int64), np.asarray(scar), sizes
 
 
 def _anisotropy(chance: np.random.Generator, p: _Person, site: npt.NDArray[np.int64]) -> Array:

@@ -82,9 +82,7 @@ def _mean_brain_ml(maps: Sequence[Path], palette: Palette) -> float:
     return float(np.mean(sizes))
 
 
-def _make(
-    model: Model, palette: Palette, people: People, person: int, seed: int, brain_ml: float, out: Path
-) -> None:
+def _make(model: Model, palette: Palette, people: People, person: int, seed: int, brain_ml: float, out: Path) -> None:
     """Write one patient aside and move it in place when it is whole."""
     images = make_images(model, palette, people, person, seed * 100_003 + person, brain_ml)
     aside = out / f".{_name(person)}"
@@ -95,7 +93,9 @@ def _make(
 
 
 def _write_volumes(path: Path, images: Images) -> None:
-    rows = {f"{n} {s}": round(float(images.volume_ml[i, k]), 3) for i, n in enumerate(GROWING) for k, s in enumerate(_SIDES)}
+    rows = {
+        f"{n} {s}": round(float(images.volume_ml[i, k]), 3) for i, n in enumerate(GROWING) for k, s in enumerate(_SIDES)
+    }
     path.write_text(json.dumps(rows), encoding="utf-8")
 
 

@@ -1,0 +1,38 @@
+"""A folder of weights → a model; digests are compared before anything is used."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+
+from lnc_dicom.biomarker.calibration import load_calibration
+from lnc_dicom.biomarker.inference import BiomarkerModel
+from lnc_dicom.biomarker.network import load_network
+from lnc_dicom.errors import ModelMismatch, UnusableInput
+from lnc_dicom.segment.model import sha256
+from lnc_dicom.types import Model
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""The demonstration model of the release, with `model.toml` and MODEL_CARD.md."""
+NETWORK = "biomarker.safetensors"
+ABOUT = "model.toml"
+
+
+def load_model(folder: Path = WEIGHTS) -> BiomarkerModel:
+    """Build the model from a folder that `lnc train biomarker` wrote. Raises UnusableInput, ModelMismatch."""
+    if not (folder / ABOUT).is_file():
+        raise UnusableInput(f"there is no {ABOUT} in the folder of the biomarker model")
+    about = tomllib.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    for file, expected in about["sha256"].items():
+        digest = sha256(folder / file)
+        if digest != expected:
+            raise ModelMismatch(f"the digest of {file} is {digest[:12]}…, released was {expected[:12]}…")
+    digest = hashlib.sha256("".join(about["sha256"].values()).encode()).hexdigest()
+    return BiomarkerModel(
+        network=load_network(folder / NETWORK),
+        calibration=load_calibration(folder),
+        groups=tuple(about["groups"]),
+        model=Model(about["name"], about["version"], digest),
+        demonstration=bool(about["demonstration"]),
+    )

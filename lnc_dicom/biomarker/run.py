@@ -1,0 +1,57 @@
+"""One training from a cohort to a model that can be installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import StratifiedShuffleSplit
+
+from lnc_dicom.biomarker.calibrating import calibrate, measure_skill
+from lnc_dicom.biomarker.dataset import Cohort
+from lnc_dicom.biomarker.network import BiomarkerNetwork
+from lnc_dicom.biomarker.release import About, write_model
+from lnc_dicom.biomarker.training import Epoch, Schedule, predict, train_network
+from lnc_dicom.errors import BadCohort
+
+KEPT_ASIDE = 0.2
+"""Share of the patients that only watch the training and calibrate its results."""
+FEWEST = 15
+"""Fewer patients than this cannot be split so that every category is on both sides."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """Where a model is written, under which name, and how it is trained."""
+
+    out: Path
+    about: About
+    schedule: Schedule
+
+
+def train_model(
+    cohort: Cohort, plan: TrainingPlan, progress: Callable[[Epoch], None], start: BiomarkerNetwork | None = None
+) -> None:
+    """Train, calibrate and write a model. Stop it and call it again to go on from the last epoch."""
+    training, watching = split(cohort, plan.schedule.seed)
+    names = plan.about.groups
+    some, others = cohort.chosen(training), cohort.chosen(watching)
+    run = train_network(some, others, names, plan.schedule, progress, start, plan.out / "training.pt")
+    network = run.network.to("cpu")
+    outputs = predict(network, others.crops)
+    calibration = calibrate(outputs, others, run.scales, names)
+    skill = measure_skill(outputs, others, run.scales, names)
+    write_model(plan.out / "model", plan.about, run, calibration, skill, plan.schedule, len(some))
+
+
+def split(cohort: Cohort, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Patients to learn from and patients kept aside, with the same share of every category."""
+    groups = cohort.groups(cohort.group_names)
+    if len(cohort) < FEWEST or np.bincount(groups).min() < 3:  # noqa: PLR2004
+        raise BadCohort(f"{len(cohort)} usable patients, {np.bincount(groups).min()} in the smallest group: too few")
+    splitter = StratifiedShuffleSplit(1, test_size=KEPT_ASIDE, random_state=seed)
+    training, watching = next(splitter.split(groups, groups))
+    return np.sort(training).astype(np.int64), np.sort(watching).astype(np.int64)
