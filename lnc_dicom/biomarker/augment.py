@@ -9,8 +9,11 @@ from torch.nn import functional
 from lnc_dicom.biomarker.crops import MARGIN, SHAPE
 
 _TURN_DEG, _SHIFT_VOXELS = 5.0, 1.2
-_GAIN, _OFFSET, _NOISE = 0.03, 0.1, 0.1
-"""SD of contrast, of brightness and of the noise's strength, in the units of the crops."""
+_GAIN, _OFFSET, _NOISE = 0.005, 0.02, 0.15
+"""SD of contrast and of brightness, and the strongest noise, in the units of the crops.
+
+Small: crops are relative to white matter, and people differ by 0.2 of these units.
+"""
 
 
 def inner(crops: Tensor) -> Tensor:

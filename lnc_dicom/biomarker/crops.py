@@ -28,8 +28,8 @@ DEFAULT_REGIONS = ("caudate", "putamen", "pallidum")
 ALL_REGIONS = (*DEFAULT_REGIONS, "internal capsule", "thalamus")
 """Regions that may be chosen; the thalamus is no LSA territory and serves as negative control."""
 _WHITE = "internal capsule"
-_GREY_LEVEL, _GREY_SPAN = 0.8, 0.2
-"""T1 over white matter that becomes 0, and what becomes 1 more: deep grey matter comes to lie around 0."""
+_GREY_LEVEL, _GREY_SPAN, _CLIP = 0.8, 0.1, 3.0
+"""T1 over white matter that becomes 0, what becomes 1 more, and where fluid and vessels are clipped."""
 
 
 def structures_of(regions: Sequence[str]) -> tuple[Structure, ...]:
@@ -60,7 +60,8 @@ def cut_crops(volume: Volume, labels: Volume, regions: Sequence[str], margin: in
         if mask.any() and white > 0:
             lps_mm = _grid(_centroid_mm(mask, labels), shape, mirrored=structure.side is Side.RIGHT)
             box = (shape[0], shape[1], shape[2])
-            crops[i, 0] = (resample(volume, lps_mm, box) / white - _GREY_LEVEL) / _GREY_SPAN
+            ratio = resample(volume, lps_mm, box) / white
+            crops[i, 0] = ((ratio - _GREY_LEVEL) / _GREY_SPAN).clamp(-_CLIP, _CLIP)
             crops[i, 1] = resample(labels.with_array(mask.astype(np.float32)), lps_mm, box)
     return crops
 

@@ -1,7 +1,7 @@
 """The network: a 3D ResNet18 shared by all regions and sides, and heads for FA, CBF, roots and disease.
 
-The ResNet is MONAI's (18 layers: four stages of two basic blocks), with half the usual number of channels so that the
-weights stay small, and 512 deep features per region before the heads.
+The ResNet is MONAI's (18 layers: four stages of two basic blocks), with a quarter of the usual number of channels so
+that it trains on a CPU, and 512 deep features per region before the heads.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Architecture:
 
     regions: tuple[str, ...]
     groups: int = 3
-    width: int = 32
+    width: int = 16
     dropout: float = 0.3
 
 
@@ -71,12 +71,13 @@ class BiomarkerNetwork(nn.Module):
             ResNetBlock,
             [2, 2, 2, 2],
             [width, 2 * width, 4 * width, 8 * width],
-            n_input_channels=2,
+            n_input_channels=3,
             conv1_t_size=5,
             conv1_t_stride=2,
             no_max_pool=True,
             num_classes=FEATURES,
         )
+        self.level = nn.BatchNorm1d(regions * FEATURES, affine=False)
         self.dropout = nn.Dropout(architecture.dropout)
         self.maps = nn.Parameter(torch.zeros(regions, FEATURES, 2 * len(MAPS)))
         self.bias = nn.Parameter(torch.zeros(regions, 2 * len(MAPS)))
@@ -88,23 +89,37 @@ class BiomarkerNetwork(nn.Module):
 
     def features(self, crops: Tensor) -> Tensor:
         """Deep features (n, s, 512) of crops (n, s, 2, L, P, S)."""
-        flat = crops.flatten(0, 1).contiguous(memory_format=torch.channels_last_3d)
-        return torch.relu(self.backbone(flat).float()).reshape(*crops.shape[:2], FEATURES)
+        flat = crops.flatten(0, 1)
+        inside = flat[:, :1] * flat[:, 1:]
+        seen = torch.cat([flat, inside], dim=1).contiguous(memory_format=torch.channels_last_3d)
+        return torch.relu(self.backbone(seen).float()).reshape(*crops.shape[:2], FEATURES)
 
     def forward(self, crops: Tensor) -> Outputs:
         """Everything the network says of n patients."""
         return self.heads(self.features(crops))
 
     def heads(self, features: Tensor) -> Outputs:
-        """Apply the heads to features (n, s, 512)."""
-        seen = self.dropout(features)
+        """Apply the heads to features (n, s, 512).
+
+        Features are first taken relative to those of the same region in other people, which differ far less than
+        those of different regions.
+        """
         regions = len(self.architecture.regions)
-        per_side = seen.reshape(len(seen), 2, regions, FEATURES)
+        level = self.level(features.reshape(-1, regions * FEATURES))
+        per_side = self.dropout(level).reshape(-1, 2, regions, FEATURES)
         maps = torch.einsum("nirf,rfo->niro", per_side, self.maps) + self.bias
         mean, log_sd = maps.flatten(1, 2).chunk(2, dim=-1)
         sides = per_side.flatten(2)
         both = torch.cat([sides.mean(1), (sides[:, 0] - sides[:, 1]).abs()], dim=1)
         return Outputs(features, mean, log_sd.clamp(-3, 2), self.roots(sides)[..., 0], self.groups(both))
+
+
+def adopt(network: BiomarkerNetwork, architecture: Architecture) -> BiomarkerNetwork:
+    """Build a network for other regions or categories that begins with everything that fits of a trained one."""
+    fresh = BiomarkerNetwork(architecture)
+    known, wanted = network.state_dict(), fresh.state_dict()
+    fresh.load_state_dict({n: known[n] if known[n].shape == t.shape else t for n, t in wanted.items()})
+    return fresh
 
 
 def save_network(path: Path, network: BiomarkerNetwork, about: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from lnc_dicom.biomarker.calibrating import calibrate, measure_skill
 from lnc_dicom.biomarker.dataset import Cohort
-from lnc_dicom.biomarker.network import BiomarkerNetwork
+from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, adopt
 from lnc_dicom.biomarker.release import About, write_model
 from lnc_dicom.biomarker.training import Epoch, Schedule, predict, train_network
 from lnc_dicom.errors import BadCohort
@@ -21,6 +21,8 @@ KEPT_ASIDE = 0.2
 """Share of the patients that only watch the training and calibrate its results."""
 FEWEST = 15
 """Fewer patients than this cannot be split so that every category is on both sides."""
+_WATCHED = 200
+"""So many simulated people are looked at after every epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,30 @@ class TrainingPlan:
 def train_model(
     cohort: Cohort, plan: TrainingPlan, progress: Callable[[Epoch], None], start: BiomarkerNetwork | None = None
 ) -> None:
-    """Train, calibrate and write a model. Stop it and call it again to go on from the last epoch."""
+    """Train, calibrate and write a model. Stop it and call it again to go on from the last epoch.
+
+    start
+        A trained network to begin with; its weights are taken as far as regions and categories are the same.
+    """
     training, watching = split(cohort, plan.schedule.seed)
     names = plan.about.groups
     some, others = cohort.chosen(training), cohort.chosen(watching)
-    run = train_network(some, others, names, plan.schedule, progress, start, plan.out / "training.pt")
-    network = run.network.to("cpu")
-    outputs = predict(network, others.crops)
+    network = adopt(start, Architecture(cohort.regions, len(names))) if start else None
+    run = train_network(some, others, names, plan.schedule, progress, network, plan.out / "training.pt")
+    trained = run.network.to("cpu")
+    outputs = predict(trained, others.crops)
     calibration = calibrate(outputs, others, run.scales, names)
     skill = measure_skill(outputs, others, run.scales, names)
     write_model(plan.out / "model", plan.about, run, calibration, skill, plan.schedule, len(some))
+
+
+def pretrain_virtually(
+    people: Cohort, names: tuple[str, ...], plan: TrainingPlan, progress: Callable[[Epoch], None]
+) -> BiomarkerNetwork:
+    """Train a network on simulated people, before it sees a study."""
+    training, watching = split(people, plan.schedule.seed)
+    some, others = people.chosen(training), people.chosen(watching[:_WATCHED])
+    return train_network(some, others, names, plan.schedule, progress, None, plan.out / "virtual.pt").network
 
 
 def split(cohort: Cohort, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

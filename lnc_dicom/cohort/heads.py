@@ -24,10 +24,19 @@ from lnc_dicom.cohort.people import People
 from lnc_dicom.segment.draw import Draw
 from lnc_dicom.segment.labelmaps import WHITE_MATTER, LabelMap, Palette
 
-SHAPE_MM = (168, 200, 160)
-"""Field of view along L, P, S."""
-_FRONT_MM = (84.0, 96.0, 72.0)
-"""How far it reaches from the deep grey matter towards R, A, I."""
+
+@dataclass(frozen=True, slots=True)
+class FieldOfView:
+    """A box around the deep grey matter: size along L, P, S, and how far it reaches towards R, A, I, in mm."""
+
+    shape_mm: tuple[int, int, int]
+    front_mm: tuple[float, float, float]
+    margin_mm: int
+
+
+HEAD = FieldOfView((168, 200, 160), (84.0, 96.0, 72.0), 24)
+DEEP = FieldOfView((120, 116, 92), (60.0, 56.0, 44.0), 12)
+"""Only what the crops of the biomarker model see."""
 FA_MM, CBF_MM = 2, 3
 """Voxels of the maps; the T1 has 1 mm."""
 WHITE = 600.0
@@ -35,7 +44,6 @@ WHITE = 600.0
 GROWING = (*REGIONS, "lateral ventricle")
 _VENTRICLE_ML = 11.0
 """Mean volume of one lateral ventricle at the mean age (assumption; the label maps' own are wider)."""
-_MARGIN = 24
 _ROUNDS = 3
 _EMPTY = 0.01
 """Map values below this lie outside the head; noise is not added there."""
@@ -84,37 +92,74 @@ def prepare(head: LabelMap, palette: Palette) -> Model:
 
 def make_images(model: Model, palette: Palette, people: People, person: int, seed: int, brain_ml: float) -> Images:
     """Make the images of one person; `brain_ml` is the mean brain volume of all label maps."""
-    draw = Draw(seed)
-    head = model.head
-    box = _box(head)
-    codes = torch.from_numpy(np.ascontiguousarray(head.codes[box])).long()
-    low_mm = torch.tensor([b.start * s for b, s in zip(box, head.spacing_mm, strict=True)])
-    scale = (brain_ml / model.brain_ml) ** (1 / 3) * (1 + float(people.head[person]) * HEAD_SD_L / HEAD_L) ** (1 / 3)
-    place = _Place(model, low_mm, scale, draw)
-    place.grow(codes, _wanted_ml(people, person), palette)
-    images, counts = {}, np.empty(0)
-    for name, size_mm in (("t1", 1), ("fa", FA_MM), ("cbf", CBF_MM)):
-        index = place.index(size_mm, moved=name != "t1")
-        if name == "t1":
-            painted = _paint_t1(model, codes, box, palette, people, person, draw)
-            counts = _count(codes, index, palette, 1)
-        else:
-            width = 0.4 * size_mm if name == "fa" else 0.5 * size_mm  # the voxel, and for ASL its blur
-            painted = _blur(_paint_map(codes, palette, people, person, name), width)
-        image = _sample(painted, index)
-        images[name] = _volume(_finish(image, name, people, person, draw), size_mm)
-    return Images(images["t1"], images["fa"], images["cbf"], counts.reshape(len(GROWING), 2))
+    scene = _Scene(model, palette, people, person, Draw(seed), HEAD, brain_ml)
+    index = scene.place.index(1, moved=False)
+    t1 = scene.t1(index)
+    counts = _count(scene.codes, index, palette, 1)
+    fa, cbf = (scene.map(name, size) for name, size in (("fa", FA_MM), ("cbf", CBF_MM)))
+    return Images(t1, fa, cbf, counts.reshape(len(GROWING), 2))
+
+
+def make_deep_t1(
+    model: Model, palette: Palette, people: People, person: int, seed: int, brain_ml: float
+) -> tuple[Volume, Volume]:
+    """Make only the part of a T1 around the deep grey matter, and its true labels (`anatomy.STRUCTURES`, uint8)."""
+    scene = _Scene(model, palette, people, person, Draw(seed), DEEP, brain_ml)
+    index = scene.place.index(1, moved=False)
+    t1 = scene.t1(index)
+    table = torch.from_numpy(palette.structures(mirrored=False))
+    labels = _nearest(table[scene.codes].float(), index).numpy().astype(np.uint8)
+    return t1, t1.with_array(labels)
+
+
+class _Scene:
+    """One person in one label map: everything is painted here and seen through one deformation."""
+
+    def __init__(
+        self,
+        model: Model,
+        palette: Palette,
+        people: People,
+        person: int,
+        draw: Draw,
+        view: FieldOfView,
+        brain_ml: float,
+    ) -> None:
+        self._model, self._palette, self._people, self._person, self._draw = model, palette, people, person, draw
+        self._view, self._box = view, _box(model.head, view)
+        self.codes = torch.from_numpy(np.ascontiguousarray(model.head.codes[self._box])).long()
+        low_mm = torch.tensor([b.start * s for b, s in zip(self._box, model.head.spacing_mm, strict=True)])
+        larger = 1 + float(people.head[person]) * HEAD_SD_L / HEAD_L
+        scale = (brain_ml / model.brain_ml * larger) ** (1 / 3)
+        self.place = _Place(model, low_mm, scale, draw, view)
+        self.place.grow(self.codes, _wanted_ml(people, person), palette)
+
+    def t1(self, index: Tensor) -> Volume:
+        """Give the T1 at index, with a voxel of 1 mm."""
+        painted = _paint_t1(self._model, self.codes, self._box, self._palette, self._people, self._person, self._draw)
+        return self._seen(painted, index, "t1", 1)
+
+    def map(self, name: str, size_mm: int) -> Volume:
+        """Give the FA or CBF map with a voxel of this size, after a motion of the head."""
+        index = self.place.index(size_mm, moved=True)
+        width = 0.4 * size_mm if name == "fa" else 0.5 * size_mm  # the voxel, and for ASL its blur
+        painted = _blur(_paint_map(self.codes, self._palette, self._people, self._person, name), width)
+        return self._seen(painted, index, name, size_mm)
+
+    def _seen(self, painted: Tensor, index: Tensor, name: str, size_mm: int) -> Volume:
+        image = _finish(_sample(painted, index), name, self._people, self._person, self._draw)
+        return _volume(image, size_mm, self._view)
 
 
 class _Place:
     """Where each voxel of the person's grid looks in the label map."""
 
-    def __init__(self, model: Model, low_mm: Tensor, scale: float, draw: Draw) -> None:
-        self._model, self._low_mm, self._draw, self._scale = model, low_mm, draw, scale
+    def __init__(self, model: Model, low_mm: Tensor, scale: float, draw: Draw, view: FieldOfView) -> None:
+        self._model, self._low_mm, self._draw, self._scale, self._view = model, low_mm, draw, scale, view
         self._steps = np.zeros(len(model.growth.volume_ml))
         self._turn = _rotation(_TURN_DEG * draw.normal(3)) / scale
         self._move = _MOVE_MM * draw.normal(3)
-        self._warp = 1.5 * draw.smooth([n // 4 for n in SHAPE_MM], 6, 3)
+        self._warp = 1.5 * draw.smooth([n // 4 for n in view.shape_mm], max(3, round(max(view.shape_mm) / 33)), 3)
 
     def grow(self, codes: Tensor, wanted_ml: npt.NDArray[np.float64], palette: Palette) -> None:
         """Move the walls until the structures have the wanted volumes, as nearly as the limits allow."""
@@ -129,8 +174,8 @@ class _Place:
         moved
             After a small motion of the head.
         """
-        starts = [(size_mm - 1) / 2 - f for f in _FRONT_MM]
-        axes = [s + size_mm * torch.arange(n // size_mm) for n, s in zip(SHAPE_MM, starts, strict=True)]
+        starts = [(size_mm - 1) / 2 - f for f in self._view.front_mm]
+        axes = [s + size_mm * torch.arange(n // size_mm) for n, s in zip(self._view.shape_mm, starts, strict=True)]
         points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
         if moved:
             points = points @ _rotation(_MOTION_DEG * self._draw.normal(3)).T + _MOTION_MM * self._draw.normal(3)
@@ -159,12 +204,13 @@ def _growing(palette: Palette) -> npt.NDArray[np.uint8]:
     return numbers
 
 
-def _box(head: LabelMap) -> tuple[slice, ...]:
+def _box(head: LabelMap, view: FieldOfView) -> tuple[slice, ...]:
     """Part of the label map that the person's grid can touch."""
     slices = []
-    for n, s, c, size, front in zip(head.codes.shape, head.spacing_mm, head.centre, SHAPE_MM, _FRONT_MM, strict=True):
-        low = int(c - (front + _MARGIN) / s)
-        slices.append(slice(max(0, low), min(n, int(c + (size - front + _MARGIN) / s))))
+    along = (head.codes.shape, head.spacing_mm, head.centre, view.shape_mm, view.front_mm)
+    for n, s, c, size, front in zip(*along, strict=True):
+        low = int(c - (front + view.margin_mm) / s)
+        slices.append(slice(max(0, low), min(n, int(c + (size - front + view.margin_mm) / s))))
     return tuple(slices)
 
 
@@ -238,11 +284,16 @@ def _sample(image: Tensor, index: Tensor) -> Tensor:
     return functional.grid_sample(image[None, None], unit[None].float(), align_corners=True)[0, 0]
 
 
+def _nearest(labels: Tensor, index: Tensor) -> Tensor:
+    """Sample labels from the nearest voxel; 0 outside."""
+    unit = (2 * index / (torch.tensor(labels.shape) - 1) - 1).flip(-1)
+    found = functional.grid_sample(labels[None, None], unit[None].float(), mode="nearest", align_corners=True)
+    return found[0, 0]
+
+
 def _count(codes: Tensor, index: Tensor, palette: Palette, size_mm: int) -> npt.NDArray[np.float64]:
     """Volumes in mL of what grows, by the nearest voxels of a grid with voxels of this size."""
-    numbers = torch.from_numpy(_growing(palette))[codes].float()
-    unit = (2 * index / (torch.tensor(codes.shape) - 1) - 1).flip(-1)
-    found = functional.grid_sample(numbers[None, None], unit[None].float(), mode="nearest", align_corners=True)
+    found = _nearest(torch.from_numpy(_growing(palette))[codes].float(), index)
     counts = np.bincount(found.numpy().astype(np.uint8).ravel(), minlength=2 * len(GROWING) + 1)
     return np.asarray(counts[1:] * size_mm**3 / 1000.0)
 
@@ -262,8 +313,8 @@ def _finish(image: Tensor, name: str, people: People, person: int, draw: Draw) -
     return np.asarray(image.numpy(), np.float32)
 
 
-def _volume(array: npt.NDArray[np.float32], size_mm: int) -> Volume:
+def _volume(array: npt.NDArray[np.float32], size_mm: int, view: FieldOfView) -> Volume:
     """Place an image: axes (L, P, S), isotropic voxels, all images of a person over the same box."""
     affine = np.diag([size_mm, size_mm, size_mm, 1.0])
-    affine[:3, 3] = [-f + (size_mm - 1) / 2 for f in _FRONT_MM]
+    affine[:3, 3] = [-f + (size_mm - 1) / 2 for f in view.front_mm]
     return Volume(array, affine, coordinate_system="PATIENT")

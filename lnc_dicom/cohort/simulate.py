@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 
 from lnc_dicom.cohort.dicom import write_study
 from lnc_dicom.cohort.heads import GROWING, Images, Model, make_images, prepare
@@ -46,7 +47,7 @@ def simulate(anatomy: Path, out: Path, plan: Plan, progress: Callable[[str], Non
     if not maps:
         raise UnusableInput("no NIfTI label map (*.nii, *.nii.gz) in the folder")
     people = draw_people(plan.patients, plan.study, plan.seed)
-    brain_ml = _mean_brain_ml(maps, palette)
+    brain_ml = mean_brain_ml(maps, palette)
     done = sum((out / _name(i)).is_dir() for i in range(plan.patients))
     for number, path in enumerate(maps):
         turn = [i for i in range(plan.patients) if i % len(maps) == number and not (out / _name(i)).is_dir()]
@@ -72,13 +73,14 @@ def _refuse_other_plan(out: Path, plan: Plan) -> None:
     file.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
 
 
-def _mean_brain_ml(maps: Sequence[Path], palette: Palette) -> float:
+def mean_brain_ml(maps: Sequence[Path], palette: Palette) -> float:
     """Mean brain volume of the first maps: what head size is relative to."""
+    brain = palette.labels[~(palette.outside_brain | palette.csf)]
     sizes = []
     for path in maps[:5]:
-        head = load_label_map(path, palette)
-        inside = ~(palette.outside_brain | palette.csf)
-        sizes.append(float(inside[head.codes].sum() * np.prod(head.spacing_mm)) / 1000)
+        image = sitk.ReadImage(str(path))
+        inside = np.isin(np.rint(sitk.GetArrayViewFromImage(image)).astype(np.int64), brain)
+        sizes.append(float(inside.sum() * np.prod(image.GetSpacing())) / 1000)
     return float(np.mean(sizes))
 
 
