@@ -150,7 +150,9 @@ def _run_part(  # noqa: PLR0913, PLR0917 - the one place where everything meets
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=max(1, epochs * steps))
     done = _restore(run, part, optimiser, cycle, checkpoint)
     for number in range(done + 1, epochs + 1):
-        chance = torch.Generator().manual_seed(1000 * schedule.seed + number + (part == "fine-tuning") * 500)
+        seed = 1000 * schedule.seed + number + (part == "fine-tuning") * 500
+        chance = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)  # dropout: a training that goes on draws what it would have drawn
         run.network.train()
         losses = []
         for rows in torch.split(torch.randperm(len(data.crops), generator=chance), schedule.batch):

@@ -1,0 +1,61 @@
+import torch
+
+from lnc_dicom.biomarker.crops import SHAPE
+from lnc_dicom.biomarker.network import (
+    FEATURES,
+    Architecture,
+    BiomarkerNetwork,
+    adopt,
+    load_network,
+    ready,
+    save_network,
+)
+
+ARCHITECTURE = Architecture(("caudate", "putamen", "pallidum"), 3)
+
+
+def _noisy():
+    torch.manual_seed(3)
+    network = BiomarkerNetwork(ARCHITECTURE)
+    for p in network.parameters():
+        torch.nn.init.normal_(p, 0, 0.05)
+    return ready(network)
+
+
+def test_it_is_a_resnet_of_eighteen_layers():
+    network = BiomarkerNetwork(ARCHITECTURE)
+    convolutions = [m for m in network.backbone.modules() if isinstance(m, torch.nn.Conv3d) and m.kernel_size[0] > 1]
+    assert len(convolutions) + 1 == 18  # and the layer that gives the features
+
+
+def test_every_region_has_512_deep_features():
+    outputs = _noisy()(torch.randn(2, 6, 2, *SHAPE))
+    assert outputs.features.shape == (2, 6, FEATURES) == (2, 6, 512)
+    assert outputs.maps.shape == outputs.log_sd.shape == (2, 6, 2)
+    assert outputs.roots.shape == (2, 2)
+    assert outputs.groups.shape == (2, 3)
+
+
+def test_both_sides_share_one_network():
+    crops = torch.randn(1, 6, 2, *SHAPE)
+    plain, exchanged = (_noisy()(c) for c in (crops, crops[:, [3, 4, 5, 0, 1, 2]]))
+    torch.testing.assert_close(plain.roots, exchanged.roots.flip(1), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(plain.maps[:, :3], exchanged.maps[:, 3:], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(plain.groups, exchanged.groups, atol=1e-4, rtol=1e-4)
+
+
+def test_weights_come_back_as_half_precision(tmp_path):
+    network = _noisy()
+    save_network(tmp_path / "n.safetensors", network, {"note": "x"})
+    again = load_network(tmp_path / "n.safetensors")
+    assert again.architecture == ARCHITECTURE
+    crops = torch.randn(1, 6, 2, *SHAPE)
+    torch.testing.assert_close(again(crops).maps, network(crops).maps, atol=0.05, rtol=0.05)
+
+
+def test_a_network_for_other_categories_keeps_the_backbone():
+    network = _noisy()
+    other = adopt(network, Architecture(ARCHITECTURE.regions, 2))
+    assert other.groups.out_features == 2
+    assert torch.equal(other.backbone.conv1.weight, network.backbone.conv1.weight)
+    assert torch.equal(other.roots.weight, network.roots.weight)
