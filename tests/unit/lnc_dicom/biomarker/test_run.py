@@ -38,7 +38,7 @@ def test_changed_weights_are_refused(folder, tmp_path):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     text = (tmp_path / "calibration.json").read_text()
     (tmp_path / "calibration.json").write_text(text.replace("temperature", "temperature "))
-    with pytest.raises(ModelMismatch, match="digest of calibration.json"):
+    with pytest.raises(ModelMismatch, match=r"digest of calibration\.json"):
         load_model(tmp_path)
 
 
