@@ -16,7 +16,17 @@ from highdicom import Volume
 from scipy import ndimage
 
 from lnc_dicom.anatomy import MIRRORED_LABELS, STRUCTURES, Structure
-from lnc_dicom.errors import NotT1Contrast, PoorImage, StudyRejected, UnlikeHead, WrongPose
+from lnc_dicom.errors import (
+    Implausible,
+    NotAligned,
+    NotMeasured,
+    NotT1Contrast,
+    OffTheHead,
+    PoorImage,
+    StudyRejected,
+    UnlikeHead,
+    WrongPose,
+)
 from lnc_dicom.types import Check, Segmented, Sign
 
 
@@ -28,7 +38,7 @@ class Gate:
     name: str
     low: float
     high: float
-    refusal: type[StudyRejected] | None = None
+    refusal: type[StudyRejected] | type[NotMeasured] | None = None
 
     def check(self, value: float, low: float | None = None, high: float | None = None) -> Check:
         """Judge a number; limits of the structure's own replace the gate's."""
@@ -67,6 +77,13 @@ MAX_ASYMMETRY = {"pallidum": 0.8, "accumbens": 0.8, "lateral ventricle": 1.6}
 MIN_PROBABILITY = {"accumbens": 0.6}
 MAX_ENTROPY = {"accumbens": 1.2}
 """Limits of `PROBABILITY` and `ENTROPY` for the one structure that is mostly border."""
+
+INFORMATION = Gate("LNC-521", "information that T1 and map share, in nats", 0.0, math.inf, NotAligned)
+TURN_OF_MAP = Gate("LNC-522", "turn of the map against its header in degrees", 0.0, 10.0, NotAligned)
+SHIFT = Gate("LNC-523", "shift of the map against its header in mm", 0.0, 15.0, NotAligned)
+COVERED = Gate("LNC-524", "share of the structures that the map covers", 0.5, 1.0, OffTheHead)
+MAP_GATES = (INFORMATION, TURN_OF_MAP, SHIFT, COVERED)
+"""Gates of a map; one that is not passed leaves the map out, the rest goes on."""
 
 _MIN_TISSUE_VOXELS = 50
 _WHITE, _GREY, _FLUID = ("internal capsule",), ("caudate", "putamen"), ("lateral ventricle",)
