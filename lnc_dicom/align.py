@@ -21,6 +21,8 @@ SPACING_MM = 2.0
 HALF_BOX_MM = (68.0, 80.0, 56.0)
 """Half the box around the middle of the structures, along L, P, S: the brain without the lowest slices."""
 SMOOTHING_MM = (4.0, 2.0)
+SAMPLING = 0.3
+"""Share of the voxels of that grid that are compared."""
 MAX_POINTS = 4000
 """So many voxels of the structures are enough to tell how far they were moved."""
 
@@ -32,7 +34,7 @@ def align(found: QuantityMap, volume: Volume, segmented: Segmented) -> AlignedMa
     if before.value <= 0:
         raise OffTheHead(f"{before.code} {before}")
     fixed = middle_of_head(volume, points.mean(axis=0))
-    motion = register(fixed, found.partner, SMOOTHING_MM)
+    motion = register(fixed, found.partner, SMOOTHING_MM, sampling=SAMPLING)
     checks = (
         INFORMATION.check(motion.information),
         TURN_OF_MAP.check(motion.turn_deg),

@@ -74,7 +74,7 @@ def cbf_map(companions: Mapping[Role, Series], options: Perfusion) -> QuantityMa
     return QuantityMap(Quantity.CBF, labelling.m0.with_array(values), labelling.m0, method, sources, caveats)
 
 
-def relative_cbf_map(companions: Mapping[Role, Series], _options: Perfusion) -> QuantityMap | None:
+def relative_cbf_map(companions: Mapping[Role, Series]) -> QuantityMap | None:
     """Give the scanner's relative CBF as it is, in units of its own; None without one. Raises UnreadableSeries."""
     if Role.RELATIVE_CBF_MAP not in companions:
         return None

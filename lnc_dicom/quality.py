@@ -82,7 +82,10 @@ INFORMATION = Gate("LNC-521", "information that T1 and map share, in nats", 0.0,
 TURN_OF_MAP = Gate("LNC-522", "turn of the map against its header in degrees", 0.0, 10.0, NotAligned)
 SHIFT = Gate("LNC-523", "shift of the map against its header in mm", 0.0, 15.0, NotAligned)
 COVERED = Gate("LNC-524", "share of the structures that the map covers", 0.5, 1.0, OffTheHead)
-MAP_GATES = (INFORMATION, TURN_OF_MAP, SHIFT, COVERED)
+CAPSULE_FA = Gate("LNC-525", "FA of the internal capsule", 0.3, 0.9, Implausible)
+CAPSULE_ABOVE_GREY = Gate("LNC-526", "FA of the internal capsule above caudate and putamen", 0.1, 1.0, Implausible)
+GREY_CBF = Gate("LNC-527", "CBF of caudate, putamen and thalamus", 5.0, 150.0, Implausible)
+MAP_GATES = (INFORMATION, TURN_OF_MAP, SHIFT, COVERED, CAPSULE_FA, CAPSULE_ABOVE_GREY, GREY_CBF)
 """Gates of a map; one that is not passed leaves the map out, the rest goes on."""
 
 _MIN_TISSUE_VOXELS = 50

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from lnc_dicom.anatomy import MAIN_NUCLEI
 from lnc_dicom.errors import FieldOfViewTooSmall, NoHead, NotT1Contrast
 from lnc_dicom.quality import EDGE_VOXELS, FEATURE_DISTANCE, MISFIT, STUDY_GATES, Gate, check_study
-from lnc_dicom.types import Caveat, Check, Measurement, Model, Report, Segmented, Selection, Study
+from lnc_dicom.types import AlignedMap, Caveat, Check, Measurement, Model, Report, Segmented, Selection, Study
 
 STRUCTURE_FAILED = "LNC-402"
 """Caveat: a structure did not pass a gate; its number is not given."""
@@ -31,6 +31,8 @@ def compose(
     segmented: Segmented,
     measurements: tuple[Measurement, ...],
     model: Model,
+    maps: tuple[AlignedMap, ...] = (),
+    map_caveats: tuple[Caveat, ...] = (),
 ) -> Report:
     """Put the parts together. Raises a StudyRejected where the numbers cannot mean a head on a T1 image."""
     checks = check_study(volume, segmented)
@@ -39,8 +41,9 @@ def compose(
         Caveat(RESEARCH_ONLY, BANNER),
         *study.caveats,
         *(Caveat(STRUCTURE_FAILED, failure_text(m)) for m in measurements if not m.passed),
+        *map_caveats,
     )
-    return Report(study, selection, sources, volume, segmented, measurements, checks, caveats, model)
+    return Report(study, selection, sources, volume, segmented, measurements, checks, caveats, model, maps)
 
 
 def failure_text(measurement: Measurement) -> str:

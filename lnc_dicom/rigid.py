@@ -65,7 +65,7 @@ def register(fixed: Volume, moving: Volume, smoothing_mm: tuple[float, ...], *, 
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(_LEARNING_RATE, _MIN_STEP, _STEPS, _RELAXATION)
     method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel([1] * len(smoothing_mm))
+    method.SetShrinkFactorsPerLevel([2] * (len(smoothing_mm) - 1) + [1])
     method.SetSmoothingSigmasPerLevel(list(smoothing_mm))
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     start = sitk.Euler3DTransform()

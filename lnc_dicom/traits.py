@@ -123,6 +123,13 @@ def _plane(image: Dataset, position: Dataset, orientation: Dataset, measures: Da
     )
 
 
+def slice_distance_mm(t: Traits) -> float:
+    """Typical distance between neighbouring images; robust to single gaps and doubles."""
+    steps = np.diff(sorted(p.along_mm for p in t.planes))
+    steps = steps[steps > 0.01]  # noqa: PLR2004 - closer than this is the same place
+    return float(np.median(steps)) if steps.size else float("inf")
+
+
 def _functional_groups(header: Dataset) -> Dataset:
     return item(header, "SharedFunctionalGroupsSequence")
 

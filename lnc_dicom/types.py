@@ -259,11 +259,15 @@ class AlignedMap:
         (4, 4), rigid: maps a point of the T1, LPS millimetres, to the same place of the head in the map's coordinates.
     checks
         What the gates found of the alignment and of the values.
+    statistics
+        The quantity by label; structures that the map does not hold are absent.
     """
 
     map: QuantityMap
     to_map_mm: npt.NDArray[np.float64] = field(repr=False)
     checks: tuple[Check, ...] = ()
+    statistics: Mapping[int, Statistic] = field(default_factory=dict)
+    caveats: tuple[Caveat, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +300,15 @@ class Measurement:
     def passed(self) -> bool:
         """Whether the numbers may be used."""
         return self.failure is None
+
+
+@dataclass(frozen=True, slots=True)
+class Asymmetry:
+    """(L - R) / ((L + R) / 2) of one structure, positive where the patient's left is larger; None: not defined."""
+
+    name: str
+    volume: float | None
+    quantities: Mapping[Quantity, float | None]
 
 
 @dataclass(frozen=True, slots=True)
