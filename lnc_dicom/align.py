@@ -1,7 +1,7 @@
 """Map and T1 → the map laid on the T1, with the gates that it has to pass.
 
-The map's partner (b = 0, M0, or the map itself) is laid on the T1 by a rigid motion that starts from the headers. Only the
-middle of the head is looked at: echo-planar images are distorted elsewhere, and the structures lie there.
+The map's partner (b = 0, M0, or the map itself) is laid on the T1 by a rigid motion that starts from the headers. Only
+the middle of the head is looked at: echo-planar images are distorted elsewhere, and the structures lie there.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from highdicom import Volume
 
-from lnc_dicom.errors import NotMeasured, OffTheHead
-from lnc_dicom.quality import COVERED, INFORMATION, MAP_GATES, SHIFT, TURN_OF_MAP
-from lnc_dicom.rigid import information, register
+from lnc_dicom.errors import OffTheHead
+from lnc_dicom.quality import COVERED, INFORMATION, MAP_GATES, MIN_INFORMATION_OF_MAP, SHIFT, TURN_OF_MAP
+from lnc_dicom.rigid import register
 from lnc_dicom.types import AlignedMap, Check, QuantityMap, Segmented
 from lnc_dicom.volume import resample
 
@@ -36,7 +36,7 @@ def align(found: QuantityMap, volume: Volume, segmented: Segmented) -> AlignedMa
     fixed = middle_of_head(volume, points.mean(axis=0))
     motion = register(fixed, found.partner, SMOOTHING_MM, sampling=SAMPLING)
     checks = (
-        INFORMATION.check(motion.information),
+        INFORMATION.check(motion.information, low=MIN_INFORMATION_OF_MAP if found.partner_is_map else None),
         TURN_OF_MAP.check(motion.turn_deg),
         SHIFT.check(motion.shift_mm(points)),
         COVERED.check(covered(found, points, motion.lps_mm)),

@@ -1,7 +1,7 @@
 """Study → the series from which FA and CBF come, by what they are used for.
 
-Decided by image type and the coded quantity of the real-world values first, by names only where headers are silent. What
-the scanner made is preferred to computing it again.
+Decided by image type and the coded quantity of the real-world values first, by names only where headers are silent.
+What the scanner made is preferred to computing it again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Diffusion series → map of FA: the scanner's where there is one, else the tensor's.
 
-Tensor: dcm2niix for b-values and directions, rigid correction of motion, weighted least squares (Salvador et al., Hum Brain
-Mapp 2005; 24:144) inside a mask of the brain, both by DIPY.
+Tensor: dcm2niix for b-values and directions, rigid correction of motion, weighted least squares (Salvador et al., Hum
+Brain Mapp 2005; 24:144) inside a mask of the brain, both by DIPY.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def fa_map(companions: Mapping[Role, Series], options: Diffusion) -> QuantityMap
     """
     if Role.FA_MAP in companions:
         series = companions[Role.FA_MAP]
-        values, caveats = to_fa(load_map(series))
-        partner, sources = _partner(companions, values)
-        return QuantityMap(Quantity.FA, values, partner, Role.FA_MAP.value, (series, *sources), caveats)
+        scanned, caveats = to_fa(load_map(series))
+        partner, sources = _partner(companions, scanned)
+        return QuantityMap(Quantity.FA, scanned, partner, Role.FA_MAP.value, (series, *sources), caveats, not sources)
     if Role.DIFFUSION not in companions:
         return None
     series = companions[Role.DIFFUSION]

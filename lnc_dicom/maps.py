@@ -1,7 +1,7 @@
 """Aligned map + labels → statistics of the quantity in every structure, measured on the map's own voxels.
 
-The map is never resampled: its voxels are asked how much of each lies in a structure. Those that lie wholly inside count,
-which erodes the structure by the map's own voxel; partial volume is left out instead of corrected.
+The map is never resampled: its voxels are asked how much of each lies in a structure. Those that lie wholly inside
+count, which erodes the structure by the map's own voxel; partial volume is left out instead of corrected.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def structure_shares(
 ) -> dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
     """By label: flat indices of the map's voxels that touch the structure, and the share of each that lies in it.
 
-    Every voxel is divided into equal parts of about `_FINENESS_MM`; the middle of each is taken through the alignment to
-    the nearest voxel of the labels.
+    Every voxel is divided into equal parts of about `_FINENESS_MM`; the middle of each is taken through the alignment
+    to the nearest voxel of the labels.
     """
     grid = aligned.map.values
     low, high = _box(aligned, labels)
@@ -107,7 +107,7 @@ def structure_shares(
     to_label = labels.inverse_affine @ np.linalg.inv(aligned.to_map_mm) @ grid.affine
     columns = len(STRUCTURES) + 1
     counts = np.zeros((int(np.prod(high - low)), columns), np.int64)
-    voxels = np.indices(high - low).reshape(3, -1) + low[:, None]
+    voxels = np.indices(tuple(int(n) for n in high - low)).reshape(3, -1) + low[:, None]
     rows = np.arange(voxels.shape[1])
     limit = np.array(labels.shape)[:, None]
     for part in np.ndindex(*parts):

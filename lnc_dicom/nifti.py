@@ -63,11 +63,10 @@ def convert(series: Series) -> Converted:
 
     with tempfile.TemporaryDirectory() as folder:
         made = _run(series, Path(folder), ("-b", "y", "-z", "n"))
-        images = [nibabel.load(path) for path in sorted(made.glob("*.nii"))]  # type: ignore[attr-defined]
+        images = {path: nibabel.Nifti1Image.from_filename(str(path)) for path in sorted(made.glob("*.nii"))}
         if not images:
             raise UnreadableSeries("dcm2niix made no image of the series")
-        image = max(images, key=lambda i: (i.shape[3] if len(i.shape) > 3 else 1, i.shape[2]))  # noqa: PLR2004
-        stem = Path(image.get_filename())
+        stem, image = max(images.items(), key=lambda one: (one[1].ndim, one[1].shape[-1]))
         ras_mm = np.asarray(image.affine, np.float64)
         array = np.asarray(image.dataobj, np.float32)
         b_values, vectors = _table(stem.with_suffix(".bval")), _table(stem.with_suffix(".bvec"))

@@ -1,4 +1,4 @@
-"""What a site can choose about measuring; sections of the one TOML file. The service's settings carry the same classes."""
+"""What a site can choose about measuring; sections of the one TOML file, which the service's settings carry too."""
 
 from __future__ import annotations
 

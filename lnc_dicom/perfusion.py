@@ -58,9 +58,9 @@ def cbf_map(companions: Mapping[Role, Series], options: Perfusion) -> QuantityMa
     if Role.CBF_MAP in companions:
         series = companions[Role.CBF_MAP]
         found = load_map(series)
-        values, caveats = to_cbf(found)
+        scanned, caveats = to_cbf(found)
         partner, sources = _partner(companions, found.volume, (series,))
-        return QuantityMap(Quantity.CBF, values, partner, Role.CBF_MAP.value, sources, caveats)
+        return QuantityMap(Quantity.CBF, scanned, partner, Role.CBF_MAP.value, sources, caveats, len(sources) == 1)
     if Role.LABELLING not in companions:
         return None
     series = companions[Role.LABELLING]
@@ -81,7 +81,8 @@ def relative_cbf_map(companions: Mapping[Role, Series]) -> QuantityMap | None:
     series = companions[Role.RELATIVE_CBF_MAP]
     found = load_map(series)
     partner, sources = _partner(companions, found.volume, (series,))
-    return QuantityMap(Quantity.RELATIVE_CBF, found.volume, partner, Role.RELATIVE_CBF_MAP.value, sources)
+    method = Role.RELATIVE_CBF_MAP.value
+    return QuantityMap(Quantity.RELATIVE_CBF, found.volume, partner, method, sources, partner_is_map=len(sources) == 1)
 
 
 def _partner(
@@ -119,13 +120,18 @@ def read_labelling(series: Series, converted: Converted | None, m0_series: Serie
         m0, tr_ms = [v.volume for v in volumes(m0_series)], traits_of(m0_series).tr_ms
     if not m0:
         raise NoM0(f"{len(control)} pairs, none without background suppression, and no M0 beside them")
-    scale = control[0].with_array(np.mean([v.array for v in m0], axis=0, dtype=np.float32))
+    scale = control[0].with_array(mean([v.array for v in m0]))
     _check_grid(scale, control[0])
     pairs = zip(control, label, strict=True)
-    difference = np.mean([c.array - one.array for c, one in pairs], axis=0, dtype=np.float32)
+    difference = mean([c.array - one.array for c, one in pairs])
     if caveats and float(difference[_head(scale.array)].mean()) < 0:
         difference = -difference
     return Labelling(difference, scale, tr_ms, len(control), caveats)
+
+
+def mean(arrays: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """Mean of arrays of one shape, voxel by voxel."""
+    return np.asarray(np.mean(arrays, axis=0, dtype=np.float64), np.float32)
 
 
 def _in_order(frames: Sequence[Volume], converted: Converted | None) -> list[Volume]:

@@ -13,7 +13,7 @@ from lnc_dicom.errors import NotMeasured
 from lnc_dicom.maps import NAMES, measure_map
 from lnc_dicom.perfusion import cbf_map, relative_cbf_map
 from lnc_dicom.regions import measure, usable_labels
-from lnc_dicom.report import compose
+from lnc_dicom.report import compose, with_maps
 from lnc_dicom.select import select
 from lnc_dicom.types import AlignedMap, Caveat, Quantity, QuantityMap, Report, Segmented, Study, Tools
 from lnc_dicom.volume import load
@@ -44,8 +44,8 @@ def analyse(study: Study, tools: Tools) -> Report:
     with tools.stage("regions"):
         maps, caveats = (*fa[0], *cbf[0]), (*fa[1], *cbf[1])
         measurements = measure(segmented, maps)
-        parts = (measurements, tools.segmenter.model, maps, caveats)
-        return compose(study, selection, sources, volume, segmented, *parts)
+        report = compose(study, selection, sources, volume, segmented, measurements, tools.segmenter.model)
+        return with_maps(report, maps, caveats)
 
 
 def _measured(
@@ -55,7 +55,8 @@ def _measured(
     tools: Tools,
 ) -> tuple[tuple[AlignedMap, ...], tuple[Caveat, ...]]:
     """Make, align and measure maps. The one place where a map that cannot be used becomes a caveat."""
-    maps, caveats = [], []
+    maps: list[AlignedMap] = []
+    caveats: list[Caveat] = []
     for quantity, make in makers:
         try:
             found = make()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from highdicom import Volume
 from pydicom import Dataset
@@ -16,6 +17,8 @@ STRUCTURE_FAILED = "LNC-402"
 """Caveat: a structure did not pass a gate; its number is not given."""
 RESEARCH_ONLY = "LNC-400"
 """Caveat on every result."""
+OWN_CAVEATS = frozenset({STRUCTURE_FAILED, *(f"LNC-{number}" for number in (*range(403, 408), *range(410, 421)))})
+"""Caveats whose text is ours alone, numbers and names of structures; they may be drawn."""
 
 BANNER = "RESEARCH - NOT FOR DIAGNOSTIC USE"
 
@@ -31,8 +34,6 @@ def compose(
     segmented: Segmented,
     measurements: tuple[Measurement, ...],
     model: Model,
-    maps: tuple[AlignedMap, ...] = (),
-    map_caveats: tuple[Caveat, ...] = (),
 ) -> Report:
     """Put the parts together. Raises a StudyRejected where the numbers cannot mean a head on a T1 image."""
     checks = check_study(volume, segmented)
@@ -41,9 +42,13 @@ def compose(
         Caveat(RESEARCH_ONLY, BANNER),
         *study.caveats,
         *(Caveat(STRUCTURE_FAILED, failure_text(m)) for m in measurements if not m.passed),
-        *map_caveats,
     )
-    return Report(study, selection, sources, volume, segmented, measurements, checks, caveats, model, maps)
+    return Report(study, selection, sources, volume, segmented, measurements, checks, caveats, model)
+
+
+def with_maps(report: Report, maps: tuple[AlignedMap, ...], caveats: tuple[Caveat, ...]) -> Report:
+    """Add where FA and CBF came from, and why what is missing is missing."""
+    return replace(report, maps=maps, caveats=(*report.caveats, *caveats))
 
 
 def failure_text(measurement: Measurement) -> str:

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from highdicom import Volume
 
 _BINS = 32
+_SEED = 1
+"""Where on its lattice a sample lies is drawn; without a seed from the clock."""
 _STEPS = 60
 _LEARNING_RATE = 1.0
 _MIN_STEP = 0.005
@@ -61,7 +63,7 @@ def register(fixed: Volume, moving: Volume, smoothing_mm: tuple[float, ...], *, 
     method.SetNumberOfThreads(1)
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetMetricSamplingStrategy(method.NONE if sampling >= 1 else method.REGULAR)
-    method.SetMetricSamplingPercentage(min(sampling, 1.0))
+    method.SetMetricSamplingPercentage(min(sampling, 1.0), _SEED)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(_LEARNING_RATE, _MIN_STEP, _STEPS, _RELAXATION)
     method.SetOptimizerScalesFromPhysicalShift()

@@ -1,7 +1,7 @@
 """Series with a map that the scanner made → its values, in the unit of what it measures.
 
-The scale comes from the real-world value mapping (PS3.3 C.7.6.16.2.11) where it names a unit, else from the range of the
-rescaled values where that leaves one reading only; otherwise the map is not used.
+The scale comes from the real-world value mapping (PS3.3 C.7.6.16.2.11) where it names a unit, else from the range of
+the rescaled values where that leaves one reading only; otherwise the map is not used.
 """
 
 from __future__ import annotations

@@ -147,6 +147,8 @@ class QuantityMap:
         How the values were made, one phrase.
     sources
         The series that went in.
+    partner_is_map
+        There is no better partner than the map, which shares less information with the T1 than b = 0 or M0.
     """
 
     quantity: Quantity
@@ -155,6 +157,7 @@ class QuantityMap:
     method: str
     sources: tuple[Series, ...]
     caveats: tuple[Caveat, ...] = ()
+    partner_is_map: bool = False
 
 
 @dataclass(frozen=True, slots=True)
