@@ -37,7 +37,7 @@ FRACTIONAL_ANISOTROPY = Code("110808", "DCM", "Fractional Anisotropy")
 ABSOLUTE_BLOOD_FLOW = Code("126390", "DCM", "Absolute Regional Blood Flow")
 RELATIVE_BLOOD_FLOW = Code("126397", "DCM", "Relative Regional Blood Flow")
 NO_UNITS = Code("1", "UCUM", "no units")
-ML_PER_100_G_AND_MINUTE = Code("ml/[100]g/min", "UCUM", "Milliliter/100 gram/minute")
+ML_PER_100_G_AND_MINUTE = Code("ml/[100]g/min", "UCUM", "milliliter per 100 gram per minute")
 MEAN = Code("373098007", "SCT", "Mean")
 
 QUALITY = Code("111050", "DCM", "Quality Assessment")

@@ -118,7 +118,11 @@ _DIGITS = {Quantity.FA: 2, Quantity.CBF: 0, Quantity.RELATIVE_CBF: 0}
 
 def _mean(measurement: Measurement, quantity: Quantity) -> str:
     statistic = measurement.statistics.get(quantity)
-    return "-" if statistic is None else f"{statistic.mean:.{_DIGITS[quantity]}f} [dim]± {statistic.sd:.{_DIGITS[quantity]}f}[/]"
+    return (
+        "-"
+        if statistic is None
+        else f"{statistic.mean:.{_DIGITS[quantity]}f} [dim]± {statistic.sd:.{_DIGITS[quantity]}f}[/]"
+    )
 
 
 def show_caveats(caveats: Sequence[Caveat]) -> None:

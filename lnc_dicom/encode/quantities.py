@@ -23,7 +23,7 @@ def measured_quantities(report: Report) -> tuple[Quantity, ...]:
 def written(measurement: Measurement, quantity: Quantity) -> str:
     """Write a mean with the digits that it deserves; "-" where it was not measured."""
     statistic = measurement.statistics.get(quantity)
-    return "-" if statistic is None else f"{statistic.mean:.{_DIGITS[quantity]}f}"
+    return "-" if statistic is None else f"{round(statistic.mean, _DIGITS[quantity]) + 0.0:.{_DIGITS[quantity]}f}"
 
 
 def draw_quantities(draw: ImageDraw.ImageDraw, report: Report, x: int, y: int) -> int:
