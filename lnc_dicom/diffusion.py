@@ -164,7 +164,8 @@ def fit(
     from dipy.segment.mask import median_otsu  # noqa: PLC0415
 
     b0 = array[..., b_values <= B0_MAX].mean(axis=3)
-    _, mask = median_otsu(b0, median_radius=_MASK_RADIUS, numpass=_MASK_PASSES)
+    # the root of the signal: coils near the skull make the middle of the head so dark that a threshold leaves it out
+    _, mask = median_otsu(np.sqrt(np.maximum(b0, 0)), median_radius=_MASK_RADIUS, numpass=_MASK_PASSES)
     table = gradient_table(b_values, bvecs=directions, b0_threshold=B0_MAX)
     fa = TensorModel(table, fit_method="WLS").fit(array, mask=mask).fa
     return np.where(mask & np.isfinite(fa), np.clip(fa, 0, 1), np.nan).astype(np.float32)
