@@ -25,6 +25,8 @@ from lnc_dicom.console import (
 )
 from lnc_dicom.errors import StudyRejected, UnusableInput
 
+STAGES = ("start", "read", "select", "volume", "segment", "diffusion", "perfusion", "regions", "encode", "write")
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -39,6 +41,7 @@ simulate = typer.Typer(no_args_is_help=True, help="Make data that no patient gav
 app.add_typer(simulate, name="simulate")
 
 Paths = Annotated[list[Path], typer.Argument(help="Files or folders with the DICOM objects of one study.")]
+Config = Annotated[Path | None, typer.Option(help="TOML file with settings of FA and CBF; without it, the defaults.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 
 
@@ -48,19 +51,21 @@ def _start() -> None:
 
 
 @app.command()
-def process(paths: Paths, out: Out) -> None:
+def process(paths: Paths, out: Out, config: Config = None) -> None:
     """Measure one study from files; write DICOM SEG, SR and summary page, and result.json."""
     started = time.perf_counter()
-    watch = Stopwatch(("start", "read", "select", "volume", "segment", "regions", "encode", "write"))
+    watch = Stopwatch(STAGES)
     with exits(), watch as stage:
         with stage("start"):
             from lnc_dicom import pipeline  # noqa: PLC0415 - torch takes a second to import; --help should not
             from lnc_dicom.encode import FILES  # noqa: PLC0415
+            from lnc_dicom.options import load_options  # noqa: PLC0415
             from lnc_dicom.read import read_study  # noqa: PLC0415
             from lnc_dicom.result import rejection_json, result_json  # noqa: PLC0415
             from lnc_dicom.segment.model import load_segmenter  # noqa: PLC0415
             from lnc_dicom.types import Tools  # noqa: PLC0415
 
+            options = load_options(config)
             segmenter = load_segmenter()
             make_folder(out)
             for name in FILES:  # a rejected study must not seem to have the results of an earlier one
@@ -69,7 +74,7 @@ def process(paths: Paths, out: Out) -> None:
         try:
             with stage("read"):
                 study = read_study(paths)
-            report, objects = pipeline.process(study, Tools(segmenter, datetime.now(UTC), stage))
+            report, objects = pipeline.process(study, Tools(segmenter, datetime.now(UTC), stage, options))
         except StudyRejected as error:
             caveats = study.caveats if study else ()
             (out / "result.json").write_text(rejection_json(error, caveats), encoding="utf-8")

@@ -33,6 +33,13 @@ VOLUME = Code("118565006", "SCT", "Volume")
 SUM_OF_VOXELS = Code("126030", "DCM", "Sum of segmented voxel method for volume")
 CUBIC_MILLIMETRE = Code("mm3", "UCUM", "cubic millimeter")
 
+FRACTIONAL_ANISOTROPY = Code("110808", "DCM", "Fractional Anisotropy")
+ABSOLUTE_BLOOD_FLOW = Code("126390", "DCM", "Absolute Regional Blood Flow")
+RELATIVE_BLOOD_FLOW = Code("126397", "DCM", "Relative Regional Blood Flow")
+NO_UNITS = Code("1", "UCUM", "no units")
+ML_PER_100_G_AND_MINUTE = Code("ml/[100]g/min", "UCUM", "milliliter per 100 gram per minute")
+MEAN = Code("373098007", "SCT", "Mean")
+
 QUALITY = Code("111050", "DCM", "Quality Assessment")
 USABLE = Code("111237", "DCM", "Usable - Meets the quality control standard")
 UNUSABLE = Code("111235", "DCM", "Unusable - Quality renders image unusable")

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from lnc_dicom.errors import LncError, StudyRejected, UnusableInput
-from lnc_dicom.types import Caveat, Measurement, Report
+from lnc_dicom.types import Caveat, Measurement, Quantity, Report
 
 OK, DEFECT, USAGE, REJECTED = 0, 1, 2, 3
 """Exit codes of every command."""
@@ -93,15 +93,36 @@ class Stopwatch:
 
 
 def show_report(report: Report) -> None:
-    """Print the volumes, the caveats and the series that were passed over."""
-    table = Table("structure", "left mL", "right mL", title="Deep grey matter, 90 % intervals", title_justify="left")
+    """Print volumes, FA and CBF (mean ± SD of the voxels), the series with what became of them, and the caveats."""
+    quantities = [q for q in Quantity if any(q in m.statistics for m in report.measurements)]
+    names = [f"{_TITLES[q]} {side}" for q in quantities for side in ("left", "right")]
+    title = "Deep grey matter, 90 % intervals of the volumes"
+    table = Table("structure", "left mL", "right mL", *names, title=title, title_justify="left")
     for left, right in zip(report.measurements[::2], report.measurements[1::2], strict=True):
-        table.add_row(left.structure.name, _cell(left), _cell(right))
+        means = [_mean(m, q) for q in quantities for m in (left, right)]
+        table.add_row(left.structure.name, _cell(left), _cell(right), *means)
     screen.print(table)
+    for role, series in report.selection.companions.items():
+        screen.print(
+            f"  used series {series.header.get('SeriesNumber', '?')}: {role.value}", style="dim", highlight=False
+        )
     for series, reason in report.selection.passed_over:
         number = series.header.get("SeriesNumber", "?")
         screen.print(f"  passed over series {number}: {reason.value}", style="dim", highlight=False)
     show_caveats(report.caveats)
+
+
+_TITLES = {Quantity.FA: "FA", Quantity.CBF: "CBF", Quantity.RELATIVE_CBF: "rel. CBF"}
+_DIGITS = {Quantity.FA: 2, Quantity.CBF: 0, Quantity.RELATIVE_CBF: 0}
+
+
+def _mean(measurement: Measurement, quantity: Quantity) -> str:
+    statistic = measurement.statistics.get(quantity)
+    return (
+        "-"
+        if statistic is None
+        else f"{statistic.mean:.{_DIGITS[quantity]}f} [dim]± {statistic.sd:.{_DIGITS[quantity]}f}[/]"
+    )
 
 
 def show_caveats(caveats: Sequence[Caveat]) -> None:

@@ -181,6 +181,86 @@ class WrongPose(StudyRejected):
     do = "Compare the orientation labels in a viewer with the anatomy; have the header put right at its source."
 
 
+# --- one map of the study cannot be used -------------------------------------------------------------------------
+
+
+class NotMeasured(LncError):
+    """One measurement cannot be made; it is left out and the rest goes on."""
+
+    code = "LNC-410"
+    do = "See the reason."
+
+
+class UnreadableSeries(NotMeasured):
+    """The series of a map could not be read or converted."""
+
+    code = "LNC-411"
+    do = "Send the series again, whole; check it in a viewer."
+
+
+class WrongGradients(NotMeasured):
+    """Gradient directions or b-values of the diffusion-weighted images are missing or wrong."""
+
+    code = "LNC-412"
+    do = "Send the images as the scanner made them: anonymising and converting may remove gradients."
+
+
+class OneBValue(NotMeasured):
+    """The diffusion-weighted images have one b-value only; a tensor needs b = 0 as well."""
+
+    code = "LNC-413"
+    do = "Send all volumes of the diffusion-weighted series, b = 0 included."
+
+
+class TooFewDirections(NotMeasured):
+    """A tensor needs at least six different gradient directions."""
+
+    code = "LNC-414"
+    do = "Acquire FA with six directions or more."
+
+
+class NoM0(NotMeasured):
+    """The arterial spin labelling has no M0 image, so its signal has no scale."""
+
+    code = "LNC-415"
+    do = "Send the M0 image with the study, in the series of the labelling or beside it."
+
+
+class UnpairedVolumes(NotMeasured):
+    """Control and label images do not pair up."""
+
+    code = "LNC-416"
+    do = "Send the whole series of the labelling as acquired."
+
+
+class UnknownScale(NotMeasured):
+    """The numbers of a map cannot be brought to its unit."""
+
+    code = "LNC-417"
+    do = "Send the map with its real-world value mapping and units."
+
+
+class NotAligned(NotMeasured):
+    """A map could not be laid on the T1-weighted image."""
+
+    code = "LNC-418"
+    do = "Compare the map with the T1 in a viewer: another head, motion, or a wrong orientation."
+
+
+class OffTheHead(NotMeasured):
+    """A map does not cover the deep grey matter."""
+
+    code = "LNC-419"
+    do = "Acquire the map over the basal ganglia, in the same session as the T1."
+
+
+class Implausible(NotMeasured):
+    """The numbers of a map are not those of a brain."""
+
+    code = "LNC-420"
+    do = "Look at the map in a viewer; check the acquisition and the settings."
+
+
 # --- something outside is missing for now ------------------------------------------------------------------------
 
 

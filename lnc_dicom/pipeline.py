@@ -2,28 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
+from highdicom import Volume
+
+from lnc_dicom.align import align
+from lnc_dicom.diffusion import fa_map
 from lnc_dicom.encode import EncodedObject, encode
-from lnc_dicom.regions import measure
-from lnc_dicom.report import compose
+from lnc_dicom.errors import NotMeasured
+from lnc_dicom.maps import NAMES, measure_map
+from lnc_dicom.perfusion import cbf_map, relative_cbf_map
+from lnc_dicom.regions import measure, usable_labels
+from lnc_dicom.report import compose, with_maps
 from lnc_dicom.select import select
-from lnc_dicom.types import Report, Study, Tools
+from lnc_dicom.types import AlignedMap, Caveat, Quantity, QuantityMap, Report, Segmented, Study, Tools
 from lnc_dicom.volume import load
 
-STAGES = ("select", "volume", "segment", "regions", "encode")
+STAGES = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "encode")
 """Names of the stages, in order; progress bars and timings use them."""
 
 
 def analyse(study: Study, tools: Tools) -> Report:
     """Measure one study. Reads pixels from disk; changes nothing."""
+    chosen = tools.options
     with tools.stage("select"):
         selection = select(study)
+        series = selection.companions
     with tools.stage("volume"):
         volume, sources = load(selection.chosen)
     with tools.stage("segment"):
         segmented = tools.segmenter(volume)
+    head = (volume, segmented, tools)
+    with tools.stage("diffusion"):
+        fa = _measured([(Quantity.FA, lambda: fa_map(series, chosen.diffusion))], *head)
+    with tools.stage("perfusion"):
+        makers = (
+            (Quantity.CBF, lambda: cbf_map(series, chosen.perfusion)),
+            (Quantity.RELATIVE_CBF, lambda: relative_cbf_map(series)),
+        )
+        cbf = _measured(makers, *head)
     with tools.stage("regions"):
-        measurements = measure(segmented)
-        return compose(study, selection, sources, volume, segmented, measurements, tools.segmenter.model)
+        maps, caveats = (*fa[0], *cbf[0]), (*fa[1], *cbf[1])
+        measurements = measure(segmented, maps)
+        report = compose(study, selection, sources, volume, segmented, measurements, tools.segmenter.model)
+        return with_maps(report, maps, caveats)
+
+
+def _measured(
+    makers: Iterable[tuple[Quantity, Callable[[], QuantityMap | None]]],
+    volume: Volume,
+    segmented: Segmented,
+    tools: Tools,
+) -> tuple[tuple[AlignedMap, ...], tuple[Caveat, ...]]:
+    """Make, align and measure maps. The one place where a map that cannot be used becomes a caveat."""
+    maps: list[AlignedMap] = []
+    caveats: list[Caveat] = []
+    for quantity, make in makers:
+        try:
+            found = make()
+            if found is not None:
+                aligned = align(found, volume, segmented)
+                maps.append(measure_map(aligned, segmented, usable_labels(segmented), tools.options.maps))
+                caveats += maps[-1].caveats
+        except NotMeasured as error:
+            caveats.append(Caveat(error.code, f"{NAMES[quantity]} not measured: {error.what}"))
+    return tuple(maps), tuple(caveats)
 
 
 def process(study: Study, tools: Tools) -> tuple[Report, tuple[EncodedObject, ...]]:

@@ -16,7 +16,17 @@ from highdicom import Volume
 from scipy import ndimage
 
 from lnc_dicom.anatomy import MIRRORED_LABELS, STRUCTURES, Structure
-from lnc_dicom.errors import NotT1Contrast, PoorImage, StudyRejected, UnlikeHead, WrongPose
+from lnc_dicom.errors import (
+    Implausible,
+    NotAligned,
+    NotMeasured,
+    NotT1Contrast,
+    OffTheHead,
+    PoorImage,
+    StudyRejected,
+    UnlikeHead,
+    WrongPose,
+)
 from lnc_dicom.types import Check, Segmented, Sign
 
 
@@ -28,7 +38,7 @@ class Gate:
     name: str
     low: float
     high: float
-    refusal: type[StudyRejected] | None = None
+    refusal: type[StudyRejected | NotMeasured] | None = None
 
     def check(self, value: float, low: float | None = None, high: float | None = None) -> Check:
         """Judge a number; limits of the structure's own replace the gate's."""
@@ -67,6 +77,18 @@ MAX_ASYMMETRY = {"pallidum": 0.8, "accumbens": 0.8, "lateral ventricle": 1.6}
 MIN_PROBABILITY = {"accumbens": 0.6}
 MAX_ENTROPY = {"accumbens": 1.2}
 """Limits of `PROBABILITY` and `ENTROPY` for the one structure that is mostly border."""
+
+INFORMATION = Gate("LNC-521", "information that T1 and partner share, in nats", 0.28, math.inf, NotAligned)
+TURN_OF_MAP = Gate("LNC-522", "turn of the map against its header in degrees", 0.0, 10.0, NotAligned)
+SHIFT = Gate("LNC-523", "shift of the map against its header in mm", 0.0, 15.0, NotAligned)
+COVERED = Gate("LNC-524", "share of the structures that the map covers", 0.5, 1.0, OffTheHead)
+CAPSULE_FA = Gate("LNC-525", "FA of the internal capsule", 0.3, 0.9, Implausible)
+CAPSULE_ABOVE_GREY = Gate("LNC-526", "FA of the internal capsule above caudate and putamen", 0.1, 1.0, Implausible)
+GREY_CBF = Gate("LNC-527", "CBF of caudate, putamen and thalamus", 5.0, 150.0, Implausible)
+MAP_GATES = (INFORMATION, TURN_OF_MAP, SHIFT, COVERED, CAPSULE_FA, CAPSULE_ABOVE_GREY, GREY_CBF)
+"""Gates of a map; one that is not passed leaves the map out, the rest goes on."""
+MIN_INFORMATION_OF_MAP = 0.15
+"""Limit of `INFORMATION` where the map itself has to be laid on the T1, for want of b = 0 or M0."""
 
 _MIN_TISSUE_VOXELS = 50
 _WHITE, _GREY, _FLUID = ("internal capsule",), ("caudate", "putamen"), ("lateral ventricle",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from highdicom import Volume
 from pydicom import Dataset
@@ -10,12 +11,14 @@ from pydicom import Dataset
 from lnc_dicom.anatomy import MAIN_NUCLEI
 from lnc_dicom.errors import FieldOfViewTooSmall, NoHead, NotT1Contrast
 from lnc_dicom.quality import EDGE_VOXELS, FEATURE_DISTANCE, MISFIT, STUDY_GATES, Gate, check_study
-from lnc_dicom.types import Caveat, Check, Measurement, Model, Report, Segmented, Selection, Study
+from lnc_dicom.types import AlignedMap, Caveat, Check, Measurement, Model, Report, Segmented, Selection, Study
 
 STRUCTURE_FAILED = "LNC-402"
 """Caveat: a structure did not pass a gate; its number is not given."""
 RESEARCH_ONLY = "LNC-400"
 """Caveat on every result."""
+OWN_CAVEATS = frozenset({STRUCTURE_FAILED, *(f"LNC-{number}" for number in (*range(403, 408), *range(410, 421)))})
+"""Caveats whose text is ours alone, numbers and names of structures; they may be drawn."""
 
 BANNER = "RESEARCH - NOT FOR DIAGNOSTIC USE"
 
@@ -41,6 +44,11 @@ def compose(
         *(Caveat(STRUCTURE_FAILED, failure_text(m)) for m in measurements if not m.passed),
     )
     return Report(study, selection, sources, volume, segmented, measurements, checks, caveats, model)
+
+
+def with_maps(report: Report, maps: tuple[AlignedMap, ...], caveats: tuple[Caveat, ...]) -> Report:
+    """Add where FA and CBF came from, and why what is missing is missing."""
+    return replace(report, maps=maps, caveats=(*report.caveats, *caveats))
 
 
 def failure_text(measurement: Measurement) -> str:

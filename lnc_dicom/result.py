@@ -9,7 +9,18 @@ from typing import Any
 
 from lnc_dicom.encode import EncodedObject
 from lnc_dicom.errors import LncError
-from lnc_dicom.types import Caveat, Check, Measurement, Report, Series
+from lnc_dicom.regions import asymmetry
+from lnc_dicom.types import (
+    AlignedMap,
+    Asymmetry,
+    Caveat,
+    Check,
+    Measurement,
+    Quantity,
+    Report,
+    Series,
+    Statistic,
+)
 
 SCHEMA = 1
 
@@ -22,10 +33,13 @@ def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Map
             "study": report.study.uid,
             "series": {
                 "chosen": {**_series(report.selection.chosen), "reason": "best T1-weighted series"},
+                "used": [{**_series(s), "reason": r.value} for r, s in report.selection.companions.items()],
                 "passed_over": [{**_series(s), "reason": r.value} for s, r in report.selection.passed_over],
             },
             "model": {"name": report.model.name, "version": report.model.version, "digest": report.model.digest},
             "regions": [_region(m) for m in report.measurements],
+            "asymmetry": [_asymmetry(a) for a in asymmetry(report.measurements)],
+            "maps": [_map(m) for m in report.maps],
             "checks": [_check(c) for c in report.checks],
             "biomarker": None,
             "caveats": [_caveat(c) for c in report.caveats],
@@ -75,6 +89,28 @@ def _region(measurement: Measurement) -> dict[str, Any]:
         "volume_interval_ml": None if failure or interval is None else [round(v, 4) for v in interval],
         "quality": f"{failure.code} {failure}" if failure else "passed",
         "checks": [_check(check) for check in measurement.checks],
+        **{q.value: _statistic(measurement.statistics[q]) for q in Quantity if q in measurement.statistics},
+    }
+
+
+def _statistic(statistic: Statistic) -> dict[str, float]:
+    numbers = {"mean": statistic.mean, "sd": statistic.sd, "median": statistic.median}
+    return {**{name: round(value, 4) for name, value in numbers.items()}, "n": statistic.n}
+
+
+def _asymmetry(row: Asymmetry) -> dict[str, Any]:
+    """(L - R) / ((L + R) / 2) of what was measured on both sides."""
+    values = {"volume": row.volume, **{q.value: v for q, v in row.quantities.items()}}
+    return {"name": row.name, **{name: None if v is None else round(v, 4) for name, v in values.items()}}
+
+
+def _map(aligned: AlignedMap) -> dict[str, Any]:
+    """Where a quantity came from and how its map was laid on the T1."""
+    return {
+        "quantity": aligned.map.quantity.value,
+        "method": aligned.map.method,
+        "series_instance_uids": [series.uid for series in aligned.map.sources],
+        "checks": [_check(check) for check in aligned.checks],
     }
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lnc_dicom.companions import companions_of, roles_by_uid
 from lnc_dicom.errors import NoMagneticResonance, NoT1, TooCoarse
-from lnc_dicom.traits import Traits, traits_of
-from lnc_dicom.types import Reason, Selection, Series, Study
+from lnc_dicom.traits import Traits, slice_distance_mm, traits_of
+from lnc_dicom.types import Reason, Role, Selection, Series, Study
 
 MIN_SLICES = 20
 """A head of 70 mm depth at the coarsest slices that are accepted."""
@@ -109,38 +110,33 @@ RULES: tuple[tuple[Reason, Callable[[Traits], bool]], ...] = (
 def select(study: Study) -> Selection:
     """Choose the T1-weighted series with the smallest voxels, without contrast agent where there is a choice.
 
-    Raises NoMagneticResonance, NoT1, TooCoarse.
+    Beside it, the series from which FA and CBF come. Raises NoMagneticResonance, NoT1, TooCoarse.
     """
     passed_over: list[tuple[Series, Reason]] = []
     candidates: list[tuple[Series, Traits]] = []
-    for series in study.series:
-        traits = traits_of(series)
-        reason = next((reason for reason, holds in RULES if holds(traits)), None)
-        if reason is None:
+    found = [(series, traits_of(series)) for series in study.series]
+    companions, reasons = companions_of(found)
+    roles = roles_by_uid(companions)
+    for series, traits in found:
+        reason = reasons.get(series.uid) or next((reason for reason, holds in RULES if holds(traits)), None)
+        if reason is None and series.uid not in roles:
             candidates.append((series, traits))
-        else:
-            passed_over.append((series, reason))
+        elif series.uid not in roles:
+            passed_over.append((series, reason or Reason.NOT_T1))
     if not candidates:
-        _raise_no_candidate([reason for _, reason in passed_over])
+        _raise_no_candidate([reason for _, reason in passed_over], list(roles.values()))
     candidates.sort(key=lambda c: _rank(c[1]))
     (chosen, best), *others = candidates
     _refuse_coarse(best)
     passed_over += [(series, _why_worse(traits, best)) for series, traits in others]
-    return Selection(chosen, tuple(passed_over))
+    return Selection(chosen, tuple(passed_over), companions)
 
 
-def _raise_no_candidate(reasons: list[Reason]) -> None:
-    if all(reason is Reason.NOT_MR for reason in reasons):
+def _raise_no_candidate(reasons: list[Reason], roles: list[Role]) -> None:
+    if not roles and all(reason is Reason.NOT_MR for reason in reasons):
         raise NoMagneticResonance(f"{len(reasons)} series, none of MR images")
-    counted = ", ".join(f"{reasons.count(r)} {r.value}" for r in Reason if r in reasons)
+    counted = ", ".join([*(f"{reasons.count(r)} {r.value}" for r in Reason if r in reasons), *(r.value for r in roles)])
     raise NoT1(f"no series can be used: {counted}")
-
-
-def slice_distance_mm(t: Traits) -> float:
-    """Typical distance between neighbouring images; robust to single gaps and doubles."""
-    steps = np.diff(sorted(p.along_mm for p in t.planes))
-    steps = steps[steps > 0.01]  # noqa: PLR2004 - closer than this is the same place
-    return float(np.median(steps)) if steps.size else float("inf")
 
 
 def _voxel_mm(t: Traits) -> float:

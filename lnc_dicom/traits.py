@@ -60,8 +60,8 @@ def traits_of(series: Series) -> Traits:
     """Read the traits of a series from the headers of its instances."""
     header = series.header
     shared = _functional_groups(header)
-    timing = _item(shared, "MRTimingAndRelatedParametersSequence")
-    frame_type = _item(shared, "MRImageFrameTypeSequence")
+    timing = item(shared, "MRTimingAndRelatedParametersSequence")
+    frame_type = item(shared, "MRImageFrameTypeSequence")
     text = " ".join(str(header.get(k) or "") for k in ("SeriesDescription", "ProtocolName", "SequenceName"))
     text = f"{text} {header.get('PulseSequenceName') or ''}".lower()
     return Traits(
@@ -72,8 +72,8 @@ def traits_of(series: Series) -> Traits:
         is_3d=str(header.get("MRAcquisitionType")) == "3D",
         gradient_echo=_is_gradient_echo(header),
         tr_ms=_number(header.get("RepetitionTime"), timing.get("RepetitionTime")),
-        te_ms=_number(header.get("EchoTime"), _item(shared, "MREchoSequence").get("EffectiveEchoTime")),
-        ti_ms=_number(header.get("InversionTime"), _item(shared, "MRModifierSequence").get("InversionTimes")),
+        te_ms=_number(header.get("EchoTime"), item(shared, "MREchoSequence").get("EffectiveEchoTime")),
+        ti_ms=_number(header.get("InversionTime"), item(shared, "MRModifierSequence").get("InversionTimes")),
         flip_deg=_number(header.get("FlipAngle"), timing.get("FlipAngle")),
         contrast=str(header.get("AcquisitionContrast") or frame_type.get("AcquisitionContrast") or "").upper(),
         agent=bool(header.get("ContrastBolusAgent") or header.get("ContrastBolusAgentSequence")),
@@ -87,13 +87,15 @@ def traits_of(series: Series) -> Traits:
 
 def planes_of(series: Series) -> tuple[Plane, ...]:
     """Where every image of a series lies; images without position or spacing are left out."""
-    planes = []
-    for instance in series.instances:
-        header = instance.header
-        if "PerFrameFunctionalGroupsSequence" in header:
-            planes += [_frame_plane(header, frame) for frame in header.PerFrameFunctionalGroupsSequence]
-        else:
-            planes.append(_plane(header, header, header, header))
+    return tuple(plane for instance in series.instances for plane in frame_planes(instance.header))
+
+
+def frame_planes(header: Dataset) -> tuple[Plane, ...]:
+    """Where the image of an instance lies, or every frame of it; those without position or spacing are left out."""
+    if "PerFrameFunctionalGroupsSequence" in header:
+        planes = [_frame_plane(header, frame) for frame in header.PerFrameFunctionalGroupsSequence]
+    else:
+        planes = [_plane(header, header, header, header)]
     return tuple(p for p in planes if p is not None)
 
 
@@ -101,7 +103,7 @@ def _frame_plane(header: Dataset, frame: Dataset) -> Plane | None:
     """Place one frame of a multi-frame image; a macro may be shared or per frame."""
     shared = _functional_groups(header)
     position, orientation, measures = (
-        _item(frame, name) or _item(shared, name)
+        item(frame, name) or item(shared, name)
         for name in ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
     )
     return _plane(header, position, orientation, measures)
@@ -121,12 +123,19 @@ def _plane(image: Dataset, position: Dataset, orientation: Dataset, measures: Da
     )
 
 
+def slice_distance_mm(t: Traits) -> float:
+    """Typical distance between neighbouring images; robust to single gaps and doubles."""
+    steps = np.diff(sorted(p.along_mm for p in t.planes))
+    steps = steps[steps > 0.01]  # noqa: PLR2004 - closer than this is the same place
+    return float(np.median(steps)) if steps.size else float("inf")
+
+
 def _functional_groups(header: Dataset) -> Dataset:
-    return _item(header, "SharedFunctionalGroupsSequence")
+    return item(header, "SharedFunctionalGroupsSequence")
 
 
-def _item(dataset: Dataset, name: str) -> Dataset:
-    """First item of a sequence, or an empty dataset."""
+def item(dataset: Dataset, name: str) -> Dataset:
+    """Give the first item of a sequence, or an empty dataset."""
     sequence = dataset.get(name)
     return sequence[0] if sequence else Dataset()
 

@@ -21,6 +21,7 @@ from highdicom import Volume
 from pydicom import Dataset
 
 from lnc_dicom.anatomy import Side, Structure
+from lnc_dicom.options import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,38 @@ class Reason(Enum):
     CONTRAST_GIVEN = "contrast agent given; another T1-weighted series is without"
     SMALLER_COVER = "another T1-weighted series covers more"
     LATER = "as good as the chosen T1-weighted series, but acquired later"
+    MAP_MADE = "diffusion or labelling whose map the scanner made"
+    OTHER_MAP = "another map of the same quantity is finer"
+    OTHER_DIFFUSION = "another diffusion-weighted series has more directions"
+    OTHER_PERFUSION = "another series of arterial spin labelling has more volumes"
+
+
+class Role(Enum):
+    """What a series beside the T1 is used for; the value is what the user reads."""
+
+    FA_MAP = "FA map that the scanner made"
+    DIFFUSION = "diffusion-weighted images, for FA"
+    FA_PARTNER = "diffusion-weighted images, of which b = 0 aligns the FA map that the scanner made"
+    CBF_MAP = "CBF map that the scanner made"
+    RELATIVE_CBF_MAP = "relative CBF map that the scanner made"
+    LABELLING = "arterial spin labelling, for CBF"
+    CBF_PARTNER = "arterial spin labelling, of which M0 aligns the CBF map that the scanner made"
+    M0 = "M0 image of the arterial spin labelling"
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The series to use, and every other one with the reason why not."""
+    """The series to use, and every other one with the reason why not.
+
+    chosen
+        The T1-weighted series.
+    companions
+        The series from which FA and CBF come, by role.
+    """
 
     chosen: Series
     passed_over: tuple[tuple[Series, Reason], ...]
+    companions: Mapping[Role, Series] = field(default_factory=dict)
 
 
 class Quantity(Enum):
@@ -108,6 +133,31 @@ class Statistic:
     sd: float
     median: float
     n: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuantityMap:
+    """A map of one quantity, and the image of the same acquisition that is laid on the T1.
+
+    values
+        float32 Volume on the map's own grid, in the unit of `quantity`; nan where nothing was measured.
+    partner
+        float32 Volume, usually on the same grid, always in the same patient coordinates: b = 0, M0, or the map.
+    method
+        How the values were made, one phrase.
+    sources
+        The series that went in.
+    partner_is_map
+        There is no better partner than the map, which shares less information with the T1 than b = 0 or M0.
+    """
+
+    quantity: Quantity
+    values: Volume = field(repr=False)
+    partner: Volume = field(repr=False)
+    method: str
+    sources: tuple[Series, ...]
+    caveats: tuple[Caveat, ...] = ()
+    partner_is_map: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +254,25 @@ class Check:
         return f"{self.name} {self.value:.3g} ({limit})"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AlignedMap:
+    """A map and the way from the T1 to it.
+
+    to_map_mm
+        (4, 4), rigid: maps a point of the T1, LPS millimetres, to the same place of the head in the map's coordinates.
+    checks
+        What the gates found of the alignment and of the values.
+    statistics
+        The quantity by label; structures that the map does not hold are absent.
+    """
+
+    map: QuantityMap
+    to_map_mm: npt.NDArray[np.float64] = field(repr=False)
+    checks: tuple[Check, ...] = ()
+    statistics: Mapping[int, Statistic] = field(default_factory=dict)
+    caveats: tuple[Caveat, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """What was measured in one structure.
@@ -234,6 +303,15 @@ class Measurement:
     def passed(self) -> bool:
         """Whether the numbers may be used."""
         return self.failure is None
+
+
+@dataclass(frozen=True, slots=True)
+class Asymmetry:
+    """(L - R) / ((L + R) / 2) of one structure, positive where the patient's left is larger; None: not defined."""
+
+    name: str
+    volume: float | None
+    quantities: Mapping[Quantity, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +386,8 @@ class Report:
         The chosen series as float32 Volume.
     checks
         What the gates found of the study as a whole; all passed, or there would be no report.
+    maps
+        Maps of FA and CBF that were laid on the T1; all passed their gates.
     """
 
     study: Study
@@ -319,6 +399,7 @@ class Report:
     checks: tuple[Check, ...]
     caveats: tuple[Caveat, ...]
     model: Model
+    maps: tuple[AlignedMap, ...] = ()
 
     @property
     def labels(self) -> Volume:
@@ -356,8 +437,11 @@ class Tools:
         The time written into the results; timezone-aware. The same study, model and time give the same bytes.
     stage
         Wrapped around every stage with its name: progress bar and stopwatch live there.
+    options
+        What a site has chosen about FA and CBF.
     """
 
     segmenter: Segmenter
     now: datetime
     stage: Callable[[str], AbstractContextManager[None]] = _silent
+    options: Options = field(default_factory=Options)

@@ -107,6 +107,16 @@ def check_geometry(series: Series) -> None:
         raise UnevenSlices(f"{images - len(planes)} of {images} images have no position")
     if len(series.instances) > 1 and "NumberOfFrames" in series.header:
         raise DoubledSlices(f"{len(series.instances)} multi-frame images in one series")
+    check_planes(planes)
+
+
+def check_planes(planes: Sequence[Plane]) -> None:
+    """Raise unless planes, in any order, are equal, parallel, evenly spaced and each at a place of its own.
+
+    Raises MissingSlices, DoubledSlices, UnevenSlices.
+    """
+    if len(planes) < 2:  # noqa: PLR2004
+        raise MissingSlices("one slice only")
     _check_equal(planes)
     _check_spacing(sorted(planes, key=lambda plane: plane.along_mm))
 

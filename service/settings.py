@@ -9,24 +9,19 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from lnc_dicom.errors import BadSettings
+from lnc_dicom.options import Diffusion, Maps, Options, Perfusion, Section, complaint
 
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 DEFAULT_FILE = Path("lnc.toml")
 _PREFIX = "LNC_"
-
-
-class Section(BaseModel):
-    """A group of settings: frozen, complete, refusing what it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Listen(Section):
@@ -76,6 +71,9 @@ class Settings(BaseSettings):
     listen: Listen = Listen()
     pacs: Pacs
     retry: Retry = Retry()
+    diffusion: Diffusion = Diffusion()
+    perfusion: Perfusion = Perfusion()
+    maps: Maps = Maps()
     spool: Path = Path("/var/lib/lnc")
     """Folder for received objects, results and the workflow database."""
     database_url: str = ""
@@ -92,6 +90,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _toml_file)
+
+    @property
+    def options(self) -> Options:
+        """What the library needs to know."""
+        return Options(**{name: getattr(self, name) for name in Options.model_fields})
 
     @property
     def workflow_database_url(self) -> str:
@@ -116,7 +119,7 @@ def load_settings(file: Path | None = None) -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise BadSettings("; ".join(_complaint(e) for e in error.errors(include_input=False))) from error
+        raise BadSettings("; ".join(complaint(e) for e in error.errors(include_input=False))) from error
     except tomllib.TOMLDecodeError as error:
         raise BadSettings(f"{_toml_file} is not TOML: {error}") from error
 
@@ -128,8 +131,3 @@ def _refuse_unknown_variables() -> None:
             section = name.upper().removeprefix(_PREFIX).split("__")[0].lower()
             if section not in Settings.model_fields:
                 raise BadSettings(f"unknown environment variable {name}")
-
-
-def _complaint(error: Any) -> str:  # noqa: ANN401 - pydantic's own type is a TypedDict of any
-    where = ".".join(str(part) for part in error["loc"])
-    return f"{where}: {error['msg']}"

@@ -103,7 +103,8 @@ def compute(key: str, job: str, arrived: float) -> Outcome:
     study: Study | None = None
     seconds: dict[str, float] = {}
     with _computing:
-        tools = Tools(parts.segmenter(), datetime.fromtimestamp(arrived, UTC), timed_stages(job, seconds))
+        now, stage = datetime.fromtimestamp(arrived, UTC), timed_stages(job, seconds)
+        tools = Tools(parts.segmenter(), now, stage, parts.settings.options)
         try:
             study = read_study([parts.spool.received / key])
             report, objects = pipeline.process(study, tools)

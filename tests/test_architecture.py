@@ -11,15 +11,23 @@ SOURCES = sorted([*ROOT.glob("lnc_dicom/**/*.py"), *ROOT.glob("service/**/*.py")
 # Upstream first: a module imports only from lines above its own (or from its own line).
 ORDER = [
     ["lnc_dicom.errors", "lnc_dicom.syntaxes"],
-    ["lnc_dicom.anatomy"],
+    ["lnc_dicom.anatomy", "lnc_dicom.options"],
     ["lnc_dicom.codes", "lnc_dicom.types"],
     ["lnc_dicom.traits", "lnc_dicom.read"],
+    ["lnc_dicom.companions"],
     ["lnc_dicom.select"],
     ["lnc_dicom.volume"],
+    ["lnc_dicom.nifti", "lnc_dicom.rigid", "lnc_dicom.frames", "lnc_dicom.scanner_map"],
+    ["lnc_dicom.labelling"],
+    ["lnc_dicom.diffusion", "lnc_dicom.perfusion"],
     ["lnc_dicom.console"],
     ["lnc_dicom.segment"],
     ["lnc_dicom.quality"],
+    ["lnc_dicom.align"],
+    ["lnc_dicom.maps"],
     ["lnc_dicom.regions"],
+    ["lnc_dicom.cohort"],
+    ["lnc_dicom.biomarker"],
     ["lnc_dicom.report"],
     ["lnc_dicom.encode"],
     ["lnc_dicom.pipeline", "lnc_dicom.result"],
@@ -34,7 +42,8 @@ ORDER = [
     ["service.cli"],
 ]
 CORE = {"types", "traits", "select", "volume", "quality", "regions", "report", "encode", "pipeline", "anatomy"}
-CORE |= {"codes", "errors"}
+CORE |= {"codes", "errors", "options", "companions", "nifti", "rigid", "frames", "scanner_map", "labelling"}
+CORE |= {"diffusion", "perfusion", "align", "maps"}
 
 
 def _module(path):

@@ -10,11 +10,11 @@ import pytest
 from pydantic import BaseModel
 from typer.main import get_command
 
-from lnc_dicom import errors, read, report
+from lnc_dicom import errors, labelling, maps, perfusion, read, report, scanner_map
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.cli import app
 from lnc_dicom.codes import STRUCTURE
-from lnc_dicom.quality import GATES
+from lnc_dicom.quality import GATES, MAP_GATES
 from lnc_dicom.syntaxes import TRANSFER_SYNTAXES
 from service import cli as service_cli
 from service import receive
@@ -41,13 +41,16 @@ def test_every_error_is_documented_as_it_is():
 
 def test_every_caveat_is_documented():
     documented = {r[0] for r in _rows("docs/reference/errors.md") if len(r) == 2}
-    assert documented >= {report.RESEARCH_ONLY, report.STRUCTURE_FAILED, read.UNREADABLE}
+    caveats = {report.RESEARCH_ONLY, report.STRUCTURE_FAILED, read.UNREADABLE, maps.FEW_VOXELS, maps.NO_VOXELS}
+    caveats |= {labelling.ASSUMED, perfusion.ORDER_ASSUMED, scanner_map.SCALE_ASSUMED}
+    assert documented >= caveats
 
 
 def test_every_gate_is_documented_with_its_limits():
     documented = [r[:5] for r in _rows("docs/reference/quality.md") if len(r) == 6 and r[0][:3] == "LNC"]
     assert documented == [
-        [g.code, g.name, _limit(g.low), _limit(g.high), g.refusal.code if g.refusal else "the structure"] for g in GATES
+        [g.code, g.name, _limit(g.low), _limit(g.high), g.refusal.code if g.refusal else "the structure"]
+        for g in (*GATES, *MAP_GATES)
     ]
 
 

@@ -11,7 +11,8 @@ from highdicom import Volume
 from PIL import Image, ImageDraw, ImageFont
 
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.report import BANNER, STRUCTURE_FAILED
+from lnc_dicom.encode.quantities import draw_quantities
+from lnc_dicom.report import BANNER, OWN_CAVEATS
 from lnc_dicom.types import Measurement, Report
 from lnc_dicom.volume import resample, sample_labels
 
@@ -38,7 +39,8 @@ def draw_page(report: Report, now: datetime) -> npt.NDArray[np.uint8]:
     for i, tile in enumerate(_tiles(report)):
         page.paste(Image.fromarray(tile), ((i % 3) * _TILE, 130 + (i // 3) * _TILE))
     _captions(draw)
-    _table(draw, report)
+    x, y = _table(draw, report)
+    _caveats(draw, report, x, draw_quantities(draw, report, x, y))
     return np.asarray(page)
 
 
@@ -115,8 +117,8 @@ def _is_outline(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return np.asarray(np.any([labels != shifted for shifted in shifts], axis=0))
 
 
-def _table(draw: ImageDraw.ImageDraw, report: Report) -> None:
-    """Volumes left and right with the population's mean and SD; failed structures say so."""
+def _table(draw: ImageDraw.ImageDraw, report: Report) -> tuple[int, int]:
+    """Volumes left and right with the population's mean and SD; failed structures say so. Returns where it ends."""
     x, y, step = 3 * _TILE + 40, 150, 54
     columns = (x + 40, x + 300, x + 430, x + 470)
     draw.text((columns[0], y), "Volume in mL", _GREY, _font(20))
@@ -141,10 +143,14 @@ def _table(draw: ImageDraw.ImageDraw, report: Report) -> None:
         _GREY,
         _font(15),
     )
-    # only caveats of ours: the name of a file that was left out could name the patient
-    failed = [caveat.text for caveat in report.caveats if caveat.code == STRUCTURE_FAILED]
-    text = "\n".join(line for reason in failed for line in textwrap.wrap(reason, 74, subsequent_indent="    "))
-    draw.text((x, top + 60), text, (230, 180, 60), _font(15))
+    return x, top + 60
+
+
+def _caveats(draw: ImageDraw.ImageDraw, report: Report, x: int, y: int) -> None:
+    """Only caveats of ours: the name of a file that was left out could name the patient."""
+    found = [f"{caveat.code} {caveat.text}" for caveat in report.caveats if caveat.code in OWN_CAVEATS]
+    text = "\n".join(line for reason in found for line in textwrap.wrap(reason, 82, subsequent_indent="    "))
+    draw.text((x, y), text, (230, 180, 60), _font(14))
 
 
 def _cell(measurement: Measurement) -> tuple[str, tuple[int, int, int]]:

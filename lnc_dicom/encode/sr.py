@@ -30,11 +30,17 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from lnc_dicom.codes import (
+    ABSOLUTE_BLOOD_FLOW,
     ANATOMICAL_STRUCTURE,
     BRAIN_MRI,
     CUBIC_MILLIMETRE,
+    FRACTIONAL_ANISOTROPY,
     LATERALITY,
+    MEAN,
+    ML_PER_100_G_AND_MINUTE,
+    NO_UNITS,
     QUALITY,
+    RELATIVE_BLOOD_FLOW,
     STRUCTURE,
     SUM_OF_VOXELS,
     UNUSABLE,
@@ -43,9 +49,16 @@ from lnc_dicom.codes import (
 )
 from lnc_dicom.encode.origin import DEVICE_SERIAL_NUMBER, MANUFACTURER, Origin, software_version
 from lnc_dicom.report import BANNER, failure_text
-from lnc_dicom.types import Measurement, Report
+from lnc_dicom.types import Measurement, Quantity, Report
 
 SERIES_NUMBER = 9002
+
+_QUANTITIES = {
+    Quantity.FA: (FRACTIONAL_ANISOTROPY, NO_UNITS, 4),
+    Quantity.CBF: (ABSOLUTE_BLOOD_FLOW, ML_PER_100_G_AND_MINUTE, 2),
+    Quantity.RELATIVE_CBF: (RELATIVE_BLOOD_FLOW, NO_UNITS, 2),
+}
+"""Concept, unit and decimals of every quantity (PS3.16 CID 7469, CID 7181)."""
 
 
 def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Comprehensive3DSR:
@@ -123,7 +136,7 @@ def _group(
         algorithm_id=AlgorithmIdentification(
             report.model.name, f"{report.model.version}; lnc-dicom {software_version()}"
         ),
-        measurements=_volume(measurement),
+        measurements=[*_volume(measurement), *_means(measurement)],
         qualitative_evaluations=[_verdict(measurement)],
     )
 
@@ -147,6 +160,16 @@ def _volume(measurement: Measurement) -> list[MeasurementItem]:
         return []
     volume = round(measurement.volume_ml * 1000, 1)
     return [MeasurementItem(VOLUME, volume, CUBIC_MILLIMETRE, properties=_uncertainty(measurement))]
+
+
+def _means(measurement: Measurement) -> list[MeasurementItem]:
+    """Means of what was measured in maps, with Derivation Mean (TID 300); a structure that failed has none."""
+    items = []
+    for quantity, (name, unit, digits) in _QUANTITIES.items():
+        if quantity in measurement.statistics:
+            mean = round(measurement.statistics[quantity].mean, digits)
+            items.append(MeasurementItem(name, mean, unit, derivation=MEAN))
+    return items
 
 
 def _uncertainty(measurement: Measurement) -> MeasurementProperties | None:

@@ -1,0 +1,88 @@
+"""What a site can choose about measuring; sections of the one TOML file, which the service's settings carry too."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from lnc_dicom.errors import BadSettings
+
+SERVICE_SECTIONS = frozenset({"listen", "pacs", "retry", "spool", "database_url"})
+"""Names in the same file that are the service's: `lnc process` lets them pass."""
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, complete, refusing what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Diffusion(Section):
+    """How FA is computed where the scanner has not made the map."""
+
+    correct_motion: bool = True
+    """Lay every volume on the first b = 0 volume before the tensor is fitted."""
+    max_b: float = Field(3500.0, gt=0)
+    """Volumes with a larger b-value, in s/mm², are left out of the tensor."""
+
+
+class Perfusion(Section):
+    """Constants of CBF at 3 T (Alsop et al., Magn Reson Med 2015; 73:102). Durations in ms."""
+
+    partition_coefficient: float = Field(0.9, gt=0)
+    """Brain/blood partition coefficient, mL/g."""
+    pcasl_efficiency: float = Field(0.85, gt=0, le=1)
+    """Share of the blood that pseudo-continuous labelling inverts."""
+    pasl_efficiency: float = Field(0.98, gt=0, le=1)
+    """Share of the blood that pulsed labelling inverts."""
+    suppression_efficiency: float = Field(1.0, gt=0, le=1)
+    """Share of the label that the pulses of background suppression leave; 1 takes no loss into account."""
+    blood_t1_ms: float = Field(1650.0, gt=0)
+    """T1 of arterial blood."""
+    tissue_t1_ms: float = Field(1330.0, gt=0)
+    """T1 of grey matter; M0 taken with a TR below 5 s is corrected with it."""
+    labelling_duration_ms: float = Field(1800.0, gt=0)
+    """Labelling duration where the header is silent (a caveat says so)."""
+    post_label_delay_ms: float = Field(2000.0, gt=0)
+    """Post-label delay (pulsed: inversion time) where the header is silent (a caveat says so)."""
+    bolus_duration_ms: float = Field(800.0, gt=0)
+    """Duration of the bolus (TI1) of pulsed labelling where the header is silent (a caveat says so)."""
+
+
+class Maps(Section):
+    """How a structure is measured in a map."""
+
+    inside_share: float = Field(0.9, ge=0.5, le=1)
+    """A voxel of the map counts where this share of it lies in the structure."""
+
+
+class Options(Section):
+    """Every section that the library reads."""
+
+    diffusion: Diffusion = Diffusion()
+    perfusion: Perfusion = Perfusion()
+    maps: Maps = Maps()
+
+
+def load_options(file: Path | None) -> Options:
+    """Read the library's sections of a TOML file; None gives the defaults. Raises BadSettings, never naming a value."""
+    if file is None:
+        return Options()
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        return Options.model_validate({k: v for k, v in content.items() if k not in SERVICE_SECTIONS})
+    except OSError as error:
+        raise BadSettings(f"cannot read {file}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"{file} is not TOML: {error}") from error
+    except ValidationError as error:
+        raise BadSettings("; ".join(complaint(e) for e in error.errors(include_input=False))) from error
+
+
+def complaint(error: ErrorDetails) -> str:
+    """Say where a setting is wrong and how, never its value."""
+    where = ".".join(str(part) for part in error["loc"])
+    return f"{where}: {error['msg']}"

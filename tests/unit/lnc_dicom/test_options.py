@@ -1,0 +1,49 @@
+import pytest
+
+from lnc_dicom.errors import BadSettings
+from lnc_dicom.options import SERVICE_SECTIONS, Options, load_options
+from service.settings import Settings
+
+
+def _file(tmp_path, text):
+    file = tmp_path / "lnc.toml"
+    file.write_text(text)
+    return file
+
+
+def test_without_a_file_the_defaults_are_in_force():
+    assert load_options(None) == Options()
+
+
+def test_the_sections_of_the_library_are_read_and_those_of_the_service_pass(tmp_path):
+    options = load_options(_file(tmp_path, '[perfusion]\npost_label_delay_ms = 1800\n[pacs]\nhost = "x"\n'))
+    assert options.perfusion.post_label_delay_ms == 1800
+    assert options.diffusion == Options().diffusion
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[perfsion]\nblood_t1_ms = 1650\n", "perfsion"),
+        ("[perfusion]\nblood_t1 = 1650\n", "perfusion.blood_t1"),
+        ("[perfusion]\nblood_t1_ms = -1\n", "perfusion.blood_t1_ms"),
+        ("[perfusion\n", "not TOML"),
+    ],
+)
+def test_what_is_misspelt_or_impossible_is_refused_by_name(tmp_path, text, named):
+    with pytest.raises(BadSettings, match=named):
+        load_options(_file(tmp_path, text))
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(BadSettings):
+        load_options(tmp_path / "lnc.toml")
+
+
+def test_service_and_library_divide_the_file_between_them():
+    assert set(Settings.model_fields) == SERVICE_SECTIONS | set(Options.model_fields)
+
+
+def test_the_settings_of_the_service_hand_the_librarys_sections_on():
+    settings = Settings(pacs={"host": "x", "ae_title": "PACS"}, perfusion={"blood_t1_ms": 1600})
+    assert settings.options == Options(perfusion={"blood_t1_ms": 1600})
