@@ -33,7 +33,8 @@ from lnc_dicom.segment.model import WEIGHTS, load_segmenter  # noqa: E402
 from lnc_dicom.segment.robustness import describe  # noqa: E402
 from lnc_dicom.segment.synthesis import synthesise  # noqa: E402
 from lnc_dicom.select import select  # noqa: E402
-from lnc_dicom.types import Measurement, Segmenter  # noqa: E402
+from lnc_dicom.tools import Segmenter  # noqa: E402
+from lnc_dicom.types import Measurement  # noqa: E402
 from lnc_dicom.volume import load  # noqa: E402
 from service.sample import icbm152  # noqa: E402
 from tests.odd_images import no_t1_heads, volume  # noqa: E402

@@ -30,7 +30,8 @@ from lnc_dicom.regions import usable_labels  # noqa: E402
 from lnc_dicom.rigid import Motion, carry  # noqa: E402
 from lnc_dicom.scanner_map import load_map  # noqa: E402
 from lnc_dicom.segment.model import load_segmenter  # noqa: E402
-from lnc_dicom.types import Quantity, Report, Role, Tools  # noqa: E402
+from lnc_dicom.tools import Tools  # noqa: E402
+from lnc_dicom.types import Quantity, Report, Role  # noqa: E402
 
 NOWHERE = Motion(np.eye(4), 0.0)
 

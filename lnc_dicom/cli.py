@@ -25,7 +25,8 @@ from lnc_dicom.console import (
 )
 from lnc_dicom.errors import StudyRejected, UnusableInput
 
-STAGES = ("start", "read", "select", "volume", "segment", "diffusion", "perfusion", "regions", "encode", "write")
+STAGES = ("start", "read", "select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker")
+STAGES = (*STAGES, "encode", "write")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -63,7 +64,7 @@ def process(paths: Paths, out: Out, config: Config = None) -> None:
             from lnc_dicom.read import read_study  # noqa: PLC0415
             from lnc_dicom.result import rejection_json, result_json  # noqa: PLC0415
             from lnc_dicom.segment.model import load_segmenter  # noqa: PLC0415
-            from lnc_dicom.types import Tools  # noqa: PLC0415
+            from lnc_dicom.tools import Tools  # noqa: PLC0415
 
             options = load_options(config)
             segmenter = load_segmenter()

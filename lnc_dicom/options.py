@@ -59,12 +59,24 @@ class Maps(Section):
     """A voxel of the map counts where this share of it lies in the structure."""
 
 
+class Biomarker(Section):
+    """What is predicted from the T1, and with which model."""
+
+    enabled: bool = True
+    """Predict FA, CBF, LSA roots and disease categories."""
+    model: Path | None = None
+    """Folder of a model that `lnc train biomarker` wrote; none: the demonstration model, without clinical meaning."""
+    demonstration_disease: bool = False
+    """Write the disease probabilities of a demonstration model into the SR and onto the summary page."""
+
+
 class Options(Section):
     """Every section that the library reads."""
 
     diffusion: Diffusion = Diffusion()
     perfusion: Perfusion = Perfusion()
     maps: Maps = Maps()
+    biomarker: Biomarker = Biomarker()
 
 
 def load_options(file: Path | None) -> Options:

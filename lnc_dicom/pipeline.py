@@ -13,12 +13,13 @@ from lnc_dicom.errors import NotMeasured
 from lnc_dicom.maps import NAMES, measure_map
 from lnc_dicom.perfusion import cbf_map, relative_cbf_map
 from lnc_dicom.regions import measure, usable_labels
-from lnc_dicom.report import compose, with_maps
+from lnc_dicom.report import compose, with_biomarker, with_maps
 from lnc_dicom.select import select
-from lnc_dicom.types import AlignedMap, Caveat, Quantity, QuantityMap, Report, Segmented, Study, Tools
+from lnc_dicom.tools import Tools
+from lnc_dicom.types import AlignedMap, Caveat, Quantity, QuantityMap, Report, Segmented, Study
 from lnc_dicom.volume import load
 
-STAGES = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "encode")
+STAGES = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "encode")
 """Names of the stages, in order; progress bars and timings use them."""
 
 
@@ -45,7 +46,11 @@ def analyse(study: Study, tools: Tools) -> Report:
         maps, caveats = (*fa[0], *cbf[0]), (*fa[1], *cbf[1])
         measurements = measure(segmented, maps)
         report = compose(study, selection, sources, volume, segmented, measurements, tools.segmenter.model)
-        return with_maps(report, maps, caveats)
+        report = with_maps(report, maps, caveats)
+    with tools.stage("biomarker"):
+        if tools.predictor is not None:
+            report = with_biomarker(report, tools.predictor(volume, report.labels))
+    return report
 
 
 def _measured(

@@ -10,16 +10,22 @@ from pydicom import Dataset
 
 from lnc_dicom.anatomy import MAIN_NUCLEI
 from lnc_dicom.errors import FieldOfViewTooSmall, NoHead, NotT1Contrast
+from lnc_dicom.predictions import Biomarker, Model
 from lnc_dicom.quality import EDGE_VOXELS, FEATURE_DISTANCE, MISFIT, STUDY_GATES, Gate, check_study
-from lnc_dicom.types import AlignedMap, Caveat, Check, Measurement, Model, Report, Segmented, Selection, Study
+from lnc_dicom.types import AlignedMap, Caveat, Check, Measurement, Report, Segmented, Selection, Study
 
 STRUCTURE_FAILED = "LNC-402"
 """Caveat: a structure did not pass a gate; its number is not given."""
 RESEARCH_ONLY = "LNC-400"
 """Caveat on every result."""
-OWN_CAVEATS = frozenset({STRUCTURE_FAILED, *(f"LNC-{number}" for number in (*range(403, 408), *range(410, 421)))})
+DEMONSTRATION_MODEL = "LNC-408"
+"""Caveat: predictions of a model that was trained on simulated patients."""
+NOT_PREDICTED = "LNC-409"
+"""Caveat: something was not predicted because a region that it needs was not found."""
+OWN_CAVEATS = frozenset({STRUCTURE_FAILED, *(f"LNC-{number}" for number in (*range(403, 421),))})
 """Caveats whose text is ours alone, numbers and names of structures; they may be drawn."""
 
+DEMONSTRATION = "demonstration model: trained on simulated patients, no clinical meaning"
 BANNER = "RESEARCH - NOT FOR DIAGNOSTIC USE"
 
 MAX_FAILED_NUCLEI = 2
@@ -49,6 +55,14 @@ def compose(
 def with_maps(report: Report, maps: tuple[AlignedMap, ...], caveats: tuple[Caveat, ...]) -> Report:
     """Add where FA and CBF came from, and why what is missing is missing."""
     return replace(report, maps=maps, caveats=(*report.caveats, *caveats))
+
+
+def with_biomarker(report: Report, biomarker: Biomarker) -> Report:
+    """Add what the biomarker model predicts, and what has to be said of it."""
+    caveats = [Caveat(DEMONSTRATION_MODEL, DEMONSTRATION)] if biomarker.demonstration else []
+    if not biomarker.disease:
+        caveats.append(Caveat(NOT_PREDICTED, "disease categories not predicted: a region that they need is missing"))
+    return replace(report, biomarker=biomarker, caveats=(*report.caveats, *caveats))
 
 
 def failure_text(measurement: Measurement) -> str:

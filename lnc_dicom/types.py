@@ -7,21 +7,18 @@ LPS millimetres. It is never changed in place.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from highdicom import Volume
 from pydicom import Dataset
 
-from lnc_dicom.anatomy import Side, Structure
-from lnc_dicom.options import Options
+from lnc_dicom.anatomy import Structure
+from lnc_dicom.predictions import Biomarker, Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,68 +311,6 @@ class Asymmetry:
     quantities: Mapping[Quantity, float | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What a result was made with."""
-
-    name: str
-    version: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Predicted:
-    """A value that a model predicts, with its 90 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class RegionPrediction:
-    """FA (no unit) and CBF (ml/100 g/min) of one structure as predicted from the T1; never measured."""
-
-    structure: Structure
-    fa: Predicted
-    cbf: Predicted
-
-
-@dataclass(frozen=True, slots=True)
-class RootPrediction:
-    """Stems of the LSA in one hemisphere as predicted from the T1: expected count, likeliest count, its probability."""
-
-    side: Side
-    expected: Predicted
-    likeliest: int
-    probability: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Biomarker:
-    """What the biomarker model says of one study.
-
-    demonstration
-        The model was trained on simulated patients; its numbers mean nothing clinically.
-    regions, roots
-        In the order of the model's regions, left then right; a region that was not found is left out.
-    disease
-        Calibrated probability of each category, in the order of the model; empty where a region is missing.
-    features
-        Deep features per structure, float32 (512,).
-    saliency
-        What the answers rest on, float32 Volume on the grid of the T1, 0 to 1; None where it was not asked for.
-    """
-
-    model: Model
-    demonstration: bool
-    regions: tuple[RegionPrediction, ...]
-    roots: tuple[RootPrediction, ...]
-    disease: Mapping[str, float]
-    features: Mapping[Structure, npt.NDArray[np.float32]] = field(repr=False, default_factory=dict)
-    saliency: Volume | None = field(repr=False, default=None)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
     """Everything found in one study, before it becomes DICOM.
@@ -388,6 +323,8 @@ class Report:
         What the gates found of the study as a whole; all passed, or there would be no report.
     maps
         Maps of FA and CBF that were laid on the T1; all passed their gates.
+    biomarker
+        What the biomarker model predicts; None where there is none.
     """
 
     study: Study
@@ -400,6 +337,7 @@ class Report:
     caveats: tuple[Caveat, ...]
     model: Model
     maps: tuple[AlignedMap, ...] = ()
+    biomarker: Biomarker | None = None
 
     @property
     def labels(self) -> Volume:
@@ -409,39 +347,3 @@ class Report:
             return self.segmented.labels
         array = self.segmented.labels.array
         return self.segmented.labels.with_array(np.where(np.isin(array, failed), 0, array).astype(np.uint8))
-
-
-class Segmenter(Protocol):
-    """Turns a volume into labels on the same grid."""
-
-    @property
-    def model(self) -> Model:
-        """What the labels are made with."""
-        ...
-
-    def __call__(self, volume: Volume, /) -> Segmented:
-        """Label a volume."""
-        ...
-
-
-@contextmanager
-def _silent(_stage: str) -> Iterator[None]:
-    yield
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What the stages need from outside: the network, the time, and someone who watches.
-
-    now
-        The time written into the results; timezone-aware. The same study, model and time give the same bytes.
-    stage
-        Wrapped around every stage with its name: progress bar and stopwatch live there.
-    options
-        What a site has chosen about FA and CBF.
-    """
-
-    segmenter: Segmenter
-    now: datetime
-    stage: Callable[[str], AbstractContextManager[None]] = _silent
-    options: Options = field(default_factory=Options)

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from lnc_dicom.errors import BadSettings
-from lnc_dicom.options import Diffusion, Maps, Options, Perfusion, Section, complaint
+from lnc_dicom.options import Biomarker, Diffusion, Maps, Options, Perfusion, Section, complaint
 
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     diffusion: Diffusion = Diffusion()
     perfusion: Perfusion = Perfusion()
     maps: Maps = Maps()
+    biomarker: Biomarker = Biomarker()
     spool: Path = Path("/var/lib/lnc")
     """Folder for received objects, results and the workflow database."""
     database_url: str = ""

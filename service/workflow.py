@@ -20,7 +20,8 @@ from lnc_dicom import pipeline
 from lnc_dicom.errors import Defect, LncError, StudyRejected, Unavailable
 from lnc_dicom.read import read_study
 from lnc_dicom.result import rejection_json, result_json
-from lnc_dicom.types import Segmenter, Study, Tools
+from lnc_dicom.tools import Segmenter, Tools
+from lnc_dicom.types import Study
 from service.deliver import deliver
 from service.logs import log
 from service.settings import Settings

@@ -10,7 +10,8 @@ import highdicom as hd
 import numpy as np
 
 from lnc_dicom.anatomy import STRUCTURES, Side
-from lnc_dicom.types import Model, Pose, Segmented, Sign
+from lnc_dicom.predictions import Model
+from lnc_dicom.types import Pose, Segmented, Sign
 from service.sample import mr_series
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special, stats
 
-from lnc_dicom.types import Predicted
+from lnc_dicom.predictions import Predicted
 
 FILE = "calibration.json"
 COVERAGE = 0.9

@@ -12,7 +12,7 @@ from lnc_dicom.anatomy import Side
 from lnc_dicom.biomarker.calibration import Calibration
 from lnc_dicom.biomarker.crops import cut_crops, structures_of
 from lnc_dicom.biomarker.network import BiomarkerNetwork, Outputs
-from lnc_dicom.types import Biomarker, Model, RegionPrediction, RootPrediction
+from lnc_dicom.predictions import Biomarker, Model, RegionPrediction, RootPrediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,8 +10,8 @@ from lnc_dicom.biomarker.calibration import load_calibration
 from lnc_dicom.biomarker.inference import BiomarkerModel
 from lnc_dicom.biomarker.network import load_network
 from lnc_dicom.errors import ModelMismatch, UnusableInput
+from lnc_dicom.predictions import Model
 from lnc_dicom.segment.model import sha256
-from lnc_dicom.types import Model
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The demonstration model of the release, with `model.toml` and MODEL_CARD.md."""

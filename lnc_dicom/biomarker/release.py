@@ -16,9 +16,8 @@ from lnc_dicom.biomarker.calibration import Calibration, save_calibration
 from lnc_dicom.biomarker.model import ABOUT, NETWORK
 from lnc_dicom.biomarker.network import save_network
 from lnc_dicom.biomarker.training import Epoch, Run, Schedule
+from lnc_dicom.report import DEMONSTRATION
 from lnc_dicom.segment.model import sha256
-
-DEMONSTRATION = "demonstration model: trained on simulated patients, no clinical meaning"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lnc_dicom.anatomy import MIRRORED_LABELS, STRUCTURES
 from lnc_dicom.errors import FieldOfViewTooSmall, NoHead
+from lnc_dicom.predictions import Model
 from lnc_dicom.segment.calibration import Calibration, pooled
 from lnc_dicom.segment.intensity import normalise
 from lnc_dicom.segment.network import UNet
@@ -21,7 +22,7 @@ from lnc_dicom.segment.pose import Constellation, Placement, centroids, fit
 from lnc_dicom.segment.pose import upright as placed_upright
 from lnc_dicom.segment.signs import doubt, likeliest, mirror_dice
 from lnc_dicom.segment.stages import LABEL, LOCATE
-from lnc_dicom.types import Model, Segmented, Sign
+from lnc_dicom.types import Segmented, Sign
 from lnc_dicom.volume import resample, sample
 
 CROP_SHAPE = (96, 112, 80)

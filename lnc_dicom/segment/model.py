@@ -7,10 +7,10 @@ import tomllib
 from pathlib import Path
 
 from lnc_dicom.errors import ModelMismatch
+from lnc_dicom.predictions import Model
 from lnc_dicom.segment.calibration import load_calibration
 from lnc_dicom.segment.inference import NetworkSegmenter
 from lnc_dicom.segment.network import channels_last, load_weights
-from lnc_dicom.types import Model
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Weights of the release, with `model.toml` and MODEL_CARD.md."""

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lnc_dicom.console import complaints, is_terminal, show_line
 from lnc_dicom.errors import PathMissing, UnusableInput
+from lnc_dicom.predictions import Model
 from lnc_dicom.segment.calibrating import Trial, constellation, fit_calibration, run_trials
 from lnc_dicom.segment.calibration import Calibration
 from lnc_dicom.segment.inference import NetworkSegmenter
@@ -22,7 +23,6 @@ from lnc_dicom.segment.network import channels_last, load_weights
 from lnc_dicom.segment.release import NAME, Origin, write_networks, write_release
 from lnc_dicom.segment.stages import LABEL, LOCATE, Stage
 from lnc_dicom.segment.training import Schedule, Trainer
-from lnc_dicom.types import Model
 
 _LINE_EVERY = 100
 """Steps between lines where nobody watches (a log file)."""

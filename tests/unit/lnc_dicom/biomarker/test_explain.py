@@ -9,7 +9,7 @@ from lnc_dicom.biomarker.calibration import Calibration
 from lnc_dicom.biomarker.crops import SHAPE, grid_of, structures_of
 from lnc_dicom.biomarker.explain import Answer, attribution, explain, place_back
 from lnc_dicom.biomarker.inference import BiomarkerModel
-from lnc_dicom.types import Model
+from lnc_dicom.predictions import Model
 from tests.factories import LAYOUTS, BoxSegmenter, head, layout
 from tests.unit.lnc_dicom.biomarker.conftest import GROUPS, REGIONS, make_cohort
 

@@ -5,7 +5,7 @@ import pytest
 from lnc_dicom.anatomy import Side
 from lnc_dicom.biomarker.calibration import Calibration
 from lnc_dicom.biomarker.inference import BiomarkerModel
-from lnc_dicom.types import Model
+from lnc_dicom.predictions import Model
 from tests.factories import BoxSegmenter, head
 from tests.unit.lnc_dicom.biomarker.conftest import GROUPS
 

@@ -3,10 +3,11 @@ import pytest
 import torch
 
 from lnc_dicom.biomarker.model import load_model
-from lnc_dicom.biomarker.release import DEMONSTRATION, About
+from lnc_dicom.biomarker.release import About
 from lnc_dicom.biomarker.run import KEPT_ASIDE, TrainingPlan, split, train_model
 from lnc_dicom.biomarker.training import Schedule
 from lnc_dicom.errors import BadCohort, ModelMismatch, UnusableInput
+from lnc_dicom.report import DEMONSTRATION
 from tests.unit.lnc_dicom.biomarker.conftest import GROUPS, make_cohort
 
 

@@ -12,7 +12,8 @@ from lnc_dicom.encode.seg import segmentation
 from lnc_dicom.pipeline import analyse, process
 from lnc_dicom.quality import PROBABILITY
 from lnc_dicom.read import read_study
-from lnc_dicom.types import Sign, Tools
+from lnc_dicom.tools import Tools
+from lnc_dicom.types import Sign
 from tests.factories import LAYOUTS, NOW, BoxSegmenter, head, layout, write_series
 
 

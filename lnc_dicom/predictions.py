@@ -1,0 +1,74 @@
+"""More nouns: what a model is, and what the biomarker model predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from highdicom import Volume
+
+from lnc_dicom.anatomy import Side, Structure
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a result was made with."""
+
+    name: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """A value that a model predicts, with its 90 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class RegionPrediction:
+    """FA (no unit) and CBF (ml/100 g/min) of one structure as predicted from the T1; never measured."""
+
+    structure: Structure
+    fa: Predicted
+    cbf: Predicted
+
+
+@dataclass(frozen=True, slots=True)
+class RootPrediction:
+    """Stems of the LSA in one hemisphere as predicted from the T1: expected count, likeliest count, its probability."""
+
+    side: Side
+    expected: Predicted
+    likeliest: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Biomarker:
+    """What the biomarker model says of one study.
+
+    demonstration
+        The model was trained on simulated patients; its numbers mean nothing clinically.
+    regions, roots
+        In the order of the model's regions, left then right; a region that was not found is left out.
+    disease
+        Calibrated probability of each category, in the order of the model; empty where a region is missing.
+    features
+        Deep features per structure, float32 (512,).
+    saliency
+        What the answers rest on, float32 Volume on the grid of the T1, 0 to 1; None where it was not asked for.
+    """
+
+    model: Model
+    demonstration: bool
+    regions: tuple[RegionPrediction, ...]
+    roots: tuple[RootPrediction, ...]
+    disease: Mapping[str, float]
+    features: Mapping[Structure, npt.NDArray[np.float32]] = field(repr=False, default_factory=dict)
+    saliency: Volume | None = field(repr=False, default=None)

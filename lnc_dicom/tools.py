@@ -1,0 +1,67 @@
+"""What the stages need from outside, handed to them in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from highdicom import Volume
+
+from lnc_dicom.options import Options
+from lnc_dicom.predictions import Biomarker, Model
+from lnc_dicom.types import Segmented
+
+
+class Segmenter(Protocol):
+    """Turns a volume into labels on the same grid."""
+
+    @property
+    def model(self) -> Model:
+        """What the labels are made with."""
+        ...
+
+    def __call__(self, volume: Volume, /) -> Segmented:
+        """Label a volume."""
+        ...
+
+
+class Predictor(Protocol):
+    """Predicts FA, CBF, roots and disease from a T1 and its labels."""
+
+    @property
+    def model(self) -> Model:
+        """What the predictions are made with."""
+        ...
+
+    def __call__(self, volume: Volume, labels: Volume, /) -> Biomarker:
+        """Look at one study; `labels` hold only structures that passed their gates."""
+        ...
+
+
+@contextmanager
+def _silent(_stage: str) -> Iterator[None]:
+    yield
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the stages need from outside: the network, the time, and someone who watches.
+
+    now
+        The time written into the results; timezone-aware. The same study, model and time give the same bytes.
+    stage
+        Wrapped around every stage with its name: progress bar and stopwatch live there.
+    options
+        What a site has chosen about FA, CBF and the biomarker.
+    predictor
+        The biomarker model; None: nothing is predicted.
+    """
+
+    segmenter: Segmenter
+    now: datetime
+    stage: Callable[[str], AbstractContextManager[None]] = _silent
+    options: Options = field(default_factory=Options)
+    predictor: Predictor | None = None
