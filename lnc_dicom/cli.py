@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,23 +9,25 @@ from typing import Annotated
 
 import typer
 
+from lnc_dicom.cohort_cli import simulate, train_biomarker
 from lnc_dicom.console import (
     Stopwatch,
     exits,
+    make_folder,
     quieten_libraries,
     show_caveats,
     show_experiment,
     show_line,
     show_outcomes,
-    show_progress,
     show_report,
     show_scores,
     show_timings,
 )
-from lnc_dicom.errors import StudyRejected, UnusableInput
+from lnc_dicom.errors import StudyRejected
 
-STAGES = ("start", "read", "select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker")
-STAGES = (*STAGES, "encode", "write")
+_MEASURING = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker")
+STAGES = ("start", "read", *_MEASURING, "encode", "write")
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,11 +39,13 @@ train = typer.Typer(no_args_is_help=True, help="Train a network.")
 evaluate = typer.Typer(no_args_is_help=True, help="Measure how good the network is.")
 app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
-simulate = typer.Typer(no_args_is_help=True, help="Make data that no patient gave.")
 app.add_typer(simulate, name="simulate")
+train.command("biomarker")(train_biomarker)
 
 Paths = Annotated[list[Path], typer.Argument(help="Files or folders with the DICOM objects of one study.")]
-Config = Annotated[Path | None, typer.Option(help="TOML file with settings of FA and CBF; without it, the defaults.")]
+Config = Annotated[
+    Path | None, typer.Option(help="TOML file with settings of FA, CBF and the biomarker; without it, the defaults.")
+]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 
 
@@ -59,23 +62,25 @@ def process(paths: Paths, out: Out, config: Config = None) -> None:
     with exits(), watch as stage:
         with stage("start"):
             from lnc_dicom import pipeline  # noqa: PLC0415 - torch takes a second to import; --help should not
+            from lnc_dicom.biomarker.model import load_predictor  # noqa: PLC0415
             from lnc_dicom.encode import FILES  # noqa: PLC0415
             from lnc_dicom.options import load_options  # noqa: PLC0415
             from lnc_dicom.read import read_study  # noqa: PLC0415
-            from lnc_dicom.result import rejection_json, result_json  # noqa: PLC0415
+            from lnc_dicom.result import FEATURES, features_npz, rejection_json, result_json  # noqa: PLC0415
             from lnc_dicom.segment.model import load_segmenter  # noqa: PLC0415
             from lnc_dicom.tools import Tools  # noqa: PLC0415
 
             options = load_options(config)
-            segmenter = load_segmenter()
+            now, predictor = datetime.now(UTC), load_predictor(options.biomarker)
+            tools = Tools(load_segmenter(), now, stage, options, predictor)
             make_folder(out)
-            for name in FILES:  # a rejected study must not seem to have the results of an earlier one
+            for name in (*FILES, FEATURES):  # a rejected study must not seem to have the results of an earlier one
                 (out / name).unlink(missing_ok=True)
         study = None
         try:
             with stage("read"):
                 study = read_study(paths)
-            report, objects = pipeline.process(study, Tools(segmenter, datetime.now(UTC), stage, options))
+            report, objects = pipeline.process(study, tools)
         except StudyRejected as error:
             caveats = study.caveats if study else ()
             (out / "result.json").write_text(rejection_json(error, caveats), encoding="utf-8")
@@ -84,22 +89,14 @@ def process(paths: Paths, out: Out, config: Config = None) -> None:
         with stage("write"):
             for item in objects:
                 (out / item.name).write_bytes(item.data)
+            if report.biomarker is not None:
+                (out / FEATURES).write_bytes(features_npz(report.biomarker))
     watch.seconds["total"] = time.perf_counter() - started
     (out / "result.json").write_text(result_json(report, objects, watch.seconds), encoding="utf-8")
     show_report(report)
     total = watch.seconds.pop("total")
     show_timings(watch.seconds)
     show_line(f"  {len(objects)} DICOM objects and result.json in {out} after {total:.1f} s")
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for results. Raises UnusableInput where that cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UnusableInput(f"cannot write to {folder}: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise UnusableInput(f"cannot write to {folder}")
 
 
 @train.command("segmentation")
@@ -164,25 +161,3 @@ def evaluate_segmentation(
             show_outcomes([(o.name, o.setting, o.refused, o.volume_change, o.dice) for o in rows])
         draw_overlays(out / "overlays.png", heads)
         show_line(f"overlays in {out / 'overlays.png'}")
-
-
-@simulate.command("cohort")
-def simulate_cohort(
-    anatomy: Annotated[Path, typer.Option(help="Folder with label maps (NIfTI, FreeSurfer labels) and T1 priors.")],
-    out: Out,
-    patients: Annotated[int, typer.Option(min=3, help="How many.")] = 79,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same patients.")] = 1,
-    effect: Annotated[float, typer.Option(min=0, help="Strength of disease: 1 as documented, 0 none.")] = 1.0,
-    confound: Annotated[str, typer.Option(help="'age': the groups differ in age.")] = "",
-) -> None:
-    """Write DICOM studies (T1, FA map, CBF map) of simulated patients, cohort.csv, the truth and an oracle."""
-    with exits():
-        from lnc_dicom.cohort import simulate as simulation  # noqa: PLC0415
-        from lnc_dicom.cohort.people import Study  # noqa: PLC0415
-
-        if confound not in {"", "age"}:
-            raise UnusableInput("--confound knows only 'age'")
-        make_folder(out)
-        plan = simulation.Plan(patients, seed, Study(effect, confound))
-        simulation.simulate(anatomy, out, plan, show_progress)
-        show_line(f"{patients} simulated patients in {out}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -183,3 +185,13 @@ def show_line(text: str) -> None:
 def is_terminal() -> bool:
     """Whether someone is looking."""
     return sys.stderr.isatty()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results. Raises UnusableInput where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnusableInput(f"cannot write to {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UnusableInput(f"cannot write to {folder}")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from lnc_dicom.encode import EncodedObject
 from lnc_dicom.errors import LncError
+from lnc_dicom.predictions import Biomarker, Predicted
 from lnc_dicom.regions import asymmetry
 from lnc_dicom.types import (
     AlignedMap,
@@ -23,10 +27,12 @@ from lnc_dicom.types import (
 )
 
 SCHEMA = 1
+FEATURES = "features.npz"
+"""Side file with the deep features: one float32 (512,) per structure, under its title."""
 
 
 def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Mapping[str, float]) -> str:
-    """Describe a result. `biomarker` is null: this version carries no biomarker model."""
+    """Describe a result; `biomarker` is null where nothing was predicted."""
     return _dump(
         {
             "schema": SCHEMA,
@@ -41,7 +47,7 @@ def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Map
             "asymmetry": [_asymmetry(a) for a in asymmetry(report.measurements)],
             "maps": [_map(m) for m in report.maps],
             "checks": [_check(c) for c in report.checks],
-            "biomarker": None,
+            "biomarker": _biomarker(report.biomarker) if report.biomarker else None,
             "caveats": [_caveat(c) for c in report.caveats],
             "objects": [
                 {
@@ -55,6 +61,13 @@ def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Map
             "timings_s": {stage: round(seconds, 3) for stage, seconds in timings_s.items()},
         }
     )
+
+
+def features_npz(biomarker: Biomarker) -> bytes:
+    """Give the deep features as a .npz file."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **{s.title: values for s, values in biomarker.features.items()})
+    return buffer.getvalue()
 
 
 def rejection_json(error: LncError, caveats: Sequence[Caveat] = ()) -> str:
@@ -119,6 +132,39 @@ def _check(check: Check) -> dict[str, Any]:
     finite = [round(x, 4) if math.isfinite(x) else None for x in (check.value, check.low, check.high)]
     value, low, high = finite
     return {"code": check.code, "name": check.name, "value": value, "low": low, "high": high, "passed": check.passed}
+
+
+def _biomarker(biomarker: Biomarker) -> dict[str, Any]:
+    """Describe what was predicted, each with its 90 % interval; nothing here was measured."""
+    model = biomarker.model
+    return {
+        "model": {"name": model.name, "version": model.version, "digest": model.digest},
+        "demonstration": biomarker.demonstration,
+        "regions": [
+            {
+                "name": r.structure.name,
+                "side": r.structure.side.value,
+                "predicted_fa": _predicted(r.fa, 4),
+                "predicted_cbf": _predicted(r.cbf, 2),
+            }
+            for r in biomarker.regions
+        ],
+        "roots": [
+            {
+                "side": r.side.value,
+                "expected": _predicted(r.expected, 2),
+                "likeliest": r.likeliest,
+                "probability": round(r.probability, 4),
+            }
+            for r in biomarker.roots
+        ],
+        "disease": {name: round(p, 4) for name, p in biomarker.disease.items()},
+        "features": FEATURES,
+    }
+
+
+def _predicted(predicted: Predicted, digits: int) -> dict[str, float]:
+    return {name: round(getattr(predicted, name), digits) for name in ("value", "low", "high")}
 
 
 def _caveat(caveat: Caveat) -> dict[str, str]:

@@ -33,6 +33,7 @@ ORDER = [
     ["lnc_dicom.biomarker"],
     ["lnc_dicom.encode"],
     ["lnc_dicom.pipeline", "lnc_dicom.result"],
+    ["lnc_dicom.cohort_cli"],
     ["lnc_dicom.cli"],
     ["service.settings", "service.logs"],
     ["service.spool", "service.stages", "service.sample"],

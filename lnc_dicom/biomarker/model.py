@@ -10,6 +10,7 @@ from lnc_dicom.biomarker.calibration import load_calibration
 from lnc_dicom.biomarker.inference import BiomarkerModel
 from lnc_dicom.biomarker.network import load_network
 from lnc_dicom.errors import ModelMismatch, UnusableInput
+from lnc_dicom.options import Biomarker as Options
 from lnc_dicom.predictions import Model
 from lnc_dicom.segment.model import sha256
 
@@ -36,3 +37,8 @@ def load_model(folder: Path = WEIGHTS) -> BiomarkerModel:
         model=Model(about["name"], about["version"], digest),
         demonstration=bool(about["demonstration"]),
     )
+
+
+def load_predictor(options: Options) -> BiomarkerModel | None:
+    """Build the model that a site has chosen; None where it wants no predictions."""
+    return load_model(options.model or WEIGHTS) if options.enabled else None

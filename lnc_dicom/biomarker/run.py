@@ -71,3 +71,11 @@ def split(cohort: Cohort, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray
     splitter = StratifiedShuffleSplit(1, test_size=KEPT_ASIDE, random_state=seed)
     training, watching = next(splitter.split(groups, groups))
     return np.sort(training).astype(np.int64), np.sort(watching).astype(np.int64)
+
+
+def describe_epoch(epoch: Epoch) -> str:
+    """Say how a training is going, in one line; skills are those of the patients kept aside."""
+    return (
+        f"{epoch.part} {epoch.number}: loss {epoch.loss:.3f}, skill of FA {epoch.fa:.2f}, CBF {epoch.cbf:.2f}, "
+        f"roots {epoch.roots:.2f}, category right {100 * epoch.accuracy:.0f} %"
+    )

@@ -35,9 +35,9 @@ class Schedule:
 
     pretraining: int = 14
     finetuning: int = 16
-    batch: int = 4
+    batch: int = 12
     rate: float = 1e-3
-    finetuning_share: float = 0.5
+    finetuning_share: float = 1.0
     weight_decay: float = 0.05
     seed: int = 1
     device: str = "cpu"

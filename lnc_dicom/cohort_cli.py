@@ -1,0 +1,133 @@
+"""`lnc simulate cohort`, `lnc train biomarker`: what is done with many patients at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lnc_dicom.console import exits, make_folder, show_line, show_progress
+from lnc_dicom.errors import UnusableInput
+
+if TYPE_CHECKING:
+    from lnc_dicom.biomarker.dataset import Cohort
+    from lnc_dicom.biomarker.network import BiomarkerNetwork
+
+simulate = typer.Typer(no_args_is_help=True, help="Make data that no patient gave.")
+
+Folder = Annotated[Path, typer.Option(help="Folder with one folder of DICOM per patient and cohort.csv.")]
+Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
+Regions = Annotated[str, typer.Option(help="Regions that the model sees, separated by commas.")]
+Config = Annotated[Path | None, typer.Option(help="TOML file with settings of FA and CBF; without it, the defaults.")]
+
+
+@simulate.command("cohort")
+def simulate_cohort(
+    anatomy: Annotated[Path, typer.Option(help="Folder with label maps (NIfTI, FreeSurfer labels) and T1 priors.")],
+    out: Out,
+    patients: Annotated[int, typer.Option(min=3, help="How many.")] = 79,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same patients.")] = 1,
+    effect: Annotated[float, typer.Option(min=0, help="Strength of disease: 1 as documented, 0 none.")] = 1.0,
+    confound: Annotated[str, typer.Option(help="'age': the groups differ in age.")] = "",
+) -> None:
+    """Write DICOM studies (T1, FA map, CBF map) of simulated patients, cohort.csv, the truth and an oracle."""
+    with exits():
+        from lnc_dicom.cohort import simulate as simulation  # noqa: PLC0415
+        from lnc_dicom.cohort.people import Study  # noqa: PLC0415
+
+        if confound not in {"", "age"}:
+            raise UnusableInput("--confound knows only 'age'")
+        make_folder(out)
+        plan = simulation.Plan(patients, seed, Study(effect, confound))
+        simulation.simulate(anatomy, out, plan, show_progress)
+        show_line(f"{patients} simulated patients in {out}")
+
+
+def read_cohort(folder: Path, regions: str, config: Path | None) -> Cohort:
+    """Analyse every patient of a cohort that was not analysed before."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from lnc_dicom.biomarker.crops import ALL_REGIONS  # noqa: PLC0415
+    from lnc_dicom.biomarker.dataset import load_cohort  # noqa: PLC0415
+    from lnc_dicom.options import load_options  # noqa: PLC0415
+    from lnc_dicom.pipeline import analyse  # noqa: PLC0415
+    from lnc_dicom.read import read_study  # noqa: PLC0415
+    from lnc_dicom.segment.model import load_segmenter  # noqa: PLC0415
+    from lnc_dicom.tools import Tools  # noqa: PLC0415
+
+    names = tuple(name.strip() for name in regions.split(","))
+    unknown = [name for name in names if name not in ALL_REGIONS]
+    if unknown:
+        raise UnusableInput(f"no region {', '.join(unknown)}; there are {', '.join(ALL_REGIONS)}")
+    tools = Tools(load_segmenter(), datetime.now(UTC), options=load_options(config))
+    cohort = load_cohort(folder, names, lambda study: analyse(study, tools), lambda p: read_study([p]), show_progress)
+    for _, code in cohort.rejected:
+        show_progress(f"a patient was left out: {code}")
+    return cohort
+
+
+def is_simulated(folder: Path) -> bool:
+    """Whether the patients of a cohort were made by `lnc simulate cohort`."""
+    plan = folder / "plan.json"
+    return plan.is_file() and bool(json.loads(plan.read_text(encoding="utf-8")).get("simulated"))
+
+
+def train_biomarker(
+    cohort: Folder,
+    out: Out,
+    regions: Regions = "caudate,putamen,pallidum",
+    start: Annotated[
+        str, typer.Option(help="Weights to begin with: 'released', 'scratch', or the folder of a model.")
+    ] = "released",
+    anatomy: Annotated[Path | None, typer.Option(help="Label maps; with --virtual, instead of --start.")] = None,
+    virtual: Annotated[int, typer.Option(help="First train on so many simulated people (needs --anatomy).")] = 0,
+    virtual_epochs: Annotated[int, typer.Option(help="Epochs on simulated people, half of them pre-training.")] = 20,
+    pretraining: Annotated[int, typer.Option(help="Epochs of pre-training: FA and CBF.")] = 10,
+    finetuning: Annotated[int, typer.Option(help="Epochs of fine-tuning: roots and disease as well.")] = 14,
+    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-4,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same training.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    name: Annotated[str, typer.Option(help="Name of the model.")] = "lnc-biomarker",
+    version: Annotated[str, typer.Option(help="Version of the model.")] = "0.1.0",
+    data_note: Annotated[str, typer.Option(help="Where the patients come from, for the card.")] = "",
+    config: Config = None,
+) -> None:
+    """Train a biomarker model on a cohort of studies; repeat the command to go on after the last epoch."""
+    with exits():
+        from lnc_dicom.biomarker.release import About  # noqa: PLC0415
+        from lnc_dicom.biomarker.run import TrainingPlan, describe_epoch, pretrain_virtually, train_model  # noqa: PLC0415
+        from lnc_dicom.biomarker.training import Schedule  # noqa: PLC0415
+        from lnc_dicom.biomarker.virtual import make_virtual  # noqa: PLC0415
+
+        if virtual and anatomy is None:
+            raise UnusableInput("--virtual needs the label maps of --anatomy")
+        make_folder(out)
+        patients = read_cohort(cohort, regions, config)
+        first, groups = _start(start, patients, is_virtual=bool(virtual))
+        note = data_note or ("Simulated patients of `lnc simulate cohort`." if is_simulated(cohort) else "")
+        about = About(name, version, groups, is_simulated(cohort), note)
+        epoch = lambda e: show_progress(describe_epoch(e))  # noqa: E731 - one line per epoch
+        if virtual and anatomy is not None:
+            schedule = Schedule(
+                virtual_epochs // 2, virtual_epochs - virtual_epochs // 2, 12, 1e-3, 1.0, 0.05, seed, device
+            )
+            people = make_virtual(anatomy, patients.regions, virtual, 5000 + seed, out / "virtual", show_progress)
+            first = pretrain_virtually(people, groups, TrainingPlan(out, about, schedule), epoch)
+        schedule = Schedule(pretraining, finetuning, rate=rate, seed=seed, device=device)
+        train_model(patients, TrainingPlan(out, about, schedule), epoch, first)
+        show_line(f"model in {out / 'model'}: read MODEL_CARD.md, then name the folder in [biomarker] model")
+
+
+def _start(start: str, patients: Cohort, *, is_virtual: bool) -> tuple[BiomarkerNetwork | None, tuple[str, ...]]:
+    """Find the network to begin with, and the order of the categories: its own, if it knows them all."""
+    from lnc_dicom.biomarker.model import WEIGHTS, load_model  # noqa: PLC0415
+    from lnc_dicom.cohort.parameters import GROUPS  # noqa: PLC0415
+
+    if start == "scratch" or is_virtual:
+        known = GROUPS if set(patients.group_names) == set(GROUPS) else patients.group_names
+        return None, known
+    model = load_model(WEIGHTS if start == "released" else Path(start))
+    same = set(model.groups) == set(patients.group_names)
+    return model.network, model.groups if same else patients.group_names
