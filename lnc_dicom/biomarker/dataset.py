@@ -35,6 +35,8 @@ class Cohort:
         FA and CBF, (n, s, 2); nan where not measured.
     volumes
         mL, (n, s + 2): the regions, then the lateral ventricles.
+    head
+        Size of the head against the training heads of the segmentation, (n,); nan where unknown.
     rejected
         Patients that could not be used, with the code of the reason.
     """
@@ -44,6 +46,7 @@ class Cohort:
     crops: Tensor = field(repr=False)
     measured: npt.NDArray[np.float64] = field(repr=False)
     volumes: npt.NDArray[np.float64] = field(repr=False)
+    head: npt.NDArray[np.float64] | None = field(repr=False, default=None)
     rejected: tuple[tuple[Patient, str], ...] = ()
 
     def __len__(self) -> int:
@@ -62,11 +65,14 @@ class Cohort:
 
     @property
     def covariates(self) -> npt.NDArray[np.float64]:
-        """Age in years and sex (1 for men), (n, 2); the cohort's mean where unknown."""
+        """Age in years, sex (1 for men) and, where it was measured, head size, (n, 2 or 3).
+
+        What is unknown is the mean of those who are known.
+        """
         sex = [{"M": 1.0, "F": 0.0}.get(p.sex, math.nan) for p in self.patients]
-        table = np.array([[p.age for p in self.patients], sex]).T
-        known = np.where(np.isnan(table).all(axis=0), 0.0, np.nan_to_num(np.nanmean(table, axis=0)))
-        return np.where(np.isnan(table), known, table)
+        columns = [np.array([p.age for p in self.patients]), np.array(sex)]
+        columns += [] if self.head is None else [self.head]
+        return np.column_stack([_filled(column) for column in columns])
 
     def groups(self, names: Sequence[str]) -> npt.NDArray[np.int64]:
         """Index of each patient's category among `names`. Raises BadCohort for a category that is not there."""
@@ -83,6 +89,7 @@ class Cohort:
             self.crops[torch.from_numpy(indices)],
             self.measured[indices],
             self.volumes[indices],
+            None if self.head is None else self.head[indices],
         )
 
 
@@ -123,8 +130,14 @@ def load_cohort(
         torch.from_numpy(np.stack([r["crops"][places] for r in rows])),
         np.stack([r["measured"][places] for r in rows]),
         np.stack([r["volumes"][places + ventricles] for r in rows]),
+        np.array([float(r["head"]) for r in rows]),
         tuple(rejected),
     )
+
+
+def _filled(column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    known = column[np.isfinite(column)]
+    return np.where(np.isfinite(column), column, known.mean() if len(known) else 0.0)
 
 
 def _cached(folder: Path, patient: Patient) -> Path:
@@ -159,6 +172,7 @@ def describe(report: Report) -> dict[str, npt.NDArray[np.float16] | npt.NDArray[
         "crops": crops.numpy().astype(np.float16),
         "measured": values,
         "volumes": volumetry_ml(report.labels, ALL_REGIONS),
+        "head": np.array(report.segmented.pose.scale if report.segmented.pose else np.nan),
     }
 
 
