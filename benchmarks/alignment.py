@@ -36,7 +36,7 @@ def moved(volume: hd.Volume, lps_mm: np.ndarray) -> hd.Volume:
 
 
 def wrong(volume: hd.Volume, centre_mm: np.ndarray) -> Iterator[tuple[str, hd.Volume]]:
-    """The image as it is, and with its header or its voxels put wrong."""
+    """Give the image as it is, and with its header or its voxels put wrong."""
     yield "right", volume
     for name, shift_mm in (("40 mm to the left", (40, 0, 0)), ("40 mm up", (0, 0, 40)), ("10 mm back", (0, 10, 0))):
         matrix = np.eye(4)
@@ -58,7 +58,7 @@ def wrong(volume: hd.Volume, centre_mm: np.ndarray) -> Iterator[tuple[str, hd.Vo
 
 
 def partners(data: Path, name: str) -> Iterator[tuple[str, hd.Volume]]:
-    """b = 0, M0, and maps that have to be their own partners."""
+    """B = 0, M0, and maps that have to be their own partners."""
     series = select(read_study([data / name])).companions
     for role in (Role.DIFFUSION, Role.FA_PARTNER):
         if role in series:

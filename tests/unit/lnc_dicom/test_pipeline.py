@@ -90,7 +90,7 @@ def _a_slice_doubled(dataset):
 
 
 CASES = {
-    "no gradients": ({DWI: _no_gradients}, set(), None),
+    "no gradients": ({DWI: _no_gradients}, {"LNC-412"}, None),
     "no b = 0": ({DWI: _only_weighted}, {"LNC-413"}, None),
     "five directions": ({DWI: _five_directions}, {"LNC-414"}, None),
     "no M0": ({ASL: _no_m0}, {"LNC-415"}, None),
