@@ -93,7 +93,9 @@ def gradients(converted: Converted, max_b: float) -> tuple[npt.NDArray[np.float6
     keep = (~weighted | (length > UNIT_TOLERANCE)) & (b_values <= max_b)
     if (np.abs(length[keep & weighted] - 1) > UNIT_TOLERANCE).any():
         raise WrongGradients("gradient directions that are no unit vectors")
-    if not (keep & weighted).any() or not (keep & ~weighted).any():
+    if not (keep & weighted).any():
+        raise WrongGradients(f"no volume with a direction and a b-value from {B0_MAX:.0f} to {max_b:.0f} s/mm²")
+    if not (keep & ~weighted).any():
         raise OneBValue(f"b-values from {b_values.min():.0f} to {b_values.max():.0f} s/mm² in {volumes} volumes")
     count = different_directions(directions[keep & weighted])
     if count < MIN_DIRECTIONS:

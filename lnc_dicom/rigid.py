@@ -6,6 +6,8 @@ same contrast. One thread and regular sampling, so the same images give the same
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,8 +61,33 @@ def register(fixed: Volume, moving: Volume, smoothing_mm: tuple[float, ...], *, 
     """
     import SimpleITK as sitk  # noqa: PLC0415 - a study without maps does not wait for it
 
-    method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)
+    with _one_thread():
+        method = sitk.ImageRegistrationMethod()
+        return _execute(method, fixed, moving, smoothing_mm, sampling)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep SimpleITK to one thread: the order in which several add up changes the last digits of the metric."""
+    import SimpleITK as sitk  # noqa: PLC0415
+
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
+def _execute(
+    method: Any,  # noqa: ANN401 - SimpleITK has no types
+    fixed: Volume,
+    moving: Volume,
+    smoothing_mm: tuple[float, ...],
+    sampling: float,
+) -> Motion:
+    import SimpleITK as sitk  # noqa: PLC0415
+
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetMetricSamplingStrategy(method.NONE if sampling >= 1 else method.REGULAR)
     method.SetMetricSamplingPercentage(min(sampling, 1.0), _SEED)
@@ -75,19 +102,6 @@ def register(fixed: Volume, moving: Volume, smoothing_mm: tuple[float, ...], *, 
     method.SetInitialTransform(start, inPlace=True)
     method.Execute(_image(fixed), _image(moving))
     return Motion(_matrix(start), -float(method.GetMetricValue()))
-
-
-def information(fixed: Volume, moving: Volume, smoothing_mm: float) -> float:
-    """Mutual information of two volumes as their headers place them, in nats."""
-    import SimpleITK as sitk  # noqa: PLC0415
-
-    method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)
-    method.SetMetricAsMattesMutualInformation(_BINS)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetInitialTransform(sitk.Euler3DTransform())
-    smooth = [sitk.SmoothingRecursiveGaussian(_image(v), smoothing_mm) for v in (fixed, moving)]
-    return -float(method.MetricEvaluate(*smooth))
 
 
 def carry(moving: Volume, motion: Motion, grid: Volume) -> npt.NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -16,6 +17,27 @@ from lnc_dicom.console import quieten_libraries
 from service.demo import free_port
 from service.jobs import list_jobs
 from service.settings import load_settings
+
+_LNC = [sys.executable, "-c", "from service.cli import main; main()"]
+
+
+def lnc(*arguments):
+    command = [*_LNC, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def process_once(data, tmp_path_factory):
+    """Process a study the first time it is asked for; tests come in random order."""
+
+    @functools.cache
+    def run(name):
+        out = tmp_path_factory.mktemp("out")
+        done = lnc("process", data / name, "--out", out)
+        assert done.returncode == 0, done.stderr
+        return name, out, json.loads((out / "result.json").read_text())
+
+    return run
 
 
 def wait_for(what, limit_s=90.0):

@@ -1,6 +1,5 @@
 """`lnc process` on real heads: files, exit codes, numbers, pictures, and what other people's readers say."""
 
-import functools
 import json
 import os
 import random
@@ -22,6 +21,7 @@ from lnc_dicom.select import select
 from lnc_dicom.volume import load
 from service.sample import icbm152
 from service.validate import validate
+from tests.acceptance.conftest import lnc
 from tests.factories import LAYOUTS, layout, phantom, write_series
 
 STUDIES = {
@@ -40,25 +40,6 @@ code = subprocess.run(sys.argv[1:]).returncode
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
 sys.exit(code)
 """
-
-
-def lnc(*arguments):
-    command = [*_LNC, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="session")
-def process_once(data, tmp_path_factory):
-    """Process a study the first time it is asked for; tests come in random order."""
-
-    @functools.cache
-    def run(name):
-        out = tmp_path_factory.mktemp("out")
-        done = lnc("process", data / name, "--out", out)
-        assert done.returncode == 0, done.stderr
-        return name, out, json.loads((out / "result.json").read_text())
-
-    return run
 
 
 @pytest.fixture(params=STUDIES)

@@ -6,7 +6,7 @@ import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.quality import FOUND, VOLUME
-from lnc_dicom.regions import measure
+from lnc_dicom.regions import index, measure
 from lnc_dicom.types import Segmented, Sign
 from tests.factories import BoxSegmenter, head
 
@@ -69,3 +69,9 @@ def test_labels_must_be_uint8_and_cannot_be_changed():
         segmented.labels.array[0, 0, 0] = 1
     with pytest.raises(TypeError):
         Segmented(segmented.labels.astype(np.int16), {})
+
+
+def test_asymmetry_is_the_difference_over_the_mean_and_undefined_below_0():
+    assert index(3.0, 1.0) == pytest.approx(1.0)
+    assert index(1.0, 3.0) == pytest.approx(-1.0)
+    assert index(-2.0, 1.0) is None
