@@ -47,3 +47,15 @@ UNUSABLE = Code("111235", "DCM", "Unusable - Quality renders image unusable")
 BRAIN_MRI = Code("24590-2", "LN", "Brain MRI")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
+
+LOCAL_SCHEME = "99LNC"
+"""Ours: for what the standard has no code. The codes are never reused for something else."""
+PREDICTED_FA = Code("PRED-FA", LOCAL_SCHEME, "Predicted Fractional Anisotropy")
+PREDICTED_CBF = Code("PRED-CBF", LOCAL_SCHEME, "Predicted Absolute Regional Blood Flow")
+PREDICTED_ROOTS = Code("PRED-ROOTS", LOCAL_SCHEME, "Predicted number of lenticulostriate artery stems")
+PREDICTED_FROM_T1 = Code("PRED-T1", LOCAL_SCHEME, "Predicted from T1-weighted MR by a neural network")
+CATEGORY_PROBABILITY = "PRED-CATEGORY"
+"""Value of the codes of the disease categories; a number follows, their meaning is the site's name of the category."""
+CAVEAT = Code("CAVEAT", LOCAL_SCHEME, "Caveat")
+DEMONSTRATION_MODEL = Code("LNC-408", LOCAL_SCHEME, "Demonstration model: simulated patients, no clinical meaning")
+CEREBRAL_HEMISPHERE = Code("372073000", "SCT", "Cerebral hemisphere")

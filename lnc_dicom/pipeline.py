@@ -49,7 +49,8 @@ def analyse(study: Study, tools: Tools) -> Report:
         report = with_maps(report, maps, caveats)
     with tools.stage("biomarker"):
         if tools.predictor is not None:
-            report = with_biomarker(report, tools.predictor(volume, report.labels))
+            found = tools.predictor(volume, report.labels)
+            report = with_biomarker(report, found, demonstration_disease=chosen.biomarker.demonstration_disease)
     return report
 
 

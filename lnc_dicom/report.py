@@ -57,12 +57,13 @@ def with_maps(report: Report, maps: tuple[AlignedMap, ...], caveats: tuple[Cavea
     return replace(report, maps=maps, caveats=(*report.caveats, *caveats))
 
 
-def with_biomarker(report: Report, biomarker: Biomarker) -> Report:
+def with_biomarker(report: Report, biomarker: Biomarker, *, demonstration_disease: bool) -> Report:
     """Add what the biomarker model predicts, and what has to be said of it."""
     caveats = [Caveat(DEMONSTRATION_MODEL, DEMONSTRATION)] if biomarker.demonstration else []
     if not biomarker.disease:
         caveats.append(Caveat(NOT_PREDICTED, "disease categories not predicted: a region that they need is missing"))
-    return replace(report, biomarker=biomarker, caveats=(*report.caveats, *caveats))
+    shows = demonstration_disease or not biomarker.demonstration
+    return replace(report, biomarker=biomarker, shows_disease=shows, caveats=(*report.caveats, *caveats))
 
 
 def failure_text(measurement: Measurement) -> str:

@@ -325,6 +325,8 @@ class Report:
         Maps of FA and CBF that were laid on the T1; all passed their gates.
     biomarker
         What the biomarker model predicts; None where there is none.
+    shows_disease
+        Whether its probabilities of disease may be written into objects that go to a PACS.
     """
 
     study: Study
@@ -338,6 +340,7 @@ class Report:
     model: Model
     maps: tuple[AlignedMap, ...] = ()
     biomarker: Biomarker | None = None
+    shows_disease: bool = False
 
     @property
     def labels(self) -> Volume:

@@ -40,7 +40,8 @@ class Origin:
         """UID for a role ("series/seg", "seg", ...): 2.25 and a UUID (PS3.5 B.2)."""
         model = self.report.model
         inputs = sorted(str(d.SOPInstanceUID) for d in self.report.sources)
-        return _uid(role, *inputs, model.name, model.version, model.digest, software_version(), self.now.isoformat())
+        made_with = (model.name, model.version, model.digest, *self._biomarker(), software_version())
+        return _uid(role, *inputs, *made_with, self.now.isoformat())
 
     def tracking_uid(self, structure: str) -> str:
         """UID that follows a structure of a patient through time points."""
@@ -51,7 +52,11 @@ class Origin:
 
     def device_uid(self) -> str:
         """UID of this software with this model: another model is another device (IHE AIR 6.5.3.1)."""
-        return _uid("device", software_version(), self.report.model.digest)
+        return _uid("device", software_version(), self.report.model.digest, *self._biomarker())
+
+    def _biomarker(self) -> tuple[str, ...]:
+        """Digest of the biomarker model, where there is one: another model gives other objects."""
+        return (self.report.biomarker.model.digest,) if self.report.biomarker else ()
 
     def equipment(self) -> ContributingEquipment:
         """Describe the algorithm as Contributing Equipment (IHE AIR 6.5.3.1)."""

@@ -13,7 +13,6 @@ from highdicom.sr import (
     ContentSequence,
     DeviceObserverIdentifyingAttributes,
     FindingSite,
-    MeasurementProperties,
     MeasurementReport,
     ObservationContext,
     ObserverContext,
@@ -47,7 +46,9 @@ from lnc_dicom.codes import (
     USABLE,
     VOLUME,
 )
+from lnc_dicom.encode.items import measured
 from lnc_dicom.encode.origin import DEVICE_SERIAL_NUMBER, MANUFACTURER, Origin, software_version
+from lnc_dicom.encode.predictions import predicted_items, prediction_groups
 from lnc_dicom.report import BANNER, failure_text
 from lnc_dicom.types import Measurement, Quantity, Report
 
@@ -69,7 +70,10 @@ def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Com
     content = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(report, origin)),
         procedure_reported=BRAIN_MRI,
-        imaging_measurements=[_group(m, report, origin, seg) for m in report.measurements],
+        imaging_measurements=[
+            *(_group(m, report, origin, seg) for m in report.measurements),
+            *prediction_groups(report.biomarker, origin, with_disease=report.shows_disease),
+        ],
         referenced_images=[_library_entry(report)],
     )
     document = Comprehensive3DSR(
@@ -136,7 +140,11 @@ def _group(
         algorithm_id=AlgorithmIdentification(
             report.model.name, f"{report.model.version}; lnc-dicom {software_version()}"
         ),
-        measurements=[*_volume(measurement), *_means(measurement)],
+        measurements=[
+            *_volume(measurement),
+            *_means(measurement),
+            *predicted_items(report.biomarker, structure),
+        ],
         qualitative_evaluations=[_verdict(measurement)],
     )
 
@@ -158,26 +166,15 @@ def _volume(measurement: Measurement) -> list[MeasurementItem]:
     """Give the volume in mm³ with its 90 % interval (TID 310); nothing for a structure that failed."""
     if not measurement.passed:
         return []
-    volume = round(measurement.volume_ml * 1000, 1)
-    return [MeasurementItem(VOLUME, volume, CUBIC_MILLIMETRE, properties=_uncertainty(measurement))]
+    low_high = measurement.interval_ml
+    interval = None if low_high is None else (low_high[0] * 1000, low_high[1] * 1000)
+    return [measured(VOLUME, measurement.volume_ml * 1000, CUBIC_MILLIMETRE, 1, interval)]
 
 
 def _means(measurement: Measurement) -> list[MeasurementItem]:
     """Means of what was measured in maps, with Derivation Mean (TID 300); a structure that failed has none."""
-    items = []
-    for quantity, (name, unit, digits) in _QUANTITIES.items():
-        if quantity in measurement.statistics:
-            mean = round(measurement.statistics[quantity].mean, digits)
-            items.append(MeasurementItem(name, mean, unit, derivation=MEAN))
-    return items
-
-
-def _uncertainty(measurement: Measurement) -> MeasurementProperties | None:
-    """Ranges of measurement uncertainty above and below the volume."""
-    if measurement.interval_ml is None:
-        return None
-    low, high = measurement.interval_ml
-    return MeasurementProperties(
-        upper_measurement_uncertainty=round((high - measurement.volume_ml) * 1000, 1),
-        lower_measurement_uncertainty=round((measurement.volume_ml - low) * 1000, 1),
-    )
+    return [
+        measured(name, measurement.statistics[quantity].mean, unit, digits, derivation=MEAN)
+        for quantity, (name, unit, digits) in _QUANTITIES.items()
+        if quantity in measurement.statistics
+    ]
