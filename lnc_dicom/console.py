@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from lnc_dicom.errors import LncError, StudyRejected, UnusableInput
+from lnc_dicom.predictions import Biomarker
 from lnc_dicom.types import Caveat, Measurement, Quantity, Report
 
 OK, DEFECT, USAGE, REJECTED = 0, 1, 2, 3
@@ -111,7 +112,28 @@ def show_report(report: Report) -> None:
     for series, reason in report.selection.passed_over:
         number = series.header.get("SeriesNumber", "?")
         screen.print(f"  passed over series {number}: {reason.value}", style="dim", highlight=False)
+    if report.biomarker is not None:
+        show_predictions(report.biomarker)
     show_caveats(report.caveats)
+
+
+def show_predictions(found: Biomarker) -> None:
+    """Print what was predicted, with 90 % intervals."""
+    title = f"Predicted from the T1 by {found.model.name} {found.model.version}, not measured"
+    table = Table("structure", "FA", "CBF", title=title, title_justify="left")
+    for region in found.regions:
+        fa, cbf = region.fa, region.cbf
+        table.add_row(
+            region.structure.title,
+            f"{fa.value:.2f} [dim]({fa.low:.2f} to {fa.high:.2f})[/]",
+            f"{cbf.value:.0f} [dim]({cbf.low:.0f} to {cbf.high:.0f})[/]",
+        )
+    screen.print(table)
+    for root in found.roots:
+        e = root.expected
+        screen.print(f"  LSA stems, {root.side.value}: {e.value:.1f} ({e.low:.1f} to {e.high:.1f})", highlight=False)
+    for name, probability in found.disease.items():
+        screen.print(f"  {name}: {100 * probability:.0f} %", highlight=False)
 
 
 _TITLES = {Quantity.FA: "FA", Quantity.CBF: "CBF", Quantity.RELATIVE_CBF: "rel. CBF"}

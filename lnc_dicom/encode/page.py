@@ -11,6 +11,7 @@ from highdicom import Volume
 from PIL import Image, ImageDraw, ImageFont
 
 from lnc_dicom.anatomy import STRUCTURES
+from lnc_dicom.encode.page_predictions import draw_predictions
 from lnc_dicom.encode.quantities import draw_quantities
 from lnc_dicom.report import BANNER, OWN_CAVEATS
 from lnc_dicom.types import Measurement, Report
@@ -40,7 +41,8 @@ def draw_page(report: Report, now: datetime) -> npt.NDArray[np.uint8]:
         page.paste(Image.fromarray(tile), ((i % 3) * _TILE, 130 + (i // 3) * _TILE))
     _captions(draw)
     x, y = _table(draw, report)
-    _caveats(draw, report, x, draw_quantities(draw, report, x, y))
+    y = draw_quantities(draw, report, x, y)
+    _caveats(draw, report, x, draw_predictions(draw, report, x, y))
     return np.asarray(page)
 
 

@@ -96,8 +96,7 @@ def _group(
         finding_sites=[site],
         method=PREDICTED_FROM_T1,
         algorithm_id=AlgorithmIdentification(
-            biomarker.model.name,
-            f"{biomarker.model.version}; {biomarker.model.digest[:12]}; lnc-dicom {software_version()}",
+            model.name, f"{model.version}; {model.digest[:12]}; lnc-dicom {software_version()}"
         ),
         measurements=items,
         qualitative_evaluations=[_warning()] if biomarker.demonstration else [],
