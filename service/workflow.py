@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from pathlib import Path
 from typing import TypedDict
 
 from dbos import DBOS, SetWorkflowID
@@ -19,9 +20,10 @@ from dbos import error as dbos_error
 from lnc_dicom import pipeline
 from lnc_dicom.errors import Defect, LncError, StudyRejected, Unavailable
 from lnc_dicom.read import read_study
-from lnc_dicom.result import rejection_json, result_json
-from lnc_dicom.tools import Segmenter, Tools
-from lnc_dicom.types import Study
+from lnc_dicom.report import DEMONSTRATION, DEMONSTRATION_MODEL
+from lnc_dicom.result import FEATURES, features_npz, rejection_json, result_json
+from lnc_dicom.tools import Predictor, Segmenter, Tools
+from lnc_dicom.types import Report, Study
 from service.deliver import deliver
 from service.logs import log
 from service.settings import Settings
@@ -63,6 +65,7 @@ class Parts:
     settings: Settings
     spool: Spool
     segmenter: Callable[[], Segmenter]
+    predictor: Predictor | None = None
 
 
 _parts: list[Parts] = []
@@ -105,7 +108,7 @@ def compute(key: str, job: str, arrived: float) -> Outcome:
     seconds: dict[str, float] = {}
     with _computing:
         now, stage = datetime.fromtimestamp(arrived, UTC), timed_stages(job, seconds)
-        tools = Tools(parts.segmenter(), now, stage, parts.settings.options)
+        tools = Tools(parts.segmenter(), now, stage, parts.settings.options, parts.predictor)
         try:
             study = read_study([parts.spool.received / key])
             report, objects = pipeline.process(study, tools)
@@ -115,8 +118,18 @@ def compute(key: str, job: str, arrived: float) -> Outcome:
             return _outcome(State.REJECTED, error)
     for item in objects:
         write_durably(folder / item.name, item.data)
+    _keep_predictions(folder, job, report)
     write_durably(folder / "result.json", result_json(report, objects, seconds).encode())
     return Outcome(state=State.DONE.value, code="", what="", do="", files=[o.name for o in objects])
+
+
+def _keep_predictions(folder: Path, job: str, report: Report) -> None:
+    """Keep the deep features beside the result; they are not sent. Say what the predictions are worth."""
+    if report.biomarker is None:
+        return
+    write_durably(folder / FEATURES, features_npz(report.biomarker))
+    if report.biomarker.demonstration:
+        log.warning(DEMONSTRATION, extra={"job": job, "code": DEMONSTRATION_MODEL})
 
 
 def _deliver(job: str, files: list[str]) -> None:
