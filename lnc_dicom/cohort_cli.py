@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lnc_dicom.console import exits, make_folder, show_line, show_progress
+from lnc_dicom.console import exits, make_folder, show_line, show_progress, show_rows
 from lnc_dicom.errors import UnusableInput
 
 if TYPE_CHECKING:
@@ -131,3 +131,66 @@ def _start(start: str, patients: Cohort, *, is_virtual: bool) -> tuple[Biomarker
     model = load_model(WEIGHTS if start == "released" else Path(start))
     same = set(model.groups) == set(patients.group_names)
     return model.network, model.groups if same else patients.group_names
+
+
+def evaluate_explanation(
+    cohort: Folder,
+    model: Annotated[Path | None, typer.Option(help="Folder of a model; without it, the released one.")] = None,
+    patients: Annotated[int, typer.Option(min=3, help="How many patients are looked at.")] = 24,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same random networks.")] = 1,
+    config: Config = None,
+) -> None:
+    """Test whether saliency means anything: randomised weights and labels, territory, occlusion, deletion.
+
+    Ends with 1 where a test fails.
+    """
+    with exits():
+        import numpy as np  # noqa: PLC0415
+
+        from lnc_dicom.biomarker.explain import Answer  # noqa: PLC0415
+        from lnc_dicom.biomarker.model import WEIGHTS, load_model  # noqa: PLC0415
+        from lnc_dicom.biomarker.sanity import check_explanations  # noqa: PLC0415
+
+        loaded = load_model(model or WEIGHTS)
+        people = read_cohort(cohort, ",".join(loaded.regions), config)
+        some = people.chosen(np.arange(min(patients, len(people))))
+        verdicts = check_explanations(loaded.network, some, tuple(Answer), seed, show_progress)
+        rows = [
+            (v.answer.value, v.name, f"{v.value:.2f}", v.rule, "passed" if v.passed else "FAILED") for v in verdicts
+        ]
+        show_rows("Is the saliency worth looking at?", ("answer", "test", "value", "rule", "verdict"), rows)
+        if not all(v.passed for v in verdicts):
+            raise typer.Exit(1)
+
+
+def explain_study(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders with the DICOM objects of one study.")],
+    out: Out,
+    model: Annotated[Path | None, typer.Option(help="Folder of a model; without it, the released one.")] = None,
+) -> None:
+    """Show what the predictions of one study rest on: Grad-CAM on the T1, as NIfTI volumes and a page of slices."""
+    with exits():
+        import numpy as np  # noqa: PLC0415
+
+        from lnc_dicom.biomarker.explain import Answer, explain  # noqa: PLC0415
+        from lnc_dicom.biomarker.model import WEIGHTS, load_model  # noqa: PLC0415
+        from lnc_dicom.biomarker.pictures import draw_saliency, write_nifti  # noqa: PLC0415
+        from lnc_dicom.read import read_study  # noqa: PLC0415
+        from lnc_dicom.regions import usable_labels  # noqa: PLC0415
+        from lnc_dicom.report import DEMONSTRATION  # noqa: PLC0415
+        from lnc_dicom.segment.model import load_segmenter  # noqa: PLC0415
+        from lnc_dicom.select import select  # noqa: PLC0415
+        from lnc_dicom.volume import load  # noqa: PLC0415
+
+        make_folder(out)
+        loaded = load_model(model or WEIGHTS)
+        volume, _ = load(select(read_study(paths)).chosen)
+        segmented = load_segmenter()(volume)
+        usable = np.isin(segmented.labels.array, sorted(usable_labels(segmented)))
+        labels = segmented.labels.with_array(np.where(usable, segmented.labels.array, 0).astype(np.uint8))
+        saliency = {answer: explain(loaded, volume, labels, answer) for answer in Answer}
+        for answer, one in saliency.items():
+            write_nifti(out / f"saliency_{answer.value}.nii.gz", one)
+        note = DEMONSTRATION if loaded.demonstration else f"{loaded.model.name} {loaded.model.version}"
+        draw_saliency(out / "saliency.png", volume, labels, saliency, note)
+        show_line(f"saliency.png and {len(saliency)} volumes in {out}")

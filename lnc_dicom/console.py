@@ -193,6 +193,14 @@ def show_outcomes(rows: Sequence[tuple[str, str, str, Mapping[str, float], Mappi
     screen.print(table)
 
 
+def show_rows(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of text."""
+    table = Table(*heads, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    screen.print(table)
+
+
 def show_timings(seconds: dict[str, float]) -> None:
     """Print the time of each stage and the whole."""
     parts = [f"{name} {value:.2f}" for name, value in seconds.items()]

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 FEATURES = 512
 MAPS = ("fa", "cbf")
+_QUIET = 0.125
+"""Scale of the features before the heads: 512 of size 1 make every step of the optimiser a large one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class BiomarkerNetwork(nn.Module):
         those of different regions.
         """
         regions = len(self.architecture.regions)
-        level = self.level(features.reshape(-1, regions * FEATURES))
+        level = _QUIET * self.level(features.reshape(-1, regions * FEATURES))
         per_side = self.dropout(level).reshape(-1, 2, regions, FEATURES)
         maps = torch.einsum("nirf,rfo->niro", per_side, self.maps) + self.bias
         mean, log_sd = maps.flatten(1, 2).chunk(2, dim=-1)
