@@ -14,6 +14,7 @@ from pathlib import Path
 
 import highdicom as hd
 import numpy as np
+from dipy.segment.mask import median_otsu
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -78,7 +79,9 @@ def compare_fa(report: Report) -> None:
         ours = fa_map({Role.DIFFUSION: series}, Diffusion(correct_motion=correct))
         assert ours is not None  # noqa: S101
         theirs = on_grid(scanner.map.values, ours.values)
-        print(f"\nFA, motion corrected: {correct}: {agree(ours.values.array, theirs, theirs > 0)}")
+        _, bright = median_otsu(ours.partner.array, median_radius=2, numpass=2)
+        for name, inside in (("brain and scalp", theirs > 0), ("brain where b = 0 is bright", bright & (theirs > 0))):
+            print(f"\nFA, motion corrected: {correct}, {name}: {agree(ours.values.array, theirs, inside)}")
         own = measure_map(align(ours, report.volume, report.segmented), report.segmented, usable, Maps())
         for m in report.measurements:
             one, other = own.statistics.get(m.structure.label), scanner.statistics.get(m.structure.label)
