@@ -38,8 +38,11 @@ class Perfusion(Section):
     """Share of the blood that pseudo-continuous labelling inverts."""
     pasl_efficiency: float = Field(0.98, gt=0, le=1)
     """Share of the blood that pulsed labelling inverts."""
-    suppression_efficiency: float = Field(1.0, gt=0, le=1)
-    """Share of the label that the pulses of background suppression leave; 1 takes no loss into account."""
+    suppression_efficiency: float = Field(0.83, gt=0, le=1)
+    """Share of the label that background suppression leaves, where M0 shows that there was any.
+
+    0.83 after two pulses (Garcia et al., Magn Reson Med 2005; 54:366); how many there were, no header says.
+    """
     blood_t1_ms: float = Field(1650.0, gt=0)
     """T1 of arterial blood."""
     tissue_t1_ms: float = Field(1330.0, gt=0)

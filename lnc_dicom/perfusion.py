@@ -15,7 +15,7 @@ from highdicom import Volume
 
 from lnc_dicom.errors import NoM0, UnpairedVolumes
 from lnc_dicom.frames import Context, volumes
-from lnc_dicom.labelling import Timing, timing_of
+from lnc_dicom.labelling import ASSUMED, Timing, timing_of
 from lnc_dicom.nifti import Converted, convert
 from lnc_dicom.options import Perfusion
 from lnc_dicom.scanner_map import load_map, to_cbf
@@ -27,6 +27,8 @@ ORDER_ASSUMED = "LNC-406"
 
 BRIGHT_FACTOR = 3.0
 """A pair that is this much brighter than the others was taken without background suppression: it is the M0 image."""
+SUPPRESSED_SHARE = 0.5
+"""Control images darker than this share of M0 were taken with background suppression, which costs part of the label."""
 LONG_TR_MS = 5000.0
 """M0 taken with a longer TR is fully relaxed (consensus paper)."""
 MIN_M0_SHARE = 0.15
@@ -41,6 +43,8 @@ class Labelling:
         Mean of control minus label, in the scanner's signal, axes of `m0`.
     m0
         Image without labelling and without background suppression, with the TR of its series.
+    suppressed
+        The pairs were taken with background suppression.
     """
 
     difference: npt.NDArray[np.float32] = field(repr=False)
@@ -48,6 +52,7 @@ class Labelling:
     m0_tr_ms: float | None
     pairs: int
     caveats: tuple[Caveat, ...] = ()
+    suppressed: bool = False
 
 
 def cbf_map(companions: Mapping[Role, Series], options: Perfusion) -> QuantityMap | None:
@@ -71,6 +76,9 @@ def cbf_map(companions: Mapping[Role, Series], options: Perfusion) -> QuantityMa
     method = f"{timing.kind}, single compartment, {labelling.pairs} pairs"
     sources = tuple(companions[role] for role in (Role.LABELLING, Role.M0) if role in companions)
     caveats = (*labelling.caveats, *timing.caveats)
+    if labelling.suppressed:
+        share = f"label left by background suppression {options.suppression_efficiency:g}"
+        caveats += (Caveat(ASSUMED, f"not in the header, taken from the settings: {share}"),)
     return QuantityMap(Quantity.CBF, labelling.m0.with_array(values), labelling.m0, method, sources, caveats)
 
 
@@ -126,7 +134,9 @@ def read_labelling(series: Series, converted: Converted | None, m0_series: Serie
     difference = mean([c.array - one.array for c, one in pairs])
     if caveats and float(difference[_head(scale.array)].mean()) < 0:
         difference = -difference
-    return Labelling(difference, scale, tr_ms, len(control), caveats)
+    head = _head(scale.array)
+    suppressed = float(control[0].array[head].mean()) < SUPPRESSED_SHARE * float(scale.array[head].mean())
+    return Labelling(difference, scale, tr_ms, len(control), caveats, suppressed)
 
 
 def mean(arrays: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
@@ -183,7 +193,7 @@ def quantify(labelling: Labelling, timing: Timing, options: Perfusion) -> npt.ND
     else:
         bolus_s = blood_s * (1 - np.exp(-timing.duration_ms / options.blood_t1_ms))
         efficiency = options.pcasl_efficiency
-    efficiency *= options.suppression_efficiency
+    efficiency *= options.suppression_efficiency if labelling.suppressed else 1.0
     head = _head(labelling.m0.array)
     scale = 6000 * options.partition_coefficient * np.exp(delay_s / blood_s) / (2 * efficiency * bolus_s)
     values = scale * labelling.difference / np.where(head, m0, 1.0)

@@ -57,6 +57,20 @@ def test_every_constant_is_a_setting(name, change):
     assert not np.allclose(quantify(_labelling(1.0, 100.0), timing, Perfusion(**{name: change})), plain)
 
 
+def test_the_loss_by_background_suppression_is_taken_into_account_where_there_was_any():
+    timing = _timing("PCASL", 1800, 1800)
+    plain = _labelling(1.0, 100.0)
+    suppressed = dataclasses.replace(plain, suppressed=True)
+    ratio = quantify(suppressed, timing, Perfusion()).mean() / quantify(plain, timing, Perfusion()).mean()
+    assert ratio == pytest.approx(1 / 0.83, rel=1e-5)
+
+
+@pytest.mark.parametrize(("folder", "suppressed"), [(PHILIPS, True), (XA30, False)])
+def test_background_suppression_is_told_from_m0(data, folder, suppressed):
+    (series,) = read_study([data / folder]).series
+    assert read_labelling(series, convert(series), None).suppressed is suppressed
+
+
 def test_timing_comes_from_the_header_where_it_is_there(data):
     (series,) = read_study([data / XA30]).series
     converted = convert(series)
