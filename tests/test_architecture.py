@@ -20,6 +20,8 @@ ORDER = [
     ["lnc_dicom.segment"],
     ["lnc_dicom.quality"],
     ["lnc_dicom.regions"],
+    ["lnc_dicom.cohort"],
+    ["lnc_dicom.biomarker"],
     ["lnc_dicom.report"],
     ["lnc_dicom.encode"],
     ["lnc_dicom.pipeline", "lnc_dicom.result"],
