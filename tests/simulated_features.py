@@ -1,4 +1,4 @@
-"""Cohorts with deep features of known truth: what a T1 shows, projected at random, with what belongs to the person only."""
+"""Cohorts with deep features of known truth: what a T1 shows, projected at random, and a nuisance per person."""
 
 import numpy as np
 import torch
@@ -85,16 +85,14 @@ def seen_of(people, study, seed, jitter=0, noise=0.3, person=1.0):
 
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01)).fit(known_flat, others.group)
     maps = np.stack([_by_place(others.fa), _by_place(others.cbf)], axis=-1)
-    return Seen(
-        features, linear(maps).reshape(-1, 6, 2), linear(others.roots_read), model.decision_function(flat)
-    )
+    return Seen(features, linear(maps).reshape(-1, 6, 2), linear(others.roots_read), model.decision_function(flat))
 
 
 def attainable(people, study, seed):
     """What the oracle says."""
     best = consult(people, study, seed)
     maps = np.stack([_by_place(best.fa), _by_place(best.cbf)], axis=-1)
-    return Attainable(maps, best.roots, best.roots_class, best.group)
+    return Attainable(maps, best.roots, best.roots_class, best.group, GROUPS)
 
 
 def simulated(count, study=None, seed=1, **settings):

@@ -23,11 +23,13 @@ from lnc_dicom.biomarker.evaluation.rows import Columns
 
 PENALTIES = np.logspace(-3, 7, 21)
 """Of the ridge: from one that remembers every row to one that keeps only the mean."""
-INVERSE_PENALTIES = np.logspace(-6, 2, 9)
+INVERSE_PENALTIES = np.logspace(-5, 2, 8)
 """C of the logistic regression, over the same span."""
 LEVEL = 0.9
 """Of the conformal intervals."""
 _TEMPERATURES = (0.2, 20.0)
+_ITERATIONS, _TOLERANCE = 500, 1e-3
+_PATIENCE = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,27 +104,36 @@ def classify(train: Columns, y: Ints, inner: Ints, test: Columns, weights: Seque
     best, logits, temperature = np.inf, np.zeros((len(test.strong), classes)), 1.0
     for weight in weights:
         x, x_test = joined(train, test, weight)
-        held_out = _logistic_path(x, y, inner, classes)
-        losses = [_log_loss(path, y, 1.0) for path in held_out]
-        chosen = int(np.argmin(losses))
-        if losses[chosen] < best:
-            best = losses[chosen]
-            model = LogisticRegression(C=INVERSE_PENALTIES[chosen], max_iter=500, tol=1e-3).fit(x, y)
+        loss, c, held_out = _best_penalty(x, y, inner, classes)
+        if loss < best:
+            best = loss
+            model = LogisticRegression(C=c, max_iter=_ITERATIONS, tol=_TOLERANCE).fit(x, y)
             logits = _logits(model, x_test, classes)
-            temperature = temperature_of(held_out[chosen], y)
+            temperature = temperature_of(held_out, y)
     return np.asarray(softmax(logits / temperature, axis=1))
 
 
-def _logistic_path(x: Array, y: Ints, inner: Ints, classes: int) -> Array:
-    """Logits of every row from the other inner folds, for every penalty: (penalties, m, classes)."""
-    held_out = np.zeros((len(INVERSE_PENALTIES), len(y), classes))
-    for fold in np.unique(inner):
-        kept, left = inner != fold, inner == fold
-        model = LogisticRegression(max_iter=500, tol=1e-3, warm_start=True)
-        for i, c in enumerate(INVERSE_PENALTIES):
-            model.set_params(C=c).fit(x[kept], y[kept])
-            held_out[i, left] = _logits(model, x[left], classes)
-    return held_out
+def _best_penalty(x: Array, y: Ints, inner: Ints, classes: int) -> tuple[float, float, Array]:
+    """Loss, C and logits (m, classes) of every row from the other inner folds, where the loss is least.
+
+    Goes from the strongest penalty to the weakest, and stops when two in a row were worse than the best.
+    """
+    folds = [np.flatnonzero(inner == fold) for fold in np.unique(inner)]
+    kept = [np.setdiff1d(np.arange(len(y)), left) for left in folds]
+    models = [LogisticRegression(max_iter=_ITERATIONS, tol=_TOLERANCE, warm_start=True) for _ in folds]
+    best, c_best, logits, worse = np.inf, 0.0, np.zeros((len(y), classes)), 0
+    for c in INVERSE_PENALTIES:
+        held_out = np.zeros((len(y), classes))
+        for model, rows, left in zip(models, kept, folds, strict=True):
+            model.set_params(C=c).fit(x[rows], y[rows])
+            held_out[left] = _logits(model, x[left], classes)
+        loss = _log_loss(held_out, y, 1.0)
+        worse = 0 if loss < best else worse + 1
+        if loss < best:
+            best, c_best, logits = loss, float(c), held_out
+        if worse == _PATIENCE:
+            break
+    return best, c_best, logits
 
 
 def _logits(model: LogisticRegression, x: Array, classes: int) -> Array:

@@ -102,15 +102,20 @@ class Options:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attainable:
-    """The oracle's predictions for n patients: maps (n, s, 2), expected roots and their class (n, 2), groups (n, k)."""
+    """The oracle's predictions for n patients: maps (n, s, 2), expected roots and their class (n, 2), groups (n, k).
+
+    group_names
+        What the columns of `groups` are.
+    """
 
     maps: Array = field(repr=False)
     roots: Array = field(repr=False)
     roots_class: Ints = field(repr=False)
     groups: Array = field(repr=False)
+    group_names: tuple[str, ...]
 
 
-def read_oracle(folder: Path, cohort: Cohort, group_names: Sequence[str]) -> Attainable | None:
+def read_oracle(folder: Path, cohort: Cohort) -> Attainable | None:
     """Read oracle.csv of a simulated cohort for the patients that can be used; None where there is none.
 
     Raises BadCohort where it lacks patients or columns.
@@ -122,6 +127,7 @@ def read_oracle(folder: Path, cohort: Cohort, group_names: Sequence[str]) -> Att
     sides = ("left", "right")
     maps = [f"{q} {r} {side}" for side in sides for r in cohort.regions for q in ("fa", "cbf")]
     roots, classes = ([f"{name}_{side}" for side in sides] for name in ("roots", "roots_class"))
+    group_names = cohort.group_names
     groups = [f"group {name}" for name in group_names]
     wanted = [*maps, *roots, *classes, *groups]
     missing = [c for c in wanted if c not in table.columns]
@@ -136,4 +142,5 @@ def read_oracle(folder: Path, cohort: Cohort, group_names: Sequence[str]) -> Att
         rows[roots].to_numpy(float),
         rows[classes].to_numpy(np.int64),
         rows[groups].to_numpy(float),
+        group_names,
     )

@@ -246,17 +246,17 @@ def discretised(mean: Array, sd: float, classes: tuple[int, ...]) -> Array:
 
 
 def _constant(y: Array, split: Split, classes: tuple[int, ...]) -> Predicted:
-    """Predict the mean of the training rows, and the class that is most frequent in the whole cohort.
+    """Predict the mean of the training rows, and the shares of the classes in the whole cohort.
 
-    The class is taken in hindsight, in favour of the baseline: in folds balanced for the groups, the most frequent one
-    of the training rows is by construction the rarest of the test rows.
+    The shares are taken in hindsight, in favour of the baseline: in folds balanced for the groups, the class that is
+    most frequent among the training rows is by construction the rarest among the test rows.
     """
     count = len(split.test)
     value = np.full((1, count), y[split.train].mean())
     half = np.full((1, count), _centred_quantile(y[split.train]))
-    shares = np.array([(y[split.train] == c).mean() for c in classes])
+    shares = np.array([(y == c).mean() for c in classes])
     probability = np.broadcast_to(shares, (1, count, len(classes))).copy()
-    most = int(np.argmax([(y == c).sum() for c in classes])) if classes else 0
+    most = int(np.argmax(shares)) if classes else 0
     return Predicted(value, half, probability, np.full((1, count), most))
 
 
@@ -270,7 +270,8 @@ def consult(setting: Setting, task: Task, rows: Rows, oracle: Attainable) -> Pre
     subject, side = rows.subject, np.maximum(rows.side, 0)
     unknown = np.full((1, len(subject)), np.nan)
     if task.kind is Kind.DISEASE:
-        return of_probability(oracle.groups[subject])
+        order = [oracle.group_names.index(name) for name in setting.group_names]
+        return of_probability(oracle.groups[subject][:, order])
     if task.kind is Kind.MAP:
         sides = oracle.maps.reshape(len(oracle.maps), 2, -1, oracle.maps.shape[-1])
         value = sides[subject, side, task.region, task.quantity][None]
