@@ -7,6 +7,7 @@ best on the inner folds; the spread of the inner residuals gives the intervals, 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -107,7 +109,8 @@ def classify(train: Columns, y: Ints, inner: Ints, test: Columns, weights: Seque
         loss, c, held_out = _best_penalty(x, y, inner, classes)
         if loss < best:
             best = loss
-            model = LogisticRegression(C=c, max_iter=_ITERATIONS, tol=_TOLERANCE).fit(x, y)
+            model = LogisticRegression(C=c, max_iter=_ITERATIONS, tol=_TOLERANCE)
+            _fit(model, x, y)
             logits = _logits(model, x_test, classes)
             temperature = temperature_of(held_out, y)
     return np.asarray(softmax(logits / temperature, axis=1))
@@ -125,7 +128,7 @@ def _best_penalty(x: Array, y: Ints, inner: Ints, classes: int) -> tuple[float, 
     for c in INVERSE_PENALTIES:
         held_out = np.zeros((len(y), classes))
         for model, rows, left in zip(models, kept, folds, strict=True):
-            model.set_params(C=c).fit(x[rows], y[rows])
+            _fit(model.set_params(C=c), x[rows], y[rows])
             held_out[left] = _logits(model, x[left], classes)
         loss = _log_loss(held_out, y, 1.0)
         worse = 0 if loss < best else worse + 1
@@ -134,6 +137,13 @@ def _best_penalty(x: Array, y: Ints, inner: Ints, classes: int) -> tuple[float, 
         if worse == _PATIENCE:
             break
     return best, c_best, logits
+
+
+def _fit(model: LogisticRegression, x: Array, y: Ints) -> None:
+    """Fit, with the iterations there are: a penalty at which they do not suffice seldom wins, and does no harm."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(x, y)
 
 
 def _logits(model: LogisticRegression, x: Array, classes: int) -> Array:

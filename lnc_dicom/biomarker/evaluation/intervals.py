@@ -16,7 +16,7 @@ from lnc_dicom.biomarker.evaluation.statistics import Statistic
 LEVEL = 0.95
 FEWEST = 3
 """Patients without which nothing is resampled or tested."""
-_NO_ROOM = 1e-9
+_NO_ROOM, _NOTHING = 1e-9, 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,11 @@ class Estimate:
         return self.low <= number <= self.high
 
     def __str__(self) -> str:
-        """Three significant digits and the interval."""
+        """Three significant digits and the interval; what is left of rounding is 0."""
+        value, low, high = (f"{0.0 if abs(v) < _NOTHING else v:.3g}" for v in (self.value, self.low, self.high))
         if math.isnan(self.value):
             return "-"
-        if math.isnan(self.low):
-            return f"{self.value:.3g}"
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+        return value if math.isnan(self.low) else f"{value} [{low}, {high}]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def paper_table(e: Evaluation) -> Table:
         "The paper's table, with what it has to be compared with",
         ("target", "score", *(design_name(d, e) for d in designs)),
         tuple(lines),
-        "Every column is predicted out of fold on the same folds; smaller is better for RMSE/mean, larger for accuracy. "
+        "Every column is predicted out of fold on the same folds; less is better for RMSE/mean, more for accuracy. "
         "The paper's 0.154 to 0.213 % is ten times below what FA, and seventy times below what CBF repeats to; as "
         "ratios, 15 to 21 % is what the mean predictor gives.",
     )
