@@ -20,8 +20,8 @@ from lnc_dicom.biomarker.evaluation.learning import Point, learn
 from lnc_dicom.biomarker.evaluation.out_of_fold import Outcome, Setting, cross_validate
 from lnc_dicom.biomarker.evaluation.permutation import Permutation, permute
 from lnc_dicom.biomarker.evaluation.rows import Kind, Task, tasks_of
-from lnc_dicom.biomarker.evaluation.scoring import SiteRow, Target, score, site_rows, statistics_of
-from lnc_dicom.biomarker.evaluation.verdicts import age_explains, verdicts
+from lnc_dicom.biomarker.evaluation.scoring import Scored, SiteRow, Target, score, site_rows, statistics_of
+from lnc_dicom.biomarker.evaluation.verdicts import UNBELIEVABLE, age_explains, verdicts
 
 
 def _silent(_: str) -> None:
@@ -85,35 +85,48 @@ def evaluate(
         patient, or a function that gives it for each fold.
     Raises BadCohort where the patients are too few for the folds.
     """
-    options = options or Options()
-    setting = Setting.of(cohort, source, options)
-    names = setting.group_names
+    setting = Setting.of(cohort, source, options or Options())
     outcomes = cross_validate(setting, oracle, progress)
-    bootstrap = Bootstrap(len(cohort), options.resamples, options.seed)
     scored = statistics_of(outcomes, cohort.regions, len(cohort))
+    bootstrap = Bootstrap(len(cohort), setting.options.resamples, setting.options.seed)
     targets = []
     for s in scored:
         progress(f"intervals of {s.name} {s.region}".rstrip())
         targets.append(score(s, bootstrap))
-    permutations = [permute(setting, Task(kind), progress) for kind in (Kind.ROOTS, Kind.DISEASE)]
+    permutations = tuple(permute(setting, Task(kind), progress) for kind in (Kind.ROOTS, Kind.DISEASE))
+    return _judge(setting, outcomes, tuple(targets), permutations, learn(setting, tasks_of(cohort), progress), scored)
+
+
+def _judge(
+    setting: Setting,
+    outcomes: tuple[Outcome, ...],
+    targets: tuple[Target, ...],
+    permutations: tuple[Permutation, ...],
+    learning: tuple[Point, ...],
+    scored: tuple[Scored, ...],
+) -> Evaluation:
+    """Add the tables of the cohort, the alarm and the verdicts."""
+    cohort, names = setting.cohort, setting.group_names
+    bootstrap = Bootstrap(len(cohort), setting.options.resamples, setting.options.seed)
     groups = group_rows(cohort, names)
+    found = alarms(targets, permutations)
     return Evaluation(
         patients=len(cohort),
         regions=cohort.regions,
         group_names=names,
         covariates=covariate_names(cohort),
-        options=options,
+        options=setting.options,
         frozen=setting.frozen,
         rejected=dict(Counter(code for _, code in cohort.rejected)),
-        targets=tuple(targets),
-        permutations=tuple(permutations),
-        learning=learn(setting, tasks_of(cohort), progress),
+        targets=targets,
+        permutations=permutations,
+        learning=learning,
         sites=site_rows(scored, [p.site for p in cohort.patients], bootstrap),
         groups=groups,
         sides=side_rows(cohort, bootstrap),
-        alarms=alarms(targets, permutations),
+        alarms=found,
         explained=age_explains(targets, groups),
-        findings=verdicts(targets, permutations),
+        findings=((UNBELIEVABLE,) if found else ()) + verdicts(targets, permutations, covariate_names(cohort)),
         outcomes=outcomes,
         group=cohort.groups(names),
         embedding=_embedding(setting),

@@ -23,7 +23,9 @@ from lnc_dicom.biomarker.evaluation.rows import (
     rows_of,
     tasks_of,
 )
+from lnc_dicom.errors import BadCohort
 
+_FEWEST_GROUPS = 2
 _INNER = 7919
 """Added to a seed, so that inner folds are not drawn like the outer ones."""
 
@@ -68,8 +70,13 @@ class Setting:
 
     @classmethod
     def of(cls, cohort: Cohort, source: Source, options: Options) -> Setting:
-        """Put together what is shared."""
+        """Put together what is shared. Raises BadCohort where a category has fewer patients than there are folds."""
         names = options.group_names or cohort.group_names
+        counts = np.bincount(cohort.groups(names), minlength=len(names))
+        if len(names) < _FEWEST_GROUPS or counts.min() < options.folds:
+            raise BadCohort(
+                f"{options.folds} folds need two categories or more, of {options.folds} patients or more each"
+            )
         groups, sites = [p.group for p in cohort.patients], [p.site for p in cohort.patients]
         strata = strata_of(groups, sites, options.folds)
         return cls(cohort, source, options, names, tuple(strata))

@@ -96,7 +96,7 @@ def statistics_of(outcomes: Sequence[Outcome], regions: Sequence[str], patients:
         maps = [o for o in outcomes if o.task.kind is Kind.MAP and o.task.quantity == q]
         name = quantity.value.upper()
         scored += [_pooled([o], name, regions[o.task.region], patients) for o in maps]
-        if len(maps) > 1:
+        if maps:
             scored.append(_pooled(maps, name, "all inputs", patients))
     for outcome in outcomes:
         if outcome.task.kind is Kind.ROOTS:

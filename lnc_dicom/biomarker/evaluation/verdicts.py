@@ -11,6 +11,7 @@ from lnc_dicom.biomarker.evaluation.rows import Design, Kind
 from lnc_dicom.biomarker.evaluation.scoring import Target
 
 SIGNIFICANT = 0.05
+UNBELIEVABLE = "The leakage alarm rings: none of the following can be believed until its cause is found."
 HEADLINE = {Kind.MAP: "rmse", Kind.ROOTS: "rmse", Kind.DISEASE: "macro_auc"}
 """The score of each kind of target that carries the verdict: the one that uses all of a prediction."""
 SMALLER_IS_BETTER = {"rmse", "rmse_over_mean", "mae", "brier", "ece"}
@@ -54,19 +55,19 @@ def _age_sentence(target: Target, score: str) -> str:
     )
 
 
-def verdicts(targets: Sequence[Target], permutations: Sequence[Permutation]) -> tuple[str, ...]:
-    """Say of every pooled target whether the model beats the mean predictor and age + sex."""
+def verdicts(
+    targets: Sequence[Target], permutations: Sequence[Permutation], covariates: Sequence[str]
+) -> tuple[str, ...]:
+    """Say of every pooled target whether the model beats the mean predictor and the covariates."""
     by_kind = {p.kind: p for p in permutations}
     found = []
     for target in targets:
-        if target.region not in {"", "all inputs"} and any(
-            t.name == target.name and t.region == "all inputs" for t in targets
-        ):
+        if target.region not in {"", "all inputs"}:
             continue
         score = HEADLINE[target.kind]
         parts = [
             f"{verb(gain(target.differences[Design.MODEL, other][score], score))} {name}"
-            for other, name in ((Design.MEAN, "the mean predictor"), (Design.AGE, "age + sex"))
+            for other, name in ((Design.MEAN, "the mean predictor"), (Design.AGE, " + ".join(covariates)))
         ]
         p = by_kind.get(target.kind)
         tail = f"; permutation p of {label(next(iter(p.scores)))} {next(iter(p.scores.values())).p:.3g}" if p else ""

@@ -43,6 +43,7 @@ def test_a_leak_of_slices_sets_the_alarm_off():
     options = Options(3, 1, 3, 50, 6, (), (3.0,), leak=Leak.SLICES)
     found = evaluate(cohort_of(people), views, options)
     assert any("labels shuffled between patients Task 2" in text for text in found.alarms)
+    assert "none of the following can be believed" in found.findings[0]
 
 
 def test_all_regions_and_both_tasks_are_reported(effect):

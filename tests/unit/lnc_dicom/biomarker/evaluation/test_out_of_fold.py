@@ -1,10 +1,12 @@
 import numpy as np
+import pytest
 
 from lnc_dicom.biomarker.evaluation.inputs import Leak, Options, Seen
 from lnc_dicom.biomarker.evaluation.out_of_fold import Setting, cross_validate, discretised, folds_of_rows
 from lnc_dicom.biomarker.evaluation.rows import Design, Kind, Task
 from lnc_dicom.cohort.parameters import GROUPS
 from lnc_dicom.cohort.people import Study, draw_people
+from lnc_dicom.errors import BadCohort
 from tests.simulated_features import cohort_of
 
 OPTIONS = Options(folds=3, repeats=1, inner=3, prior_weights=(3.0,), group_names=GROUPS)
@@ -61,6 +63,12 @@ def test_a_network_per_fold_is_told_who_trains_and_who_is_tested(chance):
     assert set().union(*(test for _, test in asked)) == set(range(30))
     roots = [_of(o, Kind.ROOTS).predicted[Design.MODEL].value for o in (of_folds, of_one)]
     assert np.array_equal(*roots)
+
+
+def test_a_category_that_cannot_be_in_every_fold_is_refused(chance):
+    cohort = _cohort()
+    with pytest.raises(BadCohort, match="11 patients or more each"):
+        Setting.of(cohort, _seen(cohort, chance), Options(folds=11))
 
 
 def test_counts_have_the_probabilities_of_a_normal_distribution():
