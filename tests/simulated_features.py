@@ -1,0 +1,101 @@
+"""Cohorts with deep features of known truth: what a T1 shows, projected at random, and a nuisance per person."""
+
+import numpy as np
+import torch
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from lnc_dicom.biomarker.dataset import Cohort
+from lnc_dicom.biomarker.evaluation.inputs import Attainable, Seen
+from lnc_dicom.cohort.parameters import GROUPS, REGIONS, SITES
+from lnc_dicom.cohort.people import draw_people
+from lnc_dicom.cohort.table import Patient
+
+CHOSEN = ("caudate", "putamen", "pallidum")
+_PLACES = [REGIONS.index(name) for name in CHOSEN]
+_FEATURES, _PERSON = 64, 40
+
+
+def cohort_of(people):
+    """Cohort with empty crops."""
+    n = len(people)
+    patients = tuple(
+        Patient(
+            f"CANARY-{i}",
+            GROUPS[people.group[i]],
+            tuple(int(k) for k in people.roots_read[i]),
+            float(people.age[i]),
+            "M" if people.man[i] else "F",
+            SITES[people.site[i]].name,
+        )
+        for i in range(n)
+    )
+    maps = np.stack([_by_place(people.fa), _by_place(people.cbf)], axis=-1)
+    volumes = np.concatenate([_by_place(people.volume), people.ventricle], axis=1)
+    return Cohort(CHOSEN, patients, torch.zeros(n, 6, 1), maps, volumes)
+
+
+def _by_place(values):
+    """(n, 5, 2) → (n, 6), left regions then right regions."""
+    return values[:, _PLACES].transpose(0, 2, 1).reshape(len(values), -1)
+
+
+def _traits(people):
+    """(n, 2, k): own side's traits, then the other side's, then head size; standard units."""
+    parts = [np.log(people.volume), people.t1, np.log(people.ventricle)[:, None]]
+    parts += [v[:, None] for v in (np.sqrt(people.spaces), np.sqrt(people.lacunes), people.scar_mm, people.caps_mm)]
+    own = np.concatenate(parts, axis=1).transpose(0, 2, 1)
+    head = np.broadcast_to(people.head[:, None, None], (len(own), 2, 1))
+    both = np.concatenate([own, own[:, ::-1], head], axis=2)
+    spread = both.std(axis=(0, 1))
+    return (both - both.mean(axis=(0, 1))) / np.where(spread > 0, spread, 1)
+
+
+def features_of(people, seed, noise=0.3, person=1.0, jitter=0):
+    """(n, 6, features): traits and the person's own nuisance by a projection that all cohorts share, plus noise.
+
+    jitter
+        Another number is another view of the same patients.
+    """
+    projection = np.random.default_rng(99)
+    traits = _traits(people)
+    n = len(people)
+    nuisance = np.random.default_rng(seed).normal(size=(n, 1, _PERSON)) * np.ones((1, 2, 1))
+    chance = np.random.default_rng((seed, jitter))
+    regions = []
+    for _ in CHOSEN:
+        w = projection.normal(size=(traits.shape[2], _FEATURES)) / np.sqrt(traits.shape[2])
+        v = projection.normal(size=(_PERSON, _FEATURES)) / np.sqrt(_PERSON)
+        regions.append(traits @ w + person * nuisance @ v + noise * chance.normal(size=(n, 2, _FEATURES)))
+    return np.stack(regions, axis=2).reshape(n, 6, _FEATURES)
+
+
+def seen_of(people, study, seed, jitter=0, noise=0.3, person=1.0):
+    """What a network says that was trained on 400 other people."""
+    others = draw_people(400, study, seed + 50_000)
+    known = features_of(others, seed + 50_000, noise, person)
+    features = features_of(people, seed, noise, person, jitter)
+    flat, known_flat = features.reshape(len(people), -1), known.reshape(400, -1)
+
+    def linear(target):
+        model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(1, 4, 4)))
+        return model.fit(known_flat, target.reshape(400, -1)).predict(flat)
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01)).fit(known_flat, others.group)
+    maps = np.stack([_by_place(others.fa), _by_place(others.cbf)], axis=-1)
+    return Seen(features, linear(maps).reshape(-1, 6, 2), linear(others.roots_read), model.decision_function(flat))
+
+
+def attainable(people, study, seed):
+    """What linear regressions say that were fitted on what 3,000 other people's T1 shows."""
+    others = draw_people(3000, study, seed + 90_000)
+    known, shown = others.visible(), people.visible()
+
+    def linear(target):
+        return make_pipeline(StandardScaler(), LinearRegression()).fit(known, target.reshape(3000, -1)).predict(shown)
+
+    maps = linear(np.stack([_by_place(others.fa), _by_place(others.cbf)], axis=-1)).reshape(-1, 6, 2)
+    roots = linear(others.roots_read)
+    groups = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(known, others.group)
+    return Attainable(maps, roots, np.rint(roots).astype(int), groups.predict_proba(shown), GROUPS)

@@ -1,0 +1,83 @@
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from lnc_dicom.biomarker.evaluation.inputs import Leak
+from lnc_dicom.biomarker.evaluation.report import (
+    DEMONSTRATION,
+    FILES,
+    RESEARCH,
+    SIMULATED,
+    banners,
+    numbers,
+    write_report,
+)
+from lnc_dicom.biomarker.evaluation.tables import console_rows, tables_of
+
+
+@pytest.fixture(scope="module")
+def page(effect, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    write_report(folder, effect)
+    return folder
+
+
+def test_everything_is_written_and_the_page_needs_nothing_else(page):
+    assert sorted(p.name for p in page.iterdir()) == sorted(FILES)
+    text = (page / "report.html").read_text()
+    assert text.count("data:image/png;base64,iVBOR") == 6
+    assert not re.findall(r'(?:src|href)="(?!data:)', text)
+    assert (page / "features.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_patient_is_named(page):
+    for name in ("report.html", "report.json"):
+        assert "CANARY" not in (page / name).read_text()
+
+
+def test_what_the_numbers_are_not_stands_above_them(page, effect):
+    text = (page / "report.html").read_text()
+    places = [text.index(t) for t in (RESEARCH, DEMONSTRATION, SIMULATED, "The leakage alarm is silent", "<table>")]
+    assert places == sorted(places)
+    plain = replace(effect, options=replace(effect.options, simulated=False, demonstration=False, leak=Leak.SIDES))
+    assert banners(plain)[0] == RESEARCH
+    assert "Leakage put in on purpose (sides)" in banners(plain)[1]
+
+
+def test_warnings_come_before_every_table(confounded, tmp_path):
+    loud = replace(confounded, alarms=("Leakage alarm: <b>test</b>",))
+    write_report(tmp_path, loud)
+    text = (tmp_path / "report.html").read_text()
+    assert text.index("&lt;b&gt;test") < text.index("explained by age") < text.index("<table>")
+    assert "silent" not in text
+
+
+def test_every_number_is_in_the_json(page, effect):
+    found = json.loads((page / "report.json").read_text())
+    assert found == numbers(effect)
+    target = next(t for t in found["targets"] if t["name"] == "disease")
+    value, low, high = target["scores"]["model"]["macro_auc"]
+    assert 0.5 < low < value < high <= 1
+    assert set(target["differences"]) >= {"model - mean", "model - age + sex", "model + age + sex - age + sex"}
+    assert len(target["share_of_oracle_gain"]) == 4
+    assert sum(map(sum, found["confusion"]["disease"]["model"])) == 79
+    assert found["permutations"]["disease"]["count"] == 12
+    assert found["notes"][0] == RESEARCH
+
+
+def test_every_table_says_what_it_means(effect):
+    tables = tables_of(effect)
+    assert len(tables) == 10
+    for table in tables:
+        assert table.meaning.endswith(".")
+        assert {len(line) for line in table.lines} == {len(table.headings)}, table.title
+
+
+def test_the_console_gets_the_papers_table_beside_its_baselines(effect):
+    said = []
+    headings, *lines = console_rows(effect, said.append)
+    assert said == list(effect.findings)
+    assert headings[2:] == ("mean", "age + sex", "volumetry + age + sex", "model", "model + age + sex", "oracle")
+    assert [line[0] for line in lines][-2:] == ["LSA roots", "disease"]
