@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lnc_dicom.cohort_cli import evaluate_explanation, explain_study, simulate, train_biomarker
+from lnc_dicom.cohort_cli import evaluate_biomarker, evaluate_explanation, explain_study, simulate, train_biomarker
 from lnc_dicom.console import (
     Stopwatch,
     exits,
@@ -41,6 +41,7 @@ app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(simulate, name="simulate")
 train.command("biomarker")(train_biomarker)
+evaluate.command("biomarker")(evaluate_biomarker)
 evaluate.command("explanation")(evaluate_explanation)
 app.command("explain")(explain_study)
 

@@ -1,4 +1,4 @@
-"""`lnc simulate cohort`, `lnc train biomarker`: what is done with many patients at once."""
+"""`lnc simulate cohort`, `train`, `evaluate biomarker`, `explain`: what is done with many patients, and why."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lnc_dicom.errors import UnusableInput
 
 if TYPE_CHECKING:
     from lnc_dicom.biomarker.dataset import Cohort
+    from lnc_dicom.biomarker.evaluation.inputs import Source
     from lnc_dicom.biomarker.network import BiomarkerNetwork
 
 simulate = typer.Typer(no_args_is_help=True, help="Make data that no patient gave.")
@@ -194,3 +195,57 @@ def explain_study(
         note = DEMONSTRATION if loaded.demonstration else f"{loaded.model.name} {loaded.model.version}"
         draw_saliency(out / "saliency.png", volume, labels, saliency, note)
         show_line(f"saliency.png and {len(saliency)} volumes in {out}")
+
+
+def evaluate_biomarker(
+    cohort: Folder,
+    out: Out,
+    model: Annotated[Path | None, typer.Option(help="Folder of a model; without it, the released one.")] = None,
+    network: Annotated[
+        str, typer.Option(help="'frozen': as it is, trained on other patients; 'folds': trained anew in every fold.")
+    ] = "frozen",
+    repeats: Annotated[int, typer.Option(min=1, help="How often the five folds are drawn anew.")] = 5,
+    permutations: Annotated[int, typer.Option(min=19, help="Of the permutation tests.")] = 200,
+    leak: Annotated[
+        str, typer.Option(help="Put leakage in, to see the alarm ring: 'sides' or 'slices' of a patient in many folds.")
+    ] = "",
+    pretraining: Annotated[int, typer.Option(help="Epochs in every fold, with --network folds.")] = 10,
+    finetuning: Annotated[int, typer.Option(help="Epochs in every fold, with --network folds.")] = 14,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same folds.")] = 1,
+    config: Config = None,
+) -> None:
+    """Judge a model on a cohort: nested cross-validation beside baselines; report.html and report.json."""
+    with exits():
+        from lnc_dicom.biomarker.evaluation.evaluate import evaluate  # noqa: PLC0415
+        from lnc_dicom.biomarker.evaluation.inputs import Leak, Options, read_oracle  # noqa: PLC0415
+        from lnc_dicom.biomarker.evaluation.report import banners, write_report  # noqa: PLC0415
+        from lnc_dicom.biomarker.evaluation.tables import console_rows  # noqa: PLC0415
+        from lnc_dicom.biomarker.model import WEIGHTS, load_model  # noqa: PLC0415
+        from lnc_dicom.biomarker.seeing import seen_by, trained_in_fold, views_by  # noqa: PLC0415
+        from lnc_dicom.biomarker.training import Schedule  # noqa: PLC0415
+
+        if network not in {"frozen", "folds"} or leak not in {one.value for one in Leak}:
+            raise UnusableInput("--network knows 'frozen' and 'folds', --leak 'sides' and 'slices'")
+        make_folder(out)
+        loaded = load_model(model or WEIGHTS)
+        people = read_cohort(cohort, ",".join(loaded.regions), config)
+        options = Options(
+            repeats=repeats,
+            permutations=permutations,
+            seed=seed,
+            leak=Leak(leak),
+            simulated=is_simulated(cohort),
+            demonstration=loaded.demonstration,
+        )
+        schedule = Schedule(pretraining, finetuning, rate=5e-4, seed=seed)
+        if network == "folds":
+            source: Source = trained_in_fold(people, loaded.network, schedule, show_progress)
+        else:
+            source = views_by(loaded, people) if options.leak is Leak.SLICES else seen_by(loaded, people)
+        found = evaluate(people, source, options, read_oracle(cohort, people), show_progress)
+        write_report(out, found)
+        for line in banners(found):
+            show_line(line)
+        heads, *rows = console_rows(found, show_line)
+        show_rows("Out of fold", heads, rows)
+        show_line(f"report.html and report.json in {out}")

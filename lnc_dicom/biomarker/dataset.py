@@ -74,6 +74,11 @@ class Cohort:
         columns += [] if self.head is None else [self.head]
         return np.column_stack([_filled(column) for column in columns])
 
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """Names of the columns of `covariates`."""
+        return ("age", "sex") if self.head is None else ("age", "sex", "head size")
+
     def groups(self, names: Sequence[str]) -> npt.NDArray[np.int64]:
         """Index of each patient's category among `names`. Raises BadCohort for a category that is not there."""
         unknown = {p.group for p in self.patients} - set(names)
