@@ -59,9 +59,7 @@ def trained_in_fold(
     def ask(training: Ints, asked: Ints) -> tuple[Ints, Seen]:
         some, nobody = cohort.chosen(training), cohort.chosen(np.empty(0, np.int64))
         network = adopt(start, Architecture(cohort.regions, len(names))) if start else None
-        run = train_network(
-            some, some.chosen(np.empty(0, np.int64)), names, replace(schedule, seed=seed), _nothing, network
-        )
+        run = train_network(some, nobody, names, schedule, _nothing, network)
         return asked, _seen(predict(run.network.to("cpu"), cohort.chosen(asked).crops), run.scales)
 
     def seen(training: Ints, _test: Ints) -> Seen:
