@@ -39,7 +39,13 @@ ISCHAEMIA = 2
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What kind of cohort: how strong disease is (1: as in `parameters`, 0: none) and what confounds it."""
+    """What kind of cohort.
+
+    effect
+        How strong disease is: 1 as in `parameters`; 0 none, and then the T1 tells nothing of group or stems.
+    confound
+        "age": the groups differ in age.
+    """
 
     effect: float = 1.0
     confound: str = ""
@@ -113,9 +119,11 @@ def draw_people(count: int, study: Study, seed: int) -> People:
     decades = (age - AGE_MEAN) / 10
     hurt = study.effect * (group > 0).astype(float)
     on_side = np.asarray(study.effect * (affected[:, None] == np.arange(2)), np.float64)
-    integrity = _integrity(chance, decades)
+    link = min(study.effect, 1.0)
+    integrity = _integrity(chance, decades, link)
     iron = IRON_AGE * decades * 10 / AGE_SD + np.sqrt(1 - IRON_AGE**2) * chance.normal(size=count)
-    person = _Person(decades, man, head, hurt, on_side, integrity, iron)
+    shown = integrity if link == 1 else link * integrity + np.sqrt(1 - link**2) * _integrity(chance, decades, 1.0)
+    person = _Person(decades, man, head, hurt, on_side, integrity, shown, iron)
     roots, read = _roots(chance, group, study.effect, person)
     volume, ventricle, t1 = _volumes(chance, person), _ventricles(chance, person), _intensities(chance, person)
     lesions = _lesions(chance, person, group, study.effect)
@@ -125,13 +133,18 @@ def draw_people(count: int, study: Study, seed: int) -> People:
 
 @dataclass(frozen=True, slots=True)
 class _Person:
-    """What the parts below share: decades from 57, sex, head, disease (n,), side affected, integrity (n, 2), iron."""
+    """What the parts below share: decades from 57, sex, head, disease, iron (n,); side affected, integrity (n, 2).
+
+    arteries is the integrity that the stems follow; integrity the one that everything else shows: the same, but
+    unrelated where there is no effect.
+    """
 
     decades: Array
     man: Array
     head: Array
     hurt: Array
     on_side: Array
+    arteries: Array
     integrity: Array
     iron: Array
 
@@ -154,10 +167,11 @@ def _paired(chance: np.random.Generator, shape: tuple[int, ...], sides: float | 
     return np.asarray(np.sqrt(sides) * both + np.sqrt(1 - np.asarray(sides)) * own)
 
 
-def _integrity(chance: np.random.Generator, decades: Array) -> Array:
-    """Latent integrity of the LSA (n, 2), about standard normal; lower with age."""
-    rest = np.sqrt(1 - ROOTS.age**2) * _paired(chance, decades.shape, ROOTS.sides)
-    return np.asarray(ROOTS.age * (decades * 10 / AGE_SD)[:, None] + rest)
+def _integrity(chance: np.random.Generator, decades: Array, link: float) -> Array:
+    """Latent integrity of the LSA (n, 2), about standard normal; lower with age, if there is an effect at all."""
+    age = ROOTS.age * link
+    rest = np.sqrt(1 - age**2) * _paired(chance, decades.shape, ROOTS.sides)
+    return np.asarray(age * (decades * 10 / AGE_SD)[:, None] + rest)
 
 
 def _roots(
@@ -166,7 +180,7 @@ def _roots(
     """Stems as they are and as read, (n, 2)."""
     mean, sd = np.array(ROOTS.mean), np.array(ROOTS.sd)
     mean, sd = mean[0] + effect * (mean - mean[0]), sd[0] + min(effect, 1.0) * (sd - sd[0])
-    wanted = mean[group][:, None] + sd[group][:, None] * p.integrity - ROOTS.affected_side * p.on_side
+    wanted = mean[group][:, None] + sd[group][:, None] * p.arteries - ROOTS.affected_side * p.on_side
     wanted += ROOTS.affected_side * p.on_side[:, ::-1]  # the group's mean stays
     roots = np.clip(np.rint(wanted), ROOTS.least, ROOTS.most)
     read = np.clip(np.rint(roots + chance.normal(0, ROOTS.reader_sd, roots.shape)), ROOTS.least, ROOTS.most)

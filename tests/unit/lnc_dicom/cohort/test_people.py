@@ -68,6 +68,13 @@ def test_without_effect_the_groups_are_alike():
         assert np.abs(apart).max() < 0.12
 
 
+def test_without_effect_nothing_that_the_t1_shows_tells_of_the_stems():
+    people = draw_people(6000, Study(effect=0), 5)
+    traits = np.column_stack([people.visible(), people.age])
+    for trait in traits.T:
+        assert abs(np.corrcoef(trait, people.roots[:, 0])[0, 1]) < 0.06
+
+
 def test_confounded_groups_differ_in_age_and_in_nothing_that_age_does_not_bring():
     people = draw_people(6000, Study(effect=0, confound="age"), 5)
     ages = [people.age[people.group == g].mean() for g in range(3)]
