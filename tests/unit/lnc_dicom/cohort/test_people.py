@@ -62,6 +62,7 @@ def test_the_thalamus_tells_nothing_of_the_arteries(many):
 def test_without_effect_the_groups_are_alike():
     people = draw_people(6000, Study(effect=0), 5)
     traits = np.column_stack([people.visible(), people.roots, people.fa[:, :, 0], people.cbf[:, :, 0]])
+    traits = traits[:, traits.std(axis=0) > 0]  # nobody has a scar
     spread = traits.std(axis=0)
     for group in (1, 2):
         apart = (traits[people.group == group].mean(axis=0) - traits[people.group == 0].mean(axis=0)) / spread
@@ -71,7 +72,7 @@ def test_without_effect_the_groups_are_alike():
 def test_without_effect_nothing_that_the_t1_shows_tells_of_the_stems():
     people = draw_people(6000, Study(effect=0), 5)
     traits = np.column_stack([people.visible(), people.age])
-    for trait in traits.T:
+    for trait in traits[:, traits.std(axis=0) > 0].T:
         assert abs(np.corrcoef(trait, people.roots[:, 0])[0, 1]) < 0.06
 
 
