@@ -1,6 +1,6 @@
 """The network: a 3D ResNet18 shared by all regions and sides, and heads for FA, CBF, roots and disease.
 
-The ResNet is MONAI's (18 layers: four stages of two basic blocks), with a quarter of the usual number of channels so
+The ResNet is the one of MONAI (18 layers: four stages of two basic blocks), with a quarter of the usual number of channels so
 that it trains on a CPU, and 512 deep features per region before the heads.
 """
 
@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from monai.networks.nets.resnet import ResNet, ResNetBlock
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from lnc_dicom.biomarker.resnet import ResNet18
 
 FEATURES = 512
 MAPS = ("fa", "cbf")
@@ -68,17 +69,8 @@ class BiomarkerNetwork(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        regions, width = len(architecture.regions), architecture.width
-        self.backbone = ResNet(
-            ResNetBlock,
-            [2, 2, 2, 2],
-            [width, 2 * width, 4 * width, 8 * width],
-            n_input_channels=3,
-            conv1_t_size=5,
-            conv1_t_stride=2,
-            no_max_pool=True,
-            num_classes=FEATURES,
-        )
+        regions = len(architecture.regions)
+        self.backbone = ResNet18(3, architecture.width, FEATURES)
         self.level = nn.BatchNorm1d(regions * FEATURES, affine=False)
         self.dropout = nn.Dropout(architecture.dropout)
         self.maps = nn.Parameter(torch.zeros(regions, FEATURES, 2 * len(MAPS)))
