@@ -119,7 +119,7 @@ def show_report(report: Report) -> None:
 
 def show_predictions(found: Biomarker) -> None:
     """Print what was predicted, with 90 % intervals."""
-    title = f"Predicted from the T1 by {found.model.name} {found.model.version}, not measured"
+    title = "Predicted from the T1, not measured"
     table = Table("structure", "FA", "CBF", title=title, title_justify="left")
     for region in found.regions:
         fa, cbf = region.fa, region.cbf

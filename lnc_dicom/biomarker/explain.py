@@ -34,10 +34,10 @@ class Answer(Enum):
 class _OneAnswer(nn.Module):
     """Crops (s, 2, L, P, S) of one patient → the one number that is explained, (1, 1)."""
 
-    def __init__(self, network: BiomarkerNetwork, answer: Answer, category: int | None) -> None:
+    def __init__(self, network: BiomarkerNetwork, answer: Answer, category: int | None, sign: float) -> None:
         super().__init__()
         self.network = network
-        self._answer, self._category = answer, category
+        self._answer, self._category, self._sign = answer, category, sign
 
     def forward(self, crops: Tensor) -> Tensor:
         """Sum of what all regions say; for disease the logit of the category over the mean of the others."""
@@ -52,22 +52,28 @@ class _OneAnswer(nn.Module):
             case Answer.DISEASE:
                 logits = outputs.groups[0]
                 value = logits[int(logits.argmax()) if self._category is None else self._category] - logits.mean()
-        return torch.as_tensor(value).reshape(1, 1)
+        return torch.as_tensor(self._sign * value).reshape(1, 1)
 
 
 def attribution(network: BiomarkerNetwork, crops: Tensor, answer: Answer, category: int | None = None) -> Tensor:
     """Grad-CAM of one patient's crops (s, 2, L, P, S): (s, L, P, S), not negative, in units of the answer.
+
+    Of a category only what speaks for it; of a number what raises it and what lowers it, for Grad-CAM drops what lowers.
 
     category
         The category that is explained; None: the likeliest.
     """
     from monai.visualize.class_activation_maps import GradCAM  # noqa: PLC0415 - only explanations need it
 
-    wrapped = _OneAnswer(network, answer, category).eval()
-    cam = GradCAM(wrapped, LAYER, postprocessing=lambda x: x, register_backward=True)
-    with torch.enable_grad():
-        found = cam(crops.contiguous(memory_format=torch.channels_last_3d), class_idx=0)
-    return torch.relu(torch.as_tensor(found)[:, 0]).detach()
+    seen = crops.contiguous(memory_format=torch.channels_last_3d)
+    total = torch.zeros(len(crops), *crops.shape[2:])
+    for sign in (1.0,) if answer is Answer.DISEASE else (1.0, -1.0):
+        wrapped = _OneAnswer(network, answer, category, sign).eval()
+        cam = GradCAM(wrapped, LAYER, postprocessing=lambda x: x, register_backward=True)
+        with torch.enable_grad():
+            found = cam(seen, class_idx=0)
+        total += torch.relu(torch.as_tensor(found)[:, 0]).detach()
+    return total
 
 
 def explain(model: BiomarkerModel, volume: Volume, labels: Volume, answer: Answer) -> Volume:
