@@ -58,7 +58,8 @@ class _OneAnswer(nn.Module):
 def attribution(network: BiomarkerNetwork, crops: Tensor, answer: Answer, category: int | None = None) -> Tensor:
     """Grad-CAM of one patient's crops (s, 2, L, P, S): (s, L, P, S), not negative, in units of the answer.
 
-    Of a category only what speaks for it; of a number what raises it and what lowers it, for Grad-CAM drops what lowers.
+    Of a category only what speaks for it; of a number what raises it and what lowers it, though Grad-CAM by itself
+    drops what lowers.
 
     category
         The category that is explained; None: the likeliest.

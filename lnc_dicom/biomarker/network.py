@@ -1,7 +1,7 @@
 """The network: a 3D ResNet18 shared by all regions and sides, and heads for FA, CBF, roots and disease.
 
-The ResNet is the one of MONAI (18 layers: four stages of two basic blocks), with a quarter of the usual number of channels so
-that it trains on a CPU, and 512 deep features per region before the heads.
+The ResNet is the one of MONAI (18 layers: four stages of two basic blocks), with a quarter of the usual number of
+channels so that it trains on a CPU, and 512 deep features per region before the heads.
 """
 
 from __future__ import annotations
