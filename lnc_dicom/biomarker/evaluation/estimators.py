@@ -27,6 +27,8 @@ PENALTIES = np.logspace(-3, 7, 21)
 """Of the ridge: from one that remembers every row to one that keeps only the mean."""
 INVERSE_PENALTIES = np.logspace(-5, 2, 8)
 """C of the logistic regression, over the same span."""
+BOUND = 3.0
+"""SDs of the training rows that a strong column may lie from their mean."""
 LEVEL = 0.9
 """Of the conformal intervals."""
 _TEMPERATURES = (0.2, 20.0)
@@ -52,11 +54,17 @@ def rotate(train: Array, test: Array) -> tuple[Array, Array]:
 
 
 def joined(train: Columns, test: Columns, weight: float) -> tuple[Array, Array]:
-    """Put the rotated plain columns and the strong ones, standardised and weighted, side by side."""
+    """Put the rotated plain columns and the strong ones, standardised, bounded and weighted, side by side.
+
+    Bounded, because one patient of whom the network says something unheard of would else decide the score.
+    """
     if not train.strong.shape[1]:
         return train.plain, test.plain
     scaler = StandardScaler().fit(train.strong)
-    parts = [np.concatenate([c.plain, weight * scaler.transform(c.strong)], axis=1) for c in (train, test)]
+    parts = [
+        np.concatenate([c.plain, weight * np.clip(scaler.transform(c.strong), -BOUND, BOUND)], axis=1)
+        for c in (train, test)
+    ]
     return parts[0], parts[1]
 
 

@@ -20,7 +20,7 @@ def test_the_rotation_keeps_every_distance(chance):
 
 
 def test_the_ridge_is_that_of_scikit_learn_at_its_best_penalty(chance):
-    x = chance.normal(size=(60, 10))
+    x = chance.uniform(-1, 1, size=(60, 10))
     y = x[:, :1] + chance.normal(size=(60, 1))
     found = regress(Columns(FEW, x), y, FOLD, Columns(FEW[:9], x[:9]), [1.0])
     z = StandardScaler().fit_transform(x)
@@ -36,6 +36,14 @@ def test_the_ridge_is_that_of_scikit_learn_at_its_best_penalty(chance):
     best = Ridge(PENALTIES[np.argmin(losses)]).fit(z, y[:, 0])
     assert np.allclose(found.value[:, 0], best.predict(z[:9]))
     assert np.isclose(found.sd[0], np.sqrt(min(losses)))
+
+
+def test_one_unheard_of_prediction_does_not_decide_the_score(chance):
+    x = chance.uniform(-1, 1, size=(60, 1))
+    y = x + 0.1 * chance.normal(size=(60, 1))
+    strange = np.array([[50.0]])
+    found = regress(Columns(FEW, x), y, FOLD, Columns(FEW[:1], strange), [1.0])
+    assert found.value[0, 0] < 3.5 * y.std()
 
 
 def test_targets_together_give_what_they_give_alone(chance):
