@@ -56,7 +56,8 @@ def test_a_study_from_the_scanner_comes_back_to_the_pacs(service, orthanc, data,
     reader = [program("tid1500reader"), "--inputDICOM", path, "--outputMetadata", tmp_path / "sr.json"]
     subprocess.run(reader, check=True, capture_output=True)
     groups = json.loads((tmp_path / "sr.json").read_text())["Measurements"]
-    assert {g["TrackingIdentifier"] for g in groups} == {s.title for s in STRUCTURES}
+    stems = {f"LSA stems, {side}, predicted" for side in ("left", "right")}
+    assert {g["TrackingIdentifier"] for g in groups} == {s.title for s in STRUCTURES} | stems
     for group, region in zip(groups, result["regions"], strict=True):
         assert group["Laterality"]["CodeMeaning"].lower() == region["side"]
         volume_mm3 = float(group["measurementItems"][0]["value"])
