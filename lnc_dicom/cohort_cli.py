@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from lnc_dicom.errors import UnusableInput
 
 if TYPE_CHECKING:
     from lnc_dicom.biomarker.dataset import Cohort
+    from lnc_dicom.biomarker.evaluation.evaluate import Evaluation
     from lnc_dicom.biomarker.evaluation.inputs import Source
     from lnc_dicom.biomarker.network import BiomarkerNetwork
 
@@ -218,8 +220,7 @@ def evaluate_biomarker(
     with exits():
         from lnc_dicom.biomarker.evaluation.evaluate import evaluate  # noqa: PLC0415
         from lnc_dicom.biomarker.evaluation.inputs import Leak, Options, read_oracle  # noqa: PLC0415
-        from lnc_dicom.biomarker.evaluation.report import banners, write_report  # noqa: PLC0415
-        from lnc_dicom.biomarker.evaluation.tables import console_rows  # noqa: PLC0415
+        from lnc_dicom.biomarker.evaluation.report import write_report  # noqa: PLC0415
         from lnc_dicom.biomarker.model import WEIGHTS, load_model  # noqa: PLC0415
         from lnc_dicom.biomarker.seeing import seen_by, trained_in_fold, views_by  # noqa: PLC0415
         from lnc_dicom.biomarker.training import Schedule  # noqa: PLC0415
@@ -229,23 +230,26 @@ def evaluate_biomarker(
         make_folder(out)
         loaded = load_model(model or WEIGHTS)
         people = read_cohort(cohort, ",".join(loaded.regions), config)
-        options = Options(
-            repeats=repeats,
-            permutations=permutations,
-            seed=seed,
-            leak=Leak(leak),
-            simulated=is_simulated(cohort),
-            demonstration=loaded.demonstration,
-        )
+        options = Options(repeats=repeats, permutations=permutations, seed=seed, leak=Leak(leak))
+        options = replace(options, simulated=is_simulated(cohort), demonstration=loaded.demonstration)
         schedule = Schedule(pretraining, finetuning, rate=5e-4, seed=seed)
+        source: Source = seen_by(loaded, people)
         if network == "folds":
-            source: Source = trained_in_fold(people, loaded.network, schedule, show_progress)
-        else:
-            source = views_by(loaded, people) if options.leak is Leak.SLICES else seen_by(loaded, people)
+            source = trained_in_fold(people, loaded.network, schedule, show_progress)
+        elif options.leak is Leak.SLICES:
+            source = views_by(loaded, people)
         found = evaluate(people, source, options, read_oracle(cohort, people), show_progress)
         write_report(out, found)
-        for line in banners(found):
-            show_line(line)
-        heads, *rows = console_rows(found, show_line)
-        show_rows("Out of fold", heads, rows)
+        show_evaluation(found)
         show_line(f"report.html and report.json in {out}")
+
+
+def show_evaluation(found: Evaluation) -> None:
+    """Print what has to be said first, then the paper's table."""
+    from lnc_dicom.biomarker.evaluation.report import banners  # noqa: PLC0415
+    from lnc_dicom.biomarker.evaluation.tables import console_rows  # noqa: PLC0415
+
+    for line in banners(found):
+        show_line(line)
+    heads, *rows = console_rows(found, show_line)
+    show_rows("Out of fold", heads, rows)
