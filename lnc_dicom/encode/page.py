@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode.page_predictions import draw_predictions
 from lnc_dicom.encode.quantities import draw_quantities
-from lnc_dicom.report import BANNER, OWN_CAVEATS
+from lnc_dicom.report import BANNER, DEMONSTRATION_MODEL, OWN_CAVEATS
 from lnc_dicom.types import Measurement, Report
 from lnc_dicom.volume import resample, sample_labels
 
@@ -26,6 +26,7 @@ _AXIAL_MM = (-12.0, -6.0, 0.0, 6.0, 12.0, 18.0)
 _CORONAL_MM = (-10.0, 0.0, 10.0)
 _WINDOW = (0.5, 99.8)
 _FILL = 0.35
+_CAVEAT_STEP = 17
 _BLACK, _WHITE, _GREY, _RED, _GREEN = (0, 0, 0), (255, 255, 255), (160, 160, 160), (190, 30, 30), (120, 220, 120)
 
 
@@ -149,10 +150,16 @@ def _table(draw: ImageDraw.ImageDraw, report: Report) -> tuple[int, int]:
 
 
 def _caveats(draw: ImageDraw.ImageDraw, report: Report, x: int, y: int) -> None:
-    """Only caveats of ours: the name of a file that was left out could name the patient."""
-    found = [f"{caveat.code} {caveat.text}" for caveat in report.caveats if caveat.code in OWN_CAVEATS]
-    text = "\n".join(line for reason in found for line in textwrap.wrap(reason, 82, subsequent_indent="    "))
-    draw.text((x, y), text, (230, 180, 60), _font(14))
+    """Only caveats of ours: the name of a file that was left out could name the patient. What does not fit is told."""
+    own = [caveat for caveat in report.caveats if caveat.code in OWN_CAVEATS]
+    own.sort(key=lambda caveat: caveat.code != DEMONSTRATION_MODEL)
+    found = [f"{caveat.code} {caveat.text}" for caveat in own]
+    lines = [line for reason in found for line in textwrap.wrap(reason, 82, subsequent_indent="    ")]
+    room = max(1, (HEIGHT - y) // _CAVEAT_STEP)
+    if len(lines) > room:
+        lines = [*lines[: room - 1], "… and more: every caveat is in result.json"]
+    for row, line in enumerate(lines):
+        draw.text((x, y + row * _CAVEAT_STEP), line, (230, 180, 60), _font(14))
 
 
 def _cell(measurement: Measurement) -> tuple[str, tuple[int, int, int]]:
