@@ -58,4 +58,5 @@ CATEGORY_PROBABILITY = "PRED-CATEGORY"
 """Value of the codes of the disease categories; a number follows, their meaning is the site's name of the category."""
 CAVEAT = Code("CAVEAT", LOCAL_SCHEME, "Caveat")
 DEMONSTRATION_MODEL = Code("LNC-408", LOCAL_SCHEME, "Demonstration model: simulated patients, no clinical meaning")
+UNFAMILIAR_HEAD = Code("LNC-421", LOCAL_SCHEME, "Unlike the patients that the model learned from")
 CEREBRAL_HEMISPHERE = Code("372073000", "SCT", "Cerebral hemisphere")

@@ -86,7 +86,7 @@ def train_biomarker(
     ] = "released",
     anatomy: Annotated[Path | None, typer.Option(help="Label maps; with --virtual, instead of --start.")] = None,
     virtual: Annotated[int, typer.Option(help="First train on so many simulated people (needs --anatomy).")] = 0,
-    virtual_epochs: Annotated[int, typer.Option(help="Epochs on simulated people, half of them pre-training.")] = 20,
+    virtual_epochs: Annotated[int, typer.Option(help="Epochs on simulated people.")] = 40,
     pretraining: Annotated[int, typer.Option(help="Epochs of pre-training: FA and CBF.")] = 10,
     finetuning: Annotated[int, typer.Option(help="Epochs of fine-tuning: roots and disease as well.")] = 14,
     rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-4,
@@ -113,9 +113,7 @@ def train_biomarker(
         about = About(name, version, groups, is_simulated(cohort), note)
         epoch = lambda e: show_progress(describe_epoch(e))  # noqa: E731 - one line per epoch
         if virtual and anatomy is not None:
-            schedule = Schedule(
-                virtual_epochs // 2, virtual_epochs - virtual_epochs // 2, 12, 1e-3, 1.0, 0.05, seed, device
-            )
+            schedule = Schedule(virtual_epochs, 0, seed=seed, device=device)
             people = make_virtual(anatomy, patients.regions, virtual, 5000 + seed, out / "virtual", show_progress)
             first = pretrain_virtually(people, groups, TrainingPlan(out, about, schedule), epoch)
         schedule = Schedule(pretraining, finetuning, rate=rate, seed=seed, device=device)

@@ -57,6 +57,9 @@ class Biomarker:
         The model was trained on simulated patients; its numbers mean nothing clinically.
     regions, roots
         In the order of the model's regions, left then right; a region that was not found is left out.
+    distance, farthest
+        How far the most unusual region lies from those that the model learned from, in SD, and how far the farthest
+        of the patients lay that it was calibrated on.
     disease
         Calibrated probability of each category, in the order of the model; empty where a region is missing.
     features
@@ -69,6 +72,13 @@ class Biomarker:
     demonstration: bool
     regions: tuple[RegionPrediction, ...]
     roots: tuple[RootPrediction, ...]
+    distance: float
+    farthest: float
     disease: Mapping[str, float]
     features: Mapping[Structure, npt.NDArray[np.float32]] = field(repr=False, default_factory=dict)
     saliency: Volume | None = field(repr=False, default=None)
+
+    @property
+    def familiar(self) -> bool:
+        """Whether the head is like those that the model was calibrated on; else its numbers rest on nothing."""
+        return self.distance <= self.farthest

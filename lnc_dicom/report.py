@@ -22,7 +22,9 @@ DEMONSTRATION_MODEL = "LNC-408"
 """Caveat: predictions of a model that was trained on simulated patients."""
 NOT_PREDICTED = "LNC-409"
 """Caveat: something was not predicted because a region that it needs was not found."""
-OWN_CAVEATS = frozenset({STRUCTURE_FAILED, *(f"LNC-{number}" for number in (*range(403, 421),))})
+UNFAMILIAR = "LNC-421"
+"""Caveat: the head is unlike those that the biomarker model learned from."""
+OWN_CAVEATS = frozenset({STRUCTURE_FAILED, *(f"LNC-{number}" for number in (*range(403, 422),))})
 """Caveats whose text is ours alone, numbers and names of structures; they may be drawn."""
 
 DEMONSTRATION = "demonstration model: trained on simulated patients, no clinical meaning"
@@ -62,8 +64,18 @@ def with_biomarker(report: Report, biomarker: Biomarker, *, demonstration_diseas
     caveats = [Caveat(DEMONSTRATION_MODEL, DEMONSTRATION)] if biomarker.demonstration else []
     if not biomarker.disease:
         caveats.append(Caveat(NOT_PREDICTED, "disease categories not predicted: a region that they need is missing"))
+    if not biomarker.familiar:
+        caveats.append(Caveat(UNFAMILIAR, unfamiliar_text(biomarker)))
     shows = demonstration_disease or not biomarker.demonstration
     return replace(report, biomarker=biomarker, shows_disease=shows, caveats=(*report.caveats, *caveats))
+
+
+def unfamiliar_text(biomarker: Biomarker) -> str:
+    """Say that predictions are not to be believed, and by how much the head is out of what is known."""
+    return (
+        "predictions are not to be believed: this head is unlike those that the model learned from "
+        f"(distance {biomarker.distance:.1f} SD, at most {biomarker.farthest:.1f} among them)"
+    )
 
 
 def failure_text(measurement: Measurement) -> str:

@@ -140,6 +140,9 @@ def _biomarker(biomarker: Biomarker) -> dict[str, Any]:
     return {
         "model": {"name": model.name, "version": model.version, "digest": model.digest},
         "demonstration": biomarker.demonstration,
+        "familiar": biomarker.familiar,
+        "distance": round(biomarker.distance, 3),
+        "farthest": round(biomarker.farthest, 3),
         "regions": [
             {
                 "name": r.structure.name,

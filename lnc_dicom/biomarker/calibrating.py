@@ -47,6 +47,7 @@ def calibrate(outputs: Outputs, cohort: Cohort, scales: Scales, group_names: tup
         roots_line=line,
         roots_sd=sd,
         temperature=fit_temperature(outputs.groups.numpy().astype(float), cohort.groups(group_names)),
+        farthest=float(outputs.distance.max()),
         patients=len(cohort),
     )
 

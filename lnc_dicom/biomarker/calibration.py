@@ -39,6 +39,8 @@ class Calibration:
         Offset and slope of the line from predicted to counted stems; roots_sd: SD around it.
     temperature
         Divides the logits of the categories.
+    farthest
+        Largest distance (`network.Outputs`) of any region of these patients; what lies farther is unlike them.
     patients
         How many patients it was fitted on.
     """
@@ -49,6 +51,7 @@ class Calibration:
     roots_line: tuple[float, float]
     roots_sd: float
     temperature: float
+    farthest: float
     patients: int
 
     def predict_map(self, region: int, quantity: int, mean: float, log_sd: float) -> Predicted:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from lnc_dicom.biomarker.crops import ALL_REGIONS, MARGIN, cut_crops, structures_of, volumetry_ml
+from lnc_dicom.biomarker.lessons import Lessons
 from lnc_dicom.cohort.table import Patient, read_table
 from lnc_dicom.errors import BadCohort, StudyRejected, UnusableInput
 from lnc_dicom.types import Quantity, Report, Study
@@ -39,6 +40,8 @@ class Cohort:
         Size of the head against the training heads of the segmentation, (n,); nan where unknown.
     rejected
         Patients that could not be used, with the code of the reason.
+    lessons
+        What only a simulation knows; None for studies.
     """
 
     regions: tuple[str, ...]
@@ -48,6 +51,7 @@ class Cohort:
     volumes: npt.NDArray[np.float64] = field(repr=False)
     head: npt.NDArray[np.float64] | None = field(repr=False, default=None)
     rejected: tuple[tuple[Patient, str], ...] = ()
+    lessons: Lessons | None = field(repr=False, default=None)
 
     def __len__(self) -> int:
         """How many patients can be used."""
@@ -95,6 +99,7 @@ class Cohort:
             self.measured[indices],
             self.volumes[indices],
             None if self.head is None else self.head[indices],
+            lessons=None if self.lessons is None else self.lessons.chosen(indices),
         )
 
 

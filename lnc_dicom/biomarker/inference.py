@@ -50,6 +50,8 @@ class BiomarkerModel:
             demonstration=self.demonstration,
             regions=self._regions(outputs, found),
             roots=self._roots(outputs, found),
+            distance=float(outputs.distance.max()),
+            farthest=self.calibration.farthest,
             disease=self._disease(outputs, found),
             features={
                 s: outputs.features[0, i].numpy() for i, s in enumerate(structures_of(self.regions)) if bool(found[i])

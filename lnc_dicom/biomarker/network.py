@@ -20,8 +20,12 @@ from lnc_dicom.biomarker.resnet import ResNet18
 
 FEATURES = 512
 MAPS = ("fa", "cbf")
+TRAITS = 7
+"""What simulated people teach of every crop besides (`lessons.TRAITS`)."""
 _QUIET = 0.125
 """Scale of the features before the heads: 512 of size 1 make every step of the optimiser a large one."""
+_FARTHEST = 10.0
+"""SD beyond which one feature no longer adds to the distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Architecture:
     regions: tuple[str, ...]
     groups: int = 3
     width: int = 16
-    dropout: float = 0.3
+    dropout: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,11 @@ class Outputs:
         Expected number of stems left and right, (n, 2).
     groups
         Logits, (n, groups).
+    traits
+        Of every crop (n, s, 7); only simulated people teach them, and no result is made of them.
+    distance
+        (n, s), how far the features of a crop lie from those of the same region in the people that were learned
+        from: root mean square in SD, 1 among those people; 0 where there is no region.
     """
 
     features: Tensor
@@ -61,6 +70,8 @@ class Outputs:
     log_sd: Tensor
     roots: Tensor
     groups: Tensor
+    traits: Tensor
+    distance: Tensor
 
 
 class BiomarkerNetwork(nn.Module):
@@ -73,11 +84,12 @@ class BiomarkerNetwork(nn.Module):
         self.backbone = ResNet18(3, architecture.width, FEATURES)
         self.level = nn.BatchNorm1d(regions * FEATURES, affine=False)
         self.dropout = nn.Dropout(architecture.dropout)
-        self.maps = nn.Parameter(torch.zeros(regions, FEATURES, 2 * len(MAPS)))
-        self.bias = nn.Parameter(torch.zeros(regions, 2 * len(MAPS)))
-        self.roots = nn.Linear(regions * FEATURES, 1)
-        self.groups = nn.Linear(2 * regions * FEATURES, architecture.groups)
-        for head in (self.roots, self.groups):
+        wide = 2 * regions * FEATURES
+        self.maps = nn.Linear(wide, regions * 2 * len(MAPS))
+        self.roots = nn.Linear(wide, 1)
+        self.groups = nn.Linear(wide, architecture.groups)
+        self.traits = nn.Linear(FEATURES, TRAITS)
+        for head in (self.maps, self.roots, self.groups, self.traits):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
 
@@ -90,22 +102,35 @@ class BiomarkerNetwork(nn.Module):
 
     def forward(self, crops: Tensor) -> Outputs:
         """Everything the network says of n patients."""
-        return self.heads(self.features(crops))
+        return self.heads(self.features(crops), has_region(crops))
 
-    def heads(self, features: Tensor) -> Outputs:
+    def heads(self, features: Tensor, found: Tensor | None = None) -> Outputs:
         """Apply the heads to features (n, s, 512).
 
         Features are first taken relative to those of the same region in other people, which differ far less than
-        those of different regions.
+        those of different regions. What is said of a side rests on all its regions and on the mean of both sides:
+        a scanner's contrast, age and disease show everywhere.
+
+        found
+            (n, s), where a region is; the others count as those of the mean of all people. None: everywhere.
         """
         regions = len(self.architecture.regions)
-        level = _QUIET * self.level(features.reshape(-1, regions * FEATURES))
-        per_side = self.dropout(level).reshape(-1, 2, regions, FEATURES)
-        maps = torch.einsum("nirf,rfo->niro", per_side, self.maps) + self.bias
-        mean, log_sd = maps.flatten(1, 2).chunk(2, dim=-1)
-        sides = per_side.flatten(2)
-        both = torch.cat([sides.mean(1), (sides[:, 0] - sides[:, 1]).abs()], dim=1)
-        return Outputs(features, mean, log_sd.clamp(-3, 2), self.roots(sides)[..., 0], self.groups(both))
+        level = self.level(features.reshape(-1, regions * FEATURES)).reshape(features.shape)
+        known = level if found is None else level * found[..., None]
+        distance = known.clamp(-_FARTHEST, _FARTHEST).square().mean(-1).sqrt()
+        sides = self.dropout(_QUIET * known).reshape(-1, 2, regions * FEATURES)
+        both = sides.mean(1, keepdim=True)
+        seen = torch.cat([sides, both.expand_as(sides)], dim=2)
+        mean, log_sd = self.maps(seen).reshape(*features.shape[:2], 2 * len(MAPS)).chunk(2, dim=-1)
+        apart = (sides[:, 0] - sides[:, 1]).abs()
+        groups = self.groups(torch.cat([both[:, 0], apart], dim=1))
+        traits = self.traits(sides.reshape(features.shape))
+        return Outputs(features, mean, log_sd.clamp(-3, 2), self.roots(seen)[..., 0], groups, traits, distance)
+
+
+def has_region(crops: Tensor) -> Tensor:
+    """Which crops (n, s, 2, L, P, S) hold their region at all, (n, s)."""
+    return crops[:, :, 1].flatten(2).amax(2) > 0
 
 
 def adopt(network: BiomarkerNetwork, architecture: Architecture) -> BiomarkerNetwork:

@@ -49,4 +49,5 @@ class ResNet18(nn.Module):
         """Features of every image."""
         x = torch.relu(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return torch.as_tensor(self.fc(x.mean(dim=(2, 3, 4))))
+        with torch.autocast(x.device.type, enabled=False):  # people differ by less than half precision would keep
+            return torch.as_tensor(self.fc(x.float().mean(dim=(2, 3, 4))))

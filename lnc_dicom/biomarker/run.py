@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,4 +79,5 @@ def describe_epoch(epoch: Epoch) -> str:
     return (
         f"{epoch.part} {epoch.number}: loss {epoch.loss:.3f}, skill of FA {epoch.fa:.2f}, CBF {epoch.cbf:.2f}, "
         f"roots {epoch.roots:.2f}, category right {100 * epoch.accuracy:.0f} %"
+        + ("" if math.isnan(epoch.traits) else f", traits {epoch.traits:.2f}")
     )

@@ -1,10 +1,13 @@
-"""Cohort → network: first FA and CBF of every region (pre-training), then roots and disease as well (fine-tuning)."""
+"""Cohort → network: first FA and CBF of every region (pre-training), then roots and disease as well (fine-tuning).
+
+Simulated people, of whom more is known (`lessons`), teach everything from the first epoch on.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +18,7 @@ from torch.nn import functional
 
 from lnc_dicom.biomarker.augment import augment, inner
 from lnc_dicom.biomarker.dataset import Cohort
-from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, Outputs, ready
-
-_ROOTS_SPAN = 1.0
-"""Stems that count as one unit of the loss."""
+from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, Outputs, has_region, ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,10 @@ class Scales:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One line of the learning curve; skills are 1 - MSE / variance on the patients kept aside."""
+    """One line of the learning curve; skills are 1 - MSE / variance on the patients kept aside.
+
+    traits is nan for studies.
+    """
 
     part: str
     number: int
@@ -74,6 +77,7 @@ class Epoch:
     cbf: float
     roots: float
     accuracy: float
+    traits: float = math.nan
 
 
 @dataclass(slots=True)
@@ -131,6 +135,15 @@ class _Data:
         self.roots = torch.from_numpy((cohort.roots - scales.roots[0]) / scales.roots[1]).float()
         self.groups = torch.from_numpy(cohort.groups(group_names))
         self.names = group_names
+        self.expected_maps, self.expected_roots = self.maps, self.roots
+        self.chances = functional.one_hot(self.groups, len(group_names)).float()
+        self.traits: Tensor | None = None
+        if lessons := cohort.lessons:
+            self.expected_maps = torch.from_numpy((lessons.maps - two_sides[..., 0]) / two_sides[..., 1]).float()
+            self.expected_roots = torch.from_numpy((lessons.roots - scales.roots[0]) / scales.roots[1]).float()
+            order = [lessons.group_names.index(name) for name in group_names]
+            self.chances = torch.from_numpy(lessons.groups[:, order]).float()
+            self.traits = torch.from_numpy(lessons.traits).float()
 
 
 def _run_part(  # noqa: PLR0913, PLR0917 - the one place where everything meets
@@ -159,7 +172,8 @@ def _run_part(  # noqa: PLR0913, PLR0917 - the one place where everything meets
             crops = augment(data.crops[rows], chance).to(schedule.device)
             with torch.autocast(_kind(schedule.device), dtype=torch.bfloat16):
                 features = run.network.features(crops)
-            loss = _loss(run.network.heads(features), data, rows, tasks=part == "fine-tuning")
+            outputs = run.network.heads(features, has_region(crops))
+            loss = _loss(outputs, data, rows, tasks=part == "fine-tuning" or data.traits is not None)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
@@ -172,15 +186,21 @@ def _run_part(  # noqa: PLR0913, PLR0917 - the one place where everything meets
 
 
 def _loss(outputs: Outputs, data: _Data, rows: Tensor, *, tasks: bool) -> Tensor:
-    """Gaussian likelihood of FA and CBF where measured; for the tasks also squared error of roots, cross-entropy."""
+    """Squared error of FA and CBF where measured, and Gaussian likelihood of what remains of them.
+
+    For the tasks also the squared error of the roots and the cross-entropy; of simulated people the traits.
+    """
     device = outputs.maps.device
-    target = data.maps[rows].to(device)
-    known = torch.isfinite(target)
-    error = (outputs.maps - target.nan_to_num(0.0)) * torch.exp(-outputs.log_sd)
-    loss = ((0.5 * error.square() + outputs.log_sd) * known).sum() / known.sum().clamp(min=1)
+    measured, expected = data.maps[rows].to(device), data.expected_maps[rows].to(device)
+    known = torch.isfinite(measured)
+    squared = (outputs.maps - expected.nan_to_num(0.0)).square()
+    rest = (outputs.maps.detach() - measured.nan_to_num(0.0)) * torch.exp(-outputs.log_sd)
+    loss = ((squared + 0.5 * rest.square() + outputs.log_sd) * known).sum() / known.sum().clamp(min=1)
     if tasks:
-        loss = loss + (outputs.roots - data.roots[rows].to(device)).square().mean() / 2
-        loss = loss + functional.cross_entropy(outputs.groups, data.groups[rows].to(device))
+        loss = loss + (outputs.roots - data.expected_roots[rows].to(device)).square().mean()
+        loss = loss + functional.cross_entropy(outputs.groups, data.chances[rows].to(device))
+    if data.traits is not None:
+        loss = loss + (outputs.traits - data.traits[rows].to(device)).square().mean()
     return loss
 
 
@@ -192,7 +212,7 @@ def predict(network: BiomarkerNetwork, crops: Tensor, device: str = "cpu", batch
     for some in torch.split(crops, batch):
         with torch.autocast(_kind(device), dtype=torch.bfloat16):
             features = network.features(inner(some).to(device))
-        parts.append(network.heads(features))
+        parts.append(network.heads(features, has_region(some).to(device)))
     return Outputs(*(torch.cat([getattr(p, f).float().cpu() for p in parts]) for f in Outputs.__slots__))
 
 
@@ -205,7 +225,8 @@ def _watch(run: Run, part: str, number: int, loss: float, kept_aside: Cohort, na
     fa, cbf = (_skill(outputs.maps[..., k], data.maps[..., k]) for k in range(2))
     roots = _skill(outputs.roots, data.roots)
     accuracy = float((outputs.groups.argmax(1) == data.groups).float().mean())
-    return Epoch(part, number, loss, fa, cbf, roots, accuracy)
+    traits = math.nan if data.traits is None else _skill(outputs.traits.flatten(0, 1), data.traits.flatten(0, 1))
+    return Epoch(part, number, loss, fa, cbf, roots, accuracy, traits)
 
 
 def _skill(said: Tensor, true: Tensor) -> float:
@@ -231,7 +252,7 @@ def _keep(
         "cycle": cycle.state_dict(),
         "part": part,
         "number": number,
-        "curve": [(e.part, e.number, e.loss, e.fa, e.cbf, e.roots, e.accuracy) for e in run.curve],
+        "curve": [astuple(e) for e in run.curve],
     }
     torch.save(state, aside)
     aside.replace(checkpoint)

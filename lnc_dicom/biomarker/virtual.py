@@ -14,6 +14,7 @@ import torch
 
 from lnc_dicom.biomarker.crops import MARGIN, SHAPE, cut_crops, volumetry_ml
 from lnc_dicom.biomarker.dataset import Cohort
+from lnc_dicom.biomarker.lessons import lessons_of
 from lnc_dicom.cohort.heads import make_deep_t1, prepare
 from lnc_dicom.cohort.parameters import GROUPS, REGIONS, SITES
 from lnc_dicom.cohort.people import People, Study, draw_people
@@ -26,7 +27,8 @@ def make_virtual(
     anatomy: Path, regions: tuple[str, ...], count: int, seed: int, cache: Path, progress: Callable[[str], None]
 ) -> Cohort:
     """Make the crops of simulated people, or take them from the cache (a .npy file that is mapped, not read)."""
-    people = draw_people(count, Study(), seed)
+    study = Study()
+    people = draw_people(count, study, seed)
     size = (count, 2 * len(regions), 2, *(n + 2 * MARGIN for n in SHAPE))
     cache.mkdir(parents=True, exist_ok=True)
     done_file, crops_file, volumes_file = cache / "done.npy", cache / "crops.npy", cache / "volumes.npy"
@@ -53,7 +55,12 @@ def make_virtual(
         done[turn] = True
         np.save(done_file, done)
     return Cohort(
-        regions, _patients(people), torch.from_numpy(np.asarray(crops)), _measured(people, regions), np.asarray(volumes)
+        regions,
+        _patients(people),
+        torch.from_numpy(np.asarray(crops)),
+        _measured(people, regions),
+        np.asarray(volumes),
+        lessons=lessons_of(people, regions, np.asarray(volumes), study, seed),
     )
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode.page_predictions import draw_predictions
 from lnc_dicom.encode.quantities import draw_quantities
-from lnc_dicom.report import BANNER, DEMONSTRATION_MODEL, OWN_CAVEATS
+from lnc_dicom.report import BANNER, DEMONSTRATION_MODEL, OWN_CAVEATS, UNFAMILIAR
 from lnc_dicom.types import Measurement, Report
 from lnc_dicom.volume import resample, sample_labels
 
@@ -152,7 +152,7 @@ def _table(draw: ImageDraw.ImageDraw, report: Report) -> tuple[int, int]:
 def _caveats(draw: ImageDraw.ImageDraw, report: Report, x: int, y: int) -> None:
     """Only caveats of ours: the name of a file that was left out could name the patient. What does not fit is told."""
     own = [caveat for caveat in report.caveats if caveat.code in OWN_CAVEATS]
-    own.sort(key=lambda caveat: caveat.code != DEMONSTRATION_MODEL)
+    own.sort(key=lambda caveat: caveat.code not in {DEMONSTRATION_MODEL, UNFAMILIAR})
     found = [f"{caveat.code} {caveat.text}" for caveat in own]
     lines = [line for reason in found for line in textwrap.wrap(reason, 82, subsequent_indent="    ")]
     room = max(1, (HEIGHT - y) // _CAVEAT_STEP)

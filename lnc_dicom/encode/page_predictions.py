@@ -20,6 +20,7 @@ def draw_predictions(draw: ImageDraw.ImageDraw, report: Report, x: int, y: int) 
     if found is None:
         return y
     meaning = " (demonstration model)" if found.demonstration else ""
+    meaning += "" if found.familiar else ": unlike what the model knows"
     draw.text((x, y), f"Predicted from the T1, not measured{meaning}", _WHITE, _font(16))
     heads = ("FA left", "right", "CBF left", "right")
     for edge, text in zip(_COLUMNS[1:], heads, strict=True):

@@ -33,11 +33,12 @@ from lnc_dicom.codes import (
     PREDICTED_FA,
     PREDICTED_FROM_T1,
     PREDICTED_ROOTS,
+    UNFAMILIAR_HEAD,
 )
 from lnc_dicom.encode.items import measured
 from lnc_dicom.encode.origin import Origin, software_version
 from lnc_dicom.predictions import Biomarker, RootPrediction
-from lnc_dicom.report import DEMONSTRATION
+from lnc_dicom.report import DEMONSTRATION, unfamiliar_text
 
 _LONGEST_MEANING = 64
 
@@ -99,15 +100,18 @@ def _group(
             model.name, f"{model.version}; {model.digest[:12]}; lnc-dicom {software_version()}"
         ),
         measurements=items,
-        qualitative_evaluations=[_warning()] if biomarker.demonstration else [],
+        qualitative_evaluations=_warnings(biomarker),
     )
 
 
-def _warning() -> QualitativeEvaluation:
-    """Say, coded and in full, that the numbers of a demonstration model mean nothing clinically."""
-    item = QualitativeEvaluation(CodedConcept.from_code(CAVEAT), CodedConcept.from_code(DEMONSTRATION_MODEL))
-    text = TextContentItem(
-        CodedConcept.from_code(codes.DCM.Comment), DEMONSTRATION, RelationshipTypeValues.HAS_PROPERTIES
-    )
+def _warnings(biomarker: Biomarker) -> list[QualitativeEvaluation]:
+    """Say, coded and in full, why the numbers mean nothing clinically."""
+    said = [_warning(DEMONSTRATION_MODEL, DEMONSTRATION)] if biomarker.demonstration else []
+    return said if biomarker.familiar else [*said, _warning(UNFAMILIAR_HEAD, unfamiliar_text(biomarker))]
+
+
+def _warning(code: Code, sentence: str) -> QualitativeEvaluation:
+    item = QualitativeEvaluation(CodedConcept.from_code(CAVEAT), CodedConcept.from_code(code))
+    text = TextContentItem(CodedConcept.from_code(codes.DCM.Comment), sentence, RelationshipTypeValues.HAS_PROPERTIES)
     item[0].ContentSequence = ContentSequence([text])
     return item

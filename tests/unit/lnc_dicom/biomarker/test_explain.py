@@ -13,7 +13,7 @@ from lnc_dicom.predictions import Model
 from tests.factories import LAYOUTS, BoxSegmenter, head, layout
 from tests.unit.lnc_dicom.biomarker.conftest import GROUPS, REGIONS, make_cohort
 
-PLAIN = Calibration((((0.25, 0.03), (50.0, 9.0)),) * 2, (1.7, 1.6), (3.3, 1.0), (0.4, 0.9), 0.8, 1.4, 80)
+PLAIN = Calibration((((0.25, 0.03), (50.0, 9.0)),) * 2, (1.7, 1.6), (3.3, 1.0), (0.4, 0.9), 0.8, 1.4, 1.3, 80)
 
 
 @pytest.fixture(scope="module")

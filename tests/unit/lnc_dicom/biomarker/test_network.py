@@ -59,3 +59,28 @@ def test_a_network_for_other_categories_keeps_the_backbone():
     assert other.groups.out_features == 2
     assert torch.equal(other.backbone.conv1.weight, network.backbone.conv1.weight)
     assert torch.equal(other.roots.weight, network.roots.weight)
+
+
+def test_a_region_that_is_missing_counts_as_that_of_the_mean_of_all_people():
+    network = _noisy()
+    crops = torch.randn(1, 6, 2, *SHAPE)
+    other = crops.clone()
+    crops[:, 1, 1], other[:, 1, 1] = 0, 0
+    other[:, 1, 0] = 5.0
+    outputs = network(crops)
+    torch.testing.assert_close(outputs.roots, network(other).roots)
+    assert float(outputs.distance[0, 1].detach()) == 0
+
+
+def test_distance_is_one_among_the_people_that_were_learned_from():
+    torch.manual_seed(5)
+    network = BiomarkerNetwork(ARCHITECTURE)
+    with torch.no_grad():
+        for scale, found in ((1.0, 1.0), (4.0, 4.0)):
+            features = 3 + 2 * scale * torch.randn(200, 6, FEATURES)
+            if scale == 1:
+                network.level.momentum = None  # the mean of all that was seen
+                network.train()
+                network.heads(features)
+                network.eval()
+            assert abs(float(network.heads(features).distance.mean()) - found) < 0.1 * found

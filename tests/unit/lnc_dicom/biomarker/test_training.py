@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lnc_dicom.biomarker.lessons import Lessons
 from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork
 from lnc_dicom.biomarker.training import Scales, Schedule, predict, train_network
 from tests.unit.lnc_dicom.biomarker.conftest import GROUPS, REGIONS, make_cohort
@@ -22,13 +23,13 @@ def test_pre_training_leaves_the_heads_of_the_tasks_alone(cohort):
     run = train_network(cohort, cohort, GROUPS, replace(SHORT, finetuning=0), lambda _: None)
     assert not run.network.roots.weight.any()
     assert not run.network.groups.weight.any()
-    assert run.network.maps.any()
+    assert run.network.maps.weight.any()
 
 
 def test_a_value_that_was_not_measured_teaches_nothing(cohort):
     blind = replace_measured(cohort, np.full_like(cohort.measured, np.nan))
     run = train_network(blind, blind, GROUPS, replace(SHORT, finetuning=0), lambda _: None)
-    assert not run.network.maps.any()
+    assert not run.network.maps.weight.any()
     assert all(torch.isfinite(p).all() for p in run.network.parameters())
 
 
@@ -72,3 +73,18 @@ def test_an_untrained_network_says_the_mean_of_everything():
     outputs = predict(BiomarkerNetwork(Architecture(REGIONS, 3)), make_cohort(2, 4).crops)
     assert not outputs.maps.any()
     assert not outputs.groups.any()
+
+
+def test_what_only_a_simulation_knows_is_learned_from_the_first_epoch_on(cohort):
+    count, places = cohort.measured.shape[:2]
+    bright = (cohort.measured[:, :, :1] - 0.25) / 0.03
+    lessons = Lessons(
+        np.repeat(bright, 7, axis=2), cohort.measured, np.full((count, 2), 4.0), np.full((count, 3), 1 / 3), GROUPS
+    )
+    taught = replace(cohort, lessons=lessons)
+    run = train_network(taught, taught, GROUPS, replace(SHORT, pretraining=3, finetuning=0, rate=3e-3), lambda _: None)
+    assert places == 2 * len(REGIONS)
+    assert run.network.traits.weight.any()
+    assert run.network.groups.weight.any()
+    assert run.curve[-1].loss < run.curve[0].loss - 0.5
+    assert np.isfinite(run.curve[-1].traits)

@@ -3,6 +3,7 @@ import pytest
 
 from lnc_dicom.biomarker import virtual
 from lnc_dicom.biomarker.crops import MARGIN, SHAPE, SPACING_MM
+from lnc_dicom.cohort import oracle
 from lnc_dicom.cohort.parameters import REGIONS
 from lnc_dicom.cohort.people import Study, draw_people
 from tests.unit.lnc_dicom.cohort.test_simulate import anatomy  # noqa: F401
@@ -12,8 +13,10 @@ from tests.unit.lnc_dicom.cohort.test_simulate import anatomy  # noqa: F401
 def made(anatomy, tmp_path_factory):  # noqa: F811
     cache = tmp_path_factory.mktemp("virtual")
     said = []
-    people = virtual.make_virtual(anatomy, ("caudate", "putamen"), 3, 4, cache, said.append)
-    return anatomy, cache, people, said
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(oracle, "PEOPLE", 3000)
+        people = virtual.make_virtual(anatomy, ("caudate", "putamen"), 3, 4, cache, said.append)
+        yield anatomy, cache, people, said
 
 
 def test_simulated_people_become_crops_with_true_labels(made):

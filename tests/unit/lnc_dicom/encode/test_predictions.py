@@ -18,9 +18,9 @@ from tests.factories import NOW, BoxSegmenter, write_series
 class Oracle:
     """Predicts the same of everybody."""
 
-    def __init__(self, *, demonstration=True, digest="a" * 64):
+    def __init__(self, *, demonstration=True, digest="a" * 64, distance=0.9):
         self.model = Model("oracle", "3", digest)
-        self._demonstration = demonstration
+        self._demonstration, self._distance = demonstration, distance
 
     def __call__(self, _volume, _labels):
         caudate = STRUCTURES[0]
@@ -29,6 +29,8 @@ class Oracle:
             demonstration=self._demonstration,
             regions=(RegionPrediction(caudate, Predicted(0.21, 0.17, 0.26), Predicted(48.5, 31.0, 64.0)),),
             roots=(RootPrediction(Side.LEFT, Predicted(3.4, 2.0, 4.8), 3, 0.4),),
+            distance=self._distance,
+            farthest=1.2,
             disease={"well": 0.7, "ill": 0.3},
             features={caudate: np.zeros(512, np.float32)},
         )
@@ -93,6 +95,13 @@ def test_a_demonstration_model_is_named_as_one_wherever_its_numbers_are(folder):
     assert "LNC-408" in {c.code for c in report.caveats}
     _, text = _numbers(objects)
     assert DEMONSTRATION in text
+
+
+def test_a_head_that_the_model_does_not_know_is_said_to_be_one(folder):
+    for distance, said in ((0.9, False), (3.4, True)):
+        report, objects = _process(folder, Oracle(distance=distance))
+        assert ("LNC-421" in {c.code for c in report.caveats}) is said
+        assert any("distance 3.4 SD, at most 1.2" in t for t in _numbers(objects)[1]) is said
 
 
 def test_disease_of_a_demonstration_model_is_written_only_where_the_site_wants_it(folder):

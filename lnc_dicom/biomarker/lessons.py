@@ -1,0 +1,87 @@
+"""What a simulation can teach of a person beyond one study's numbers.
+
+A study gives one noisy FA, CBF and count per region; a simulation knows what they are on average among people who look
+like this one, and everything that was drawn into the image. Learning both needs far fewer people (privileged
+information, Vapnik 2009; distillation, Hinton 2015). No study has them; they serve only before the first study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from lnc_dicom.cohort.oracle import consult
+from lnc_dicom.cohort.parameters import GROUPS, REGIONS
+from lnc_dicom.cohort.people import People, Study
+
+Array = npt.NDArray[np.float64]
+
+TRAITS = ("volume", "T1", "ventricle", "perivascular spaces", "lacunes", "scar", "caps")
+"""What is drawn into the image of a region and of its hemisphere."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lessons:
+    """For n people, s = left regions then right regions.
+
+    traits
+        `TRAITS` in SD of these people, (n, s, 7).
+    maps
+        FA and CBF (ml/100 g/min) to be expected from what the T1 shows, (n, s, 2).
+    roots
+        Stems to be expected, (n, 2).
+    groups
+        Probability of each category, (n, k); group_names: what the columns are.
+    """
+
+    traits: Array = field(repr=False)
+    maps: Array = field(repr=False)
+    roots: Array = field(repr=False)
+    groups: Array = field(repr=False)
+    group_names: tuple[str, ...]
+
+    def chosen(self, indices: npt.NDArray[np.int64]) -> Lessons:
+        """Choose some of the people."""
+        traits, maps, roots, groups = (v[indices] for v in (self.traits, self.maps, self.roots, self.groups))
+        return Lessons(traits, maps, roots, groups, self.group_names)
+
+
+def lessons_of(people: People, regions: Sequence[str], volumes_ml: Array, study: Study, seed: int) -> Lessons:
+    """Write down what a simulation knows of these people.
+
+    volumes_ml
+        Of the regions as they were drawn, left then right, (n, s) or more columns.
+    """
+    rows = [REGIONS.index(r) for r in regions]
+    count, places = len(people), 2 * len(rows)
+    oracle = consult(people, study, seed)
+    maps = np.stack([oracle.fa[:, rows], oracle.cbf[:, rows]], axis=-1)
+    hemisphere = np.stack(
+        [
+            np.log(people.ventricle),
+            np.sqrt(people.spaces),
+            np.sqrt(people.lacunes),
+            people.scar_mm,
+            people.caps_mm,
+        ],
+        axis=-1,
+    )
+    traits = np.concatenate(
+        [
+            np.log(np.maximum(volumes_ml[:, :places], 1e-3))[..., None],
+            people.t1[:, rows].transpose(0, 2, 1).reshape(count, places, 1),
+            hemisphere.repeat(len(rows), axis=1),
+        ],
+        axis=-1,
+    )
+    spread = traits.std(axis=0)
+    return Lessons(
+        (traits - traits.mean(axis=0)) / np.where(spread > 0, spread, 1.0),
+        maps.transpose(0, 2, 1, 3).reshape(count, places, 2),
+        oracle.roots,
+        oracle.group,
+        GROUPS,
+    )
