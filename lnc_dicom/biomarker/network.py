@@ -62,7 +62,7 @@ class Outputs:
         Of every crop (n, s, 7); only simulated people teach them, and no result is made of them.
     distance
         (n, s), how far the features of a crop lie from those of the same region in the people that were learned
-        from: root mean square in SD, 1 among those people; 0 where there is no region.
+        from: root mean square in SD, about 1 among those people; 0 where there is no region.
     """
 
     features: Tensor

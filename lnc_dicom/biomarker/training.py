@@ -19,6 +19,7 @@ from torch.nn import functional
 from lnc_dicom.biomarker.augment import augment, inner
 from lnc_dicom.biomarker.dataset import Cohort
 from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, Outputs, has_region, ready
+from lnc_dicom.biomarker.settle import settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,7 @@ def _run_part(  # noqa: PLR0913, PLR0917 - the one place where everything meets
             optimiser.step()
             cycle.step()
             losses.append(float(loss.detach()))
+        settle(run.network, data.crops, schedule.device, schedule.batch)
         run.curve.append(_watch(run, part, number, float(np.mean(losses)), kept_aside, data.names))
         progress(run.curve[-1])
         _keep(run, part, number, optimiser, cycle, checkpoint)
