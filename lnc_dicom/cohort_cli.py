@@ -87,13 +87,13 @@ def train_biomarker(
     anatomy: Annotated[Path | None, typer.Option(help="Label maps; with --virtual, instead of --start.")] = None,
     virtual: Annotated[int, typer.Option(help="First train on so many simulated people (needs --anatomy).")] = 0,
     virtual_epochs: Annotated[int, typer.Option(help="Epochs on simulated people.")] = 40,
-    pretraining: Annotated[int, typer.Option(help="Epochs of pre-training: FA and CBF.")] = 10,
-    finetuning: Annotated[int, typer.Option(help="Epochs of fine-tuning: roots and disease as well.")] = 14,
-    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-4,
+    pretraining: Annotated[int, typer.Option(help="Epochs of pre-training: FA and CBF.")] = 4,
+    finetuning: Annotated[int, typer.Option(help="Epochs of fine-tuning: roots and disease as well.")] = 6,
+    rate: Annotated[float, typer.Option(help="Peak learning rate; from scratch ten times as much.")] = 1e-4,
     seed: Annotated[int, typer.Option(help="The same seed gives the same training.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     name: Annotated[str, typer.Option(help="Name of the model.")] = "lnc-biomarker",
-    version: Annotated[str, typer.Option(help="Version of the model.")] = "0.1.0",
+    version: Annotated[str, typer.Option(help="Version of the model.")] = "0.2.0",
     data_note: Annotated[str, typer.Option(help="Where the patients come from, for the card.")] = "",
     config: Config = None,
 ) -> None:
@@ -209,8 +209,8 @@ def evaluate_biomarker(
     leak: Annotated[
         str, typer.Option(help="Put leakage in, to see the alarm ring: 'sides' or 'slices' of a patient in many folds.")
     ] = "",
-    pretraining: Annotated[int, typer.Option(help="Epochs in every fold, with --network folds.")] = 10,
-    finetuning: Annotated[int, typer.Option(help="Epochs in every fold, with --network folds.")] = 14,
+    pretraining: Annotated[int, typer.Option(help="Epochs in every fold, with --network folds.")] = 4,
+    finetuning: Annotated[int, typer.Option(help="Epochs in every fold, with --network folds.")] = 6,
     seed: Annotated[int, typer.Option(help="The same seed gives the same folds.")] = 1,
     config: Config = None,
 ) -> None:
@@ -230,7 +230,7 @@ def evaluate_biomarker(
         people = read_cohort(cohort, ",".join(loaded.regions), config)
         options = Options(repeats=repeats, permutations=permutations, seed=seed, leak=Leak(leak))
         options = replace(options, simulated=is_simulated(cohort), demonstration=loaded.demonstration)
-        schedule = Schedule(pretraining, finetuning, rate=5e-4, seed=seed)
+        schedule = Schedule(pretraining, finetuning, rate=1e-4, seed=seed)
         source: Source = seen_by(loaded, people)
         if network == "folds":
             source = trained_in_fold(people, loaded.network, schedule, show_progress)
