@@ -18,7 +18,7 @@ from highdicom.sr import Measurement as MeasurementItem
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from lnc_dicom.anatomy import Structure
+from lnc_dicom.anatomy import STRUCTURES, Structure
 from lnc_dicom.codes import (
     BRAIN,
     CATEGORY_PROBABILITY,
@@ -34,8 +34,9 @@ from lnc_dicom.codes import (
     PREDICTED_FROM_T1,
     PREDICTED_ROOTS,
 )
-from lnc_dicom.encode.items import measured
+from lnc_dicom.encode.items import measured, shown_at
 from lnc_dicom.encode.origin import Origin, software_version
+from lnc_dicom.encode.outline import Canvas
 from lnc_dicom.predictions import Biomarker, RootPrediction
 from lnc_dicom.report import DEMONSTRATION
 
@@ -55,35 +56,35 @@ def predicted_items(biomarker: Biomarker | None, structure: Structure) -> list[M
 
 
 def prediction_groups(
-    biomarker: Biomarker | None, origin: Origin, *, with_disease: bool
+    biomarker: Biomarker | None, origin: Origin, canvas: Canvas, *, with_disease: bool
 ) -> list[MeasurementsAndQualitativeEvaluations]:
     """Give one TID 1501 group per hemisphere (stems of the LSA) and, if wanted, one for the disease categories."""
     if biomarker is None:
         return []
-    groups = [_roots(prediction, biomarker, origin) for prediction in biomarker.roots]
+    groups = [_roots(prediction, biomarker, origin, canvas) for prediction in biomarker.roots]
     if with_disease and biomarker.disease:
-        groups.append(_disease(biomarker, origin))
+        groups.append(_disease(biomarker, origin, canvas))
     return groups
 
 
-def _roots(prediction: RootPrediction, biomarker: Biomarker, origin: Origin) -> MeasurementsAndQualitativeEvaluations:
+def _roots(
+    prediction: RootPrediction, biomarker: Biomarker, origin: Origin, canvas: Canvas
+) -> MeasurementsAndQualitativeEvaluations:
     expected = prediction.expected
-    item = measured(PREDICTED_ROOTS, expected.value, NO_UNITS, 2, (expected.low, expected.high))
+    anchor = canvas.anchor([s.label for s in STRUCTURES if s.side is prediction.side])
+    item = shown_at(anchor, measured(PREDICTED_ROOTS, expected.value, NO_UNITS, 2, (expected.low, expected.high)))
     site = FindingSite(CEREBRAL_HEMISPHERE, laterality=LATERALITY[prediction.side])
     return _group(f"LSA stems, {prediction.side.value}, predicted", [item], site, biomarker, origin)
 
 
-def _disease(biomarker: Biomarker, origin: Origin) -> MeasurementsAndQualitativeEvaluations:
+def _disease(biomarker: Biomarker, origin: Origin, canvas: Canvas) -> MeasurementsAndQualitativeEvaluations:
     """Give the calibrated probability of every category."""
-    items = [
-        measured(
-            Code(f"{CATEGORY_PROBABILITY}-{i}", LOCAL_SCHEME, f"Probability of {name}"[:_LONGEST_MEANING]),
-            probability,
-            NO_UNITS,
-            3,
-        )
+    anchor = canvas.anchor([s.label for s in STRUCTURES])
+    names = {
+        Code(f"{CATEGORY_PROBABILITY}-{i}", LOCAL_SCHEME, f"Probability of {name}"[:_LONGEST_MEANING]): probability
         for i, (name, probability) in enumerate(biomarker.disease.items(), start=1)
-    ]
+    }
+    items = [shown_at(anchor, measured(name, p, NO_UNITS, 3)) for name, p in names.items()]
     return _group("Disease categories, predicted", items, FindingSite(BRAIN), biomarker, origin)
 
 
