@@ -54,6 +54,7 @@ UNUSABLE = Code("111235", "DCM", "Unusable - Quality renders image unusable")
 
 BRAIN_MRI = Code("24590-2", "LN", "Brain MRI")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+STUDY_DATE = Code("111060", "DCM", "Study Date")
 PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
 
 LOCAL_SCHEME = "99LNC"
@@ -72,6 +73,9 @@ ASYMMETRY = {
 }
 """By the name in result.json."""
 INDEX_OF_SIDES = Code("ASYM-INDEX", LOCAL_SCHEME, "Left minus right, divided by the mean of both")
+CHANGE_OF_VOLUME = Code("CHANGE-VOLUME", LOCAL_SCHEME, "Change of volume since the earlier study")
+RELATIVE_CHANGE_OF_VOLUME = Code("CHANGE-PERCENT", LOCAL_SCHEME, "Relative change of volume since the earlier study")
+DIFFERENCE_FROM_PRIOR = Code("CHANGE-METHOD", LOCAL_SCHEME, "Difference from the result of the earlier study")
 CAVEAT = Code("CAVEAT", LOCAL_SCHEME, "Caveat")
 DEMONSTRATION_MODEL = Code("LNC-408", LOCAL_SCHEME, "Demonstration model: simulated patients, no clinical meaning")
 CEREBRAL_HEMISPHERE = Code("372073000", "SCT", "Cerebral hemisphere")

@@ -10,10 +10,12 @@ SOURCES = sorted([*ROOT.glob("lnc_dicom/**/*.py"), *ROOT.glob("service/**/*.py")
 
 # Upstream first: a module imports only from lines above its own (or from its own line).
 ORDER = [
-    ["lnc_dicom.errors", "lnc_dicom.syntaxes"],
+    ["lnc_dicom.errors", "lnc_dicom.syntaxes", "lnc_dicom.uids"],
     ["lnc_dicom.anatomy", "lnc_dicom.options"],
     ["lnc_dicom.predictions"],
-    ["lnc_dicom.codes", "lnc_dicom.types"],
+    ["lnc_dicom.codes"],
+    ["lnc_dicom.prior"],
+    ["lnc_dicom.types"],
     ["lnc_dicom.tools"],
     ["lnc_dicom.traits", "lnc_dicom.read"],
     ["lnc_dicom.companions"],
@@ -46,7 +48,7 @@ ORDER = [
 ]
 CORE = {"types", "traits", "select", "volume", "quality", "regions", "report", "encode", "pipeline", "anatomy"}
 CORE |= {"codes", "errors", "options", "companions", "nifti", "rigid", "frames", "scanner_map", "labelling"}
-CORE |= {"diffusion", "perfusion", "align", "maps"}
+CORE |= {"prior", "uids", "diffusion", "perfusion", "align", "maps"}
 
 
 def _module(path):

@@ -14,8 +14,6 @@ from highdicom.sr import Measurement as MeasurementItem
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from lnc_dicom.encode.outline import Anchor
-
 _UNCERTAINTIES = ("371886008", "371885007")
 """Ranges of upper and lower measurement uncertainty."""
 
@@ -52,14 +50,6 @@ def measured(
     for part in item[0].get("ContentSequence", ()):
         if part.ConceptNameCodeSequence[0].CodeValue in _UNCERTAINTIES:
             part.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = [CodedConcept.from_code(unit)]
-    return item
-
-
-def shown_at(anchor: Anchor, item: MeasurementItem) -> MeasurementItem:
-    """Let a number be inferred from a point (TID 320), where viewers that draw coordinates show it."""
-    parts = item[0].get("ContentSequence") or ContentSequence()
-    parts.extend(anchor.coordinates())
-    item[0].ContentSequence = parts
     return item
 
 

@@ -56,6 +56,10 @@ class Outline:
         """Give the region of a planar measurement (TID 1410)."""
         return ImageRegion(GraphicTypeValues.POLYLINE, self.points, self.picture.reference())
 
+    def coordinates(self) -> CoordinatesForMeasurement:
+        """Give the coordinates that a number of a group without a region is inferred from (TID 320)."""
+        return CoordinatesForMeasurement(GraphicTypeValues.POLYLINE, self.points, self.picture.reference())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anchor:
@@ -64,9 +68,9 @@ class Anchor:
     picture: Picture
     point: Numbers
 
-    def coordinates(self) -> list[CoordinatesForMeasurement]:
+    def coordinates(self) -> CoordinatesForMeasurement:
         """Give the coordinates that a number of a group without a region is inferred from (TID 320)."""
-        return [CoordinatesForMeasurement(GraphicTypeValues.POINT, self.point, self.picture.reference())]
+        return CoordinatesForMeasurement(GraphicTypeValues.POINT, self.point, self.picture.reference())
 
 
 class Canvas:
@@ -94,13 +98,17 @@ class Canvas:
         return Outline(picture, picture.pixels(points_mm), area_mm2)
 
     def anchor(self, labels: Collection[int]) -> Anchor:
-        """Give the point in the middle of those of the labels that have voxels; of the grid, if none has."""
+        """Give the point in the middle of those of the labels that have voxels; of the images, if none has."""
         boxes = [box for box in map(self._box, labels) if box is not None]
         middle = [np.mean([(edge.start + edge.stop - 1) / 2 for edge in edges]) for edges in zip(*boxes, strict=True)]
         index = np.round(middle or (np.array(self._labels.shape) - 1) / 2)
         point_mm = self._in_mm(index[None])
         picture = self._picture_at(point_mm[0])
         return Anchor(picture, picture.pixels(point_mm))
+
+    def place(self, label: int) -> Outline | Anchor:
+        """Give where a number of one structure is shown: its outline, or the middle of the images if it has none."""
+        return self.outline(label) or self.anchor([label])
 
     def _box(self, label: int) -> tuple[slice, ...] | None:
         return self._boxes[label - 1] if label <= len(self._boxes) else None

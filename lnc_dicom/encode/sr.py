@@ -17,6 +17,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from lnc_dicom.codes import BRAIN_MRI
+from lnc_dicom.encode.changes import change_groups
 from lnc_dicom.encode.origin import DEVICE_SERIAL_NUMBER, MANUFACTURER, Origin
 from lnc_dicom.encode.outline import Canvas
 from lnc_dicom.encode.overall import overall_groups
@@ -40,6 +41,7 @@ def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Com
         imaging_measurements=[
             *(g for m in report.measurements for g in structure_groups(m, report, origin, seg, canvas)),
             *overall_groups(report, origin, canvas),
+            *change_groups(report.change, origin, canvas),
             *prediction_groups(report.biomarker, origin, canvas, with_disease=report.shows_disease),
         ],
         referenced_images=[_library_entry(report)],
@@ -50,6 +52,7 @@ def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Com
         is_complete=all(m.passed for m in report.measurements),
         is_final=False,
         is_verified=False,
+        previous_versions=[origin.replaced.reference()] if origin.replaced else None,
         **origin.common("sr", SERIES_NUMBER, "AI measurements (RESEARCH)"),
     )
     document.CompletionFlagDescription = f"Automatic, not reviewed. {BANNER}."

@@ -23,7 +23,7 @@ from highdicom.sr import (
 from highdicom.sr import Measurement as MeasurementItem
 from pydicom.sr.coding import Code
 
-from lnc_dicom.anatomy import STRUCTURES
+from lnc_dicom.anatomy import STRUCTURES, Structure
 from lnc_dicom.codes import (
     ABSOLUTE_BLOOD_FLOW,
     ANATOMICAL_STRUCTURE,
@@ -44,10 +44,10 @@ from lnc_dicom.codes import (
     USABLE,
     VOLUME,
 )
-from lnc_dicom.encode.items import judged, measured, shown_at
-from lnc_dicom.encode.origin import Origin, software_version
+from lnc_dicom.encode.groups import Topic, topic_groups
+from lnc_dicom.encode.items import judged, measured
+from lnc_dicom.encode.origin import Origin, algorithm_of
 from lnc_dicom.encode.outline import Canvas
-from lnc_dicom.encode.predictions import predicted_items
 from lnc_dicom.report import failure_text
 from lnc_dicom.types import Measurement, Quantity, Report
 
@@ -89,16 +89,10 @@ def _segment_group(
         ),
         finding_category=ANATOMICAL_STRUCTURE,
         finding_type=STRUCTURE[structure.name],
-        finding_sites=[_site(measurement)],
+        finding_sites=[site_of(measurement.structure)],
         method=SUM_OF_VOXELS,
-        algorithm_id=AlgorithmIdentification(
-            report.model.name, f"{report.model.version}; lnc-dicom {software_version()}"
-        ),
-        measurements=[
-            *_volume(measurement),
-            *_means(measurement),
-            *predicted_items(report.biomarker, structure),
-        ],
+        algorithm_id=AlgorithmIdentification(*algorithm_of(report)),
+        measurements=[*_volume(measurement), *_means(measurement)],
         qualitative_evaluations=[
             judged(QUALITY, USABLE if measurement.passed else UNUSABLE, failure_text(measurement))
         ],
@@ -117,7 +111,7 @@ def _outline_group(
         referenced_region=outline.region(),
         finding_category=ANATOMICAL_STRUCTURE,
         finding_type=STRUCTURE[measurement.structure.name],
-        finding_sites=[_site(measurement)],
+        finding_sites=[site_of(measurement.structure)],
         measurements=[measured(AREA, outline.area_mm2, SQUARE_MILLIMETRE, 1)],
     )
 
@@ -130,13 +124,8 @@ def _failure_group(measurement: Measurement, origin: Origin, canvas: Canvas) -> 
     side = [s.label for s in STRUCTURES if s.side is measurement.structure.side]
     failed = next((c for c in measurement.checks if not c.passed and math.isfinite(c.value)), measurement.checks[0])
     name = Code(failed.code, LOCAL_SCHEME, failed.name)
-    return MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(measurement, origin),
-        finding_category=ANATOMICAL_STRUCTURE,
-        finding_type=STRUCTURE[measurement.structure.name],
-        finding_sites=[_site(measurement)],
-        measurements=[shown_at(canvas.anchor(side), measured(name, failed.value, NO_UNITS, 3))],
-    )
+    topic = Topic(measurement.structure.title, site_of(measurement.structure), canvas.anchor(side))
+    return topic_groups(topic, origin, [measured(name, failed.value, NO_UNITS, 3)])[0]
 
 
 def _tracking(measurement: Measurement, origin: Origin) -> TrackingIdentifier:
@@ -144,8 +133,8 @@ def _tracking(measurement: Measurement, origin: Origin) -> TrackingIdentifier:
     return TrackingIdentifier(UID(origin.tracking_uid(title)), title)
 
 
-def _site(measurement: Measurement) -> FindingSite:
-    structure = measurement.structure
+def site_of(structure: Structure) -> FindingSite:
+    """Name a structure with its side, which is a modifier."""
     return FindingSite(STRUCTURE[structure.name], laterality=LATERALITY[structure.side])
 
 
