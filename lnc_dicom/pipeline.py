@@ -16,11 +16,11 @@ from lnc_dicom.maps import NAMES, measure_map
 from lnc_dicom.options import settings_of_results
 from lnc_dicom.perfusion import cbf_map, relative_cbf_map
 from lnc_dicom.regions import measure, usable_labels
-from lnc_dicom.report import compose, with_biomarker, with_change, with_maps
+from lnc_dicom.report import compose, with_biomarker, with_change, with_maps, with_repairs
 from lnc_dicom.select import select
 from lnc_dicom.tools import Tools
 from lnc_dicom.types import AlignedMap, Caveat, Quantity, QuantityMap, Report, Segmented, Study
-from lnc_dicom.volume import load
+from lnc_dicom.volume import load_mended
 
 STAGES = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "encode")
 """Names of the stages, in order; progress bars and timings use them."""
@@ -33,7 +33,8 @@ def analyse(study: Study, tools: Tools) -> Report:
         selection = select(study)
         series = selection.companions
     with tools.stage("volume"):
-        volume, sources = load(selection.chosen)
+        volume, sources, repairs = load_mended(selection.chosen)
+        study = with_repairs(study, repairs)
     with tools.stage("segment"):
         segmented = tools.segmenter(volume)
     head = (volume, segmented, tools)

@@ -19,7 +19,7 @@ from lnc_dicom.prior import Prior, is_ours, prior_of
 from lnc_dicom.types import Caveat, Instance, Series, Study
 
 UNREADABLE = "LNC-401"
-"""Caveat: a file was left out because it is not DICOM or is not whole."""
+"""Caveat: a file was left out because it is not DICOM, is not whole, or shares its UID with a different object."""
 
 _TAGS: list[BaseTag | int] = [
     Tag(name)
@@ -56,7 +56,7 @@ def read_study(paths: Iterable[Path]) -> Study:
     Raises PathMissing, NoFiles, SeveralStudies.
     """
     found: dict[str, Instance] = {}
-    caveats = []
+    caveats, doubled = [], 0
     for path in _files(paths):
         try:
             header = _read_header(path)
@@ -64,7 +64,11 @@ def read_study(paths: Iterable[Path]) -> Study:
             caveats.append(Caveat(UNREADABLE, f"{path.name}: {error}"))
             continue
         if header is not None:
-            found.setdefault(header.SOPInstanceUID, Instance(path, header))
+            first = found.setdefault(header.SOPInstanceUID, Instance(path, header))
+            doubled += first.header != header
+    if doubled:
+        objects = "1 object shares its" if doubled == 1 else f"{doubled} objects share their"
+        caveats.append(Caveat(UNREADABLE, f"{objects} SOP Instance UID with a different one; not used"))
     priors = read_results(i.path for i in found.values() if i.header.SOPClassUID == Comprehensive3DSRStorage)
     studies = {str(i.header.StudyInstanceUID) for i in found.values() if not is_ours(i.header)}
     studies = studies or {str(i.header.StudyInstanceUID) for i in found.values()}

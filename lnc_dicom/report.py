@@ -24,6 +24,8 @@ DEMONSTRATION_MODEL = "LNC-408"
 """Caveat: predictions of a model that was trained on simulated patients."""
 NOT_PREDICTED = "LNC-409"
 """Caveat: something was not predicted because a region that it needs was not found."""
+REPAIRED = "LNC-422"
+"""Caveat: an attribute of the source images was not valid; objects of ours carry it emptied, cut or not at all."""
 OTHER_MODEL_BEFORE = "LNC-423"
 """Caveat: an earlier result is at hand, but another model or version made it."""
 OTHER_MODEL = "an earlier result was made by another model or version: no change is given"
@@ -55,6 +57,11 @@ def compose(
         *(Caveat(STRUCTURE_FAILED, failure_text(m)) for m in measurements if not m.passed),
     )
     return Report(study, selection, sources, volume, segmented, measurements, checks, caveats, model)
+
+
+def with_repairs(study: Study, repairs: Sequence[str]) -> Study:
+    """Add what had to be repaired in the headers before they could be copied."""
+    return replace(study, caveats=(*study.caveats, *(Caveat(REPAIRED, f"header repaired: {what}") for what in repairs)))
 
 
 def with_maps(report: Report, maps: tuple[AlignedMap, ...], caveats: tuple[Caveat, ...]) -> Report:

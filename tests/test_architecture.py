@@ -20,6 +20,7 @@ ORDER = [
     ["lnc_dicom.traits", "lnc_dicom.read"],
     ["lnc_dicom.companions"],
     ["lnc_dicom.select"],
+    ["lnc_dicom.mend"],
     ["lnc_dicom.volume"],
     ["lnc_dicom.nifti", "lnc_dicom.rigid", "lnc_dicom.frames", "lnc_dicom.scanner_map"],
     ["lnc_dicom.labelling"],
@@ -48,7 +49,7 @@ ORDER = [
 ]
 CORE = {"types", "traits", "select", "volume", "quality", "regions", "report", "encode", "pipeline", "anatomy"}
 CORE |= {"codes", "errors", "options", "companions", "nifti", "rigid", "frames", "scanner_map", "labelling"}
-CORE |= {"prior", "uids", "diffusion", "perfusion", "align", "maps"}
+CORE |= {"prior", "uids", "mend", "diffusion", "perfusion", "align", "maps"}
 
 
 def _module(path):
