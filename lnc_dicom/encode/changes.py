@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 
 from highdicom.sr import (
     CodedConcept,
@@ -45,7 +46,7 @@ def _groups(
 ) -> list[MeasurementsAndQualitativeEvaluations]:
     structure = change.structure
     site = FindingSite(STRUCTURE[structure.name], laterality=LATERALITY[structure.side])
-    place = canvas.place(structure.label)
+    place = partial(canvas.place, structure.label)
     topic = Topic(f"{structure.title}, change", site, place, DIFFERENCE_FROM_PRIOR)
     numbers = (
         (CHANGE_OF_VOLUME, change.mm3, CUBIC_MILLIMETRE),

@@ -7,7 +7,7 @@ is about.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from highdicom import UID
@@ -35,11 +35,15 @@ NUMBERS_PER_GROUP = 4
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What a group is about: its title, where in the body, where on the images, and how its numbers were made."""
+    """What a group is about: its title, where in the body, where on the images, and how its numbers were made.
+
+    place
+        Finds a place on the images, another one for every group.
+    """
 
     title: str
     site: FindingSite
-    place: Outline | Anchor
+    place: Callable[[], Outline | Anchor]
     method: Code | None = None
     algorithm: AlgorithmIdentification | None = None
 
@@ -63,8 +67,9 @@ def _group(
     items: Sequence[MeasurementItem],
     evaluations: Sequence[QualitativeEvaluation],
 ) -> MeasurementsAndQualitativeEvaluations:
+    place = topic.place()
     for item in items:
-        _infer_from(topic.place, item)
+        _infer_from(place, item)
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(UID(origin.tracking_uid(title)), title),
         finding_sites=[topic.site],

@@ -74,41 +74,58 @@ class Anchor:
 
 
 class Canvas:
-    """Labels and the images that they were made from."""
+    """Labels and the images that they were made from; remembers which slices are in use.
+
+    Viewers draw what belongs to one image over each other, so every topic gets a slice of its own, while there are any.
+    """
 
     def __init__(self, labels: Volume, sources: Sequence[Dataset]) -> None:
         self._labels = labels
         self._boxes = ndimage.find_objects(labels.array)
         self._pictures = [picture for source in sources for picture in _pictures(source)]
         self._positions_mm = np.array([picture.plane.position_mm for picture in self._pictures])
+        self._taken: set[int] = set()
 
     def outline(self, label: int) -> Outline | None:
         """Outline a structure on the slice that holds most of it: its largest piece there, holes filled."""
-        box = self._box(label)
-        if box is None:
-            return None
-        inside = self._labels.array[box] == label
-        widest = int(inside.sum(axis=(1, 2)).argmax())
-        piece = largest_piece(inside[widest])
-        rows_columns = trace(piece) + [box[1].start, box[2].start]
-        index = np.column_stack([np.full(len(rows_columns), box[0].start + widest), rows_columns])
-        points_mm = self._in_mm(index)
-        picture = self._picture_at(points_mm[0])
-        area_mm2 = float(piece.sum() * np.prod(picture.plane.pixel_mm))
-        return Outline(picture, picture.pixels(points_mm), area_mm2)
+        slices = self._slices(label)
+        return self._drawn(label, slices[0]) if slices else None
+
+    def place(self, label: int) -> Outline | Anchor:
+        """Give where more about a structure is shown: its outline on another slice; the middle if it has none."""
+        slices = self._slices(label)
+        free = [k for k in slices if k not in self._taken]
+        return self._drawn(label, (free or slices)[0]) if slices else self.anchor([label])
 
     def anchor(self, labels: Collection[int]) -> Anchor:
-        """Give the point in the middle of those of the labels that have voxels; of the images, if none has."""
+        """Give the point in the middle of those of the labels that have voxels, on the nearest slice that is free."""
         boxes = [box for box in map(self._box, labels) if box is not None]
         middle = [np.mean([(edge.start + edge.stop - 1) / 2 for edge in edges]) for edges in zip(*boxes, strict=True)]
         index = np.round(middle or (np.array(self._labels.shape) - 1) / 2)
+        free = [k for k in range(self._labels.shape[0]) if k not in self._taken] or [int(index[0])]
+        index[0] = min(free, key=lambda k: abs(k - index[0]))
+        self._taken.add(int(index[0]))
         point_mm = self._in_mm(index[None])
         picture = self._picture_at(point_mm[0])
         return Anchor(picture, picture.pixels(point_mm))
 
-    def place(self, label: int) -> Outline | Anchor:
-        """Give where a number of one structure is shown: its outline, or the middle of the images if it has none."""
-        return self.outline(label) or self.anchor([label])
+    def _drawn(self, label: int, k: int) -> Outline:
+        """Outline a label on slice k of the labels' grid."""
+        self._taken.add(k)
+        box = self._boxes[label - 1]
+        piece = largest_piece(self._labels.array[k][box[1:]] == label)
+        rows_columns = trace(piece) + [box[1].start, box[2].start]
+        points_mm = self._in_mm(np.column_stack([np.full(len(rows_columns), k), rows_columns]))
+        picture = self._picture_at(points_mm[0])
+        return Outline(picture, picture.pixels(points_mm), float(piece.sum() * np.prod(picture.plane.pixel_mm)))
+
+    def _slices(self, label: int) -> list[int]:
+        """Give the slices that hold a label, those with most voxels first."""
+        box = self._box(label)
+        if box is None:
+            return []
+        counts = (self._labels.array[box] == label).sum(axis=(1, 2))
+        return [int(box[0].start + k) for k in np.argsort(-counts, kind="stable") if counts[k]]
 
     def _box(self, label: int) -> tuple[slice, ...] | None:
         return self._boxes[label - 1] if label <= len(self._boxes) else None

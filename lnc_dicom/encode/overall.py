@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from highdicom.sr import FindingSite, MeasurementsAndQualitativeEvaluations
 from pydicom.sr.coding import Code
@@ -47,7 +48,7 @@ def _asymmetry(row: Asymmetry, origin: Origin, canvas: Canvas) -> list[Measureme
     values = {"volume": row.volume, **{q.value: v for q, v in row.quantities.items()}}
     items = [measured(ASYMMETRY[name], v, NO_UNITS, _DIGITS) for name, v in values.items() if v is not None]
     site = FindingSite(STRUCTURE[row.name], laterality=BILATERAL)
-    between = canvas.anchor([s.label for s in STRUCTURES if s.name == row.name])
+    between = partial(canvas.anchor, [s.label for s in STRUCTURES if s.name == row.name])
     return topic_groups(Topic(f"{row.name.capitalize()}, asymmetry", site, between, INDEX_OF_SIDES), origin, items)
 
 
@@ -60,5 +61,5 @@ def _quality(report: Report, origin: Origin, canvas: Canvas) -> list[Measurement
         for c in report.checks
         if math.isfinite(c.value)
     ]
-    topic = Topic("Images, quality", FindingSite(BRAIN), canvas.anchor([s.label for s in STRUCTURES]))
+    topic = Topic("Images, quality", FindingSite(BRAIN), partial(canvas.anchor, [s.label for s in STRUCTURES]))
     return topic_groups(topic, origin, items, [verdict])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from highdicom.sr import (
     AlgorithmIdentification,
@@ -69,7 +71,7 @@ def _region(prediction: RegionPrediction, canvas: Canvas) -> tuple[Topic, list[M
     """Give predicted FA and CBF of one structure with their 90 % intervals, shown at its outline."""
     structure, fa, cbf = prediction.structure, prediction.fa, prediction.cbf
     site = FindingSite(STRUCTURE[structure.name], laterality=LATERALITY[structure.side])
-    return _topic(f"{structure.title}, predicted", site, canvas.place(structure.label)), [
+    return _topic(f"{structure.title}, predicted", site, partial(canvas.place, structure.label)), [
         measured(PREDICTED_FA, fa.value, NO_UNITS, 4, (fa.low, fa.high)),
         measured(PREDICTED_CBF, cbf.value, ML_PER_100_G_AND_MINUTE, 2, (cbf.low, cbf.high)),
     ]
@@ -78,7 +80,7 @@ def _region(prediction: RegionPrediction, canvas: Canvas) -> tuple[Topic, list[M
 def _roots(prediction: RootPrediction, canvas: Canvas) -> tuple[Topic, list[MeasurementItem]]:
     expected, side = prediction.expected, prediction.side
     site = FindingSite(CEREBRAL_HEMISPHERE, laterality=LATERALITY[side])
-    anchor = canvas.anchor([s.label for s in STRUCTURES if s.side is side])
+    anchor = partial(canvas.anchor, [s.label for s in STRUCTURES if s.side is side])
     item = measured(PREDICTED_ROOTS, expected.value, NO_UNITS, 2, (expected.low, expected.high))
     return _topic(f"LSA stems, {side.value}, predicted", site, anchor), [item]
 
@@ -89,12 +91,12 @@ def _disease(biomarker: Biomarker, canvas: Canvas) -> tuple[Topic, list[Measurem
         Code(f"{CATEGORY_PROBABILITY}-{i}", LOCAL_SCHEME, f"Probability of {name}"[:_LONGEST_MEANING]): probability
         for i, (name, probability) in enumerate(biomarker.disease.items(), start=1)
     }
-    anchor = canvas.anchor([s.label for s in STRUCTURES])
+    anchor = partial(canvas.anchor, [s.label for s in STRUCTURES])
     items = [measured(name, p, NO_UNITS, 3) for name, p in names.items()]
     return _topic("Disease categories, predicted", FindingSite(BRAIN), anchor), items
 
 
-def _topic(title: str, site: FindingSite, place: Outline | Anchor) -> Topic:
+def _topic(title: str, site: FindingSite, place: Callable[[], Outline | Anchor]) -> Topic:
     return Topic(title, site, place, PREDICTED_FROM_T1)
 
 

@@ -7,6 +7,7 @@ black there. What a segment holds is said once, in the first group.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from highdicom import UID
 from highdicom.seg import Segmentation
@@ -124,7 +125,7 @@ def _failure_group(measurement: Measurement, origin: Origin, canvas: Canvas) -> 
     side = [s.label for s in STRUCTURES if s.side is measurement.structure.side]
     failed = next((c for c in measurement.checks if not c.passed and math.isfinite(c.value)), measurement.checks[0])
     name = Code(failed.code, LOCAL_SCHEME, failed.name)
-    topic = Topic(measurement.structure.title, site_of(measurement.structure), canvas.anchor(side))
+    topic = Topic(measurement.structure.title, site_of(measurement.structure), partial(canvas.anchor, side))
     return topic_groups(topic, origin, [measured(name, failed.value, NO_UNITS, 3)])[0]
 
 
