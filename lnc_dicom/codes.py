@@ -1,7 +1,7 @@
 """Every coded concept and unit that is written, with how it was verified.
 
-Verified against the dictionaries of pydicom 3.0.2 (`pydicom.sr`, generated from PS3.16) by
-tests/unit/lnc_dicom/test_codes.py, which resolves every code that is not local.
+`verified` says of each where it was seen. tests/unit/lnc_dicom/test_codes.py asks it of every code here and resolves
+all that are not local in the dictionaries of pydicom 3.0.2 (`pydicom.sr`, generated from PS3.16).
 """
 
 from __future__ import annotations
@@ -79,3 +79,15 @@ DIFFERENCE_FROM_PRIOR = Code("CHANGE-METHOD", LOCAL_SCHEME, "Difference from the
 CAVEAT = Code("CAVEAT", LOCAL_SCHEME, "Caveat")
 DEMONSTRATION_MODEL = Code("LNC-408", LOCAL_SCHEME, "Demonstration model: simulated patients, no clinical meaning")
 CEREBRAL_HEMISPHERE = Code("372073000", "SCT", "Cerebral hemisphere")
+
+PYDICOM = "pydicom 3.0.2, pydicom.sr, generated from PS3.16"
+OURS = "local: the standard has no code for it (docs/reference/objects.md)"
+OTHERWISE_VERIFIED: dict[tuple[str, str], str] = {}
+"""Codes of others that pydicom's dictionaries lack, (scheme, value): where each was seen. None is needed so far."""
+
+
+def verified(code: Code) -> str:
+    """Say where a code was seen."""
+    if code.scheme_designator == LOCAL_SCHEME:
+        return OURS
+    return OTHERWISE_VERIFIED.get((code.scheme_designator, code.value), PYDICOM)
