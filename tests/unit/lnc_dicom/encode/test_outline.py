@@ -161,8 +161,8 @@ def _count_wrong_pixels(labels, label, frame, points):
     truth = np.zeros(len(mm), bool)
     truth[inside_grid] = labels.array[tuple(index[inside_grid].T)] == label
     pieces, count = ndimage.label(truth.reshape(shape))  # a pixel that hangs on by a corner is not in the outline
-    if count > 1:
-        truth = (pieces == np.bincount(pieces.ravel())[1:].argmax() + 1).ravel()
+    largest = pieces == (np.bincount(pieces.ravel())[1:].argmax() + 1 if count else 1)
+    truth = ndimage.binary_fill_holes(largest).ravel()  # a hole is part of what the outline encloses
     drawn = Polygon(points).contains_points(np.column_stack([columns + 0.5, rows + 0.5]))
     return int((truth != drawn).sum()), int(truth.sum())
 
@@ -177,7 +177,7 @@ def test_every_outline_encloses_the_pixels_of_its_structure_on_the_image_that_it
         assert wrong == 0
         assert area == pytest.approx(inside * np.prod(frames[where][2]), abs=0.06)
         most = int((labels.array == structure.label).sum(axis=(1, 2)).max())
-        assert most - 1 <= inside <= most
+        assert most - 1 <= inside <= most + 1
         shifted, _ = _count_wrong_pixels(labels, structure.label, frames[where], points + [2, 0])
         assert shifted > 0  # the test would see an outline that is 2 px off
 
