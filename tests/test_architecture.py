@@ -31,6 +31,7 @@ ORDER = [
     ["lnc_dicom.report"],
     ["lnc_dicom.cohort"],
     ["lnc_dicom.biomarker"],
+    ["lnc_dicom.check"],
     ["lnc_dicom.encode"],
     ["lnc_dicom.pipeline", "lnc_dicom.result"],
     ["lnc_dicom.cohort_cli"],
@@ -46,7 +47,7 @@ ORDER = [
 ]
 CORE = {"types", "traits", "select", "volume", "quality", "regions", "report", "encode", "pipeline", "anatomy"}
 CORE |= {"codes", "errors", "options", "companions", "nifti", "rigid", "frames", "scanner_map", "labelling"}
-CORE |= {"diffusion", "perfusion", "align", "maps"}
+CORE |= {"diffusion", "perfusion", "align", "maps", "check"}
 
 
 def _module(path):

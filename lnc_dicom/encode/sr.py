@@ -49,6 +49,7 @@ from lnc_dicom.codes import (
 from lnc_dicom.encode.items import measured
 from lnc_dicom.encode.origin import DEVICE_SERIAL_NUMBER, MANUFACTURER, Origin, software_version
 from lnc_dicom.encode.predictions import predicted_items, prediction_groups
+from lnc_dicom.encode.relationships import relate_methods
 from lnc_dicom.report import BANNER, failure_text
 from lnc_dicom.types import Measurement, Quantity, Report
 
@@ -86,6 +87,7 @@ def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Com
     )
     document.CompletionFlagDescription = f"Automatic, not reviewed. {BANNER}."
     document.ContinuityOfContent = "SEPARATE"
+    relate_methods(document)
     origin.finish(document)
     return document
 
