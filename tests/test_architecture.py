@@ -37,7 +37,7 @@ ORDER = [
     ["lnc_dicom.cohort_cli"],
     ["lnc_dicom.cli"],
     ["service.settings", "service.logs"],
-    ["service.spool", "service.stages", "service.sample"],
+    ["service.spool", "service.stages", "service.sample", "service.messages", "service.programs"],
     ["service.receive", "service.deliver", "service.validate"],
     ["service.workflow"],
     ["service.jobs"],
