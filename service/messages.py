@@ -15,7 +15,7 @@ from importlib.resources import files
 
 from pydicom.datadict import keyword_dict
 
-_VALUE = re.compile(r"""[<"=/*]|\s'|\((?!0x[0-9a-f]{4},|[0-9A-Fa-f]{4},|type )""")
+_VALUE = re.compile(r"""[<"=/*]|\s'|\b[0-2](?:\.\d+){2,}|\((?!0x[0-9a-f]{4},|[0-9A-Fa-f]{4},|type )""")
 """Where values of the file may begin: after it nothing is repeated."""
 _ELEMENT = re.compile(r"(?:Element|Module|IE)=?\s?<([A-Za-z0-9]+)>|attribute <([A-Za-z ]+)>")
 _ERROR = re.compile(r"^(Error|ERROR|E:|F:|FATAL|Tag |Traceback|Failed|exit status|no answer)")

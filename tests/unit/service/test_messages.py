@@ -50,6 +50,12 @@ def test_no_value_of_a_file_is_repeated(line):
     assert len(without_values(line)) > 5
 
 
+def test_no_uid_is_repeated():
+    assert without_values("Error - not listed but have IMAGE ReferencedSOPInstanceUID 1.2.840.3") == (
+        "Error - not listed but have IMAGE ReferencedSOPInstanceUID"
+    )
+
+
 def test_the_attribute_at_fault_is_named():
     line = "Error - Missing attribute Type 1 Required Element=<SegmentLabel> Module=<SegmentDescriptionMacro>"
     assert without_values(line) == "Error - Missing attribute Type 1 Required [SegmentLabel]"
