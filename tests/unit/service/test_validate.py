@@ -40,6 +40,18 @@ def test_an_error_is_explained_and_exit_is_1(folder, tmp_path):
     assert "Mark the object as research." in done.stdout
 
 
+def test_what_validators_quote_of_a_patient_is_not_printed(folder, tmp_path):
+    for name in ("measurements.dcm", "segmentation.dcm", "summary.dcm"):
+        quoted = pydicom.dcmread(folder / name)
+        quoted.PatientName, quoted.PatientID, quoted.PatientSex = "CANARY", f"CANARY {name[0]}", "CANARY"
+        quoted.save_as(tmp_path / name)
+    done = _lnc(*sorted(tmp_path.glob("*.dcm")))
+    assert "CANARY" not in done.stdout + done.stderr
+    if find_program("dciodvfy"):
+        assert done.returncode == 1  # CANARY is no sex
+        assert "known: Warning - Value dubious for this VR" in done.stdout
+
+
 def test_a_file_that_is_missing_is_a_matter_of_usage(tmp_path):
     assert _lnc(tmp_path / "none.dcm").returncode == 2
     with pytest.raises(PathMissing):
