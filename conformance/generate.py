@@ -24,7 +24,6 @@ sys.path.insert(0, str(ROOT))
 from lnc_dicom import codes, errors  # noqa: E402 - the checkout first
 from lnc_dicom.check.report import groups  # noqa: E402
 from lnc_dicom.check.tree import template_of, walk  # noqa: E402
-from lnc_dicom.encode import FILES  # noqa: E402
 from lnc_dicom.syntaxes import TRANSFER_SYNTAXES  # noqa: E402
 from service import deliver, receive, settings  # noqa: E402
 from service.messages import known_messages  # noqa: E402
@@ -184,7 +183,8 @@ def attributes_of(name: str) -> Callable[[], str]:
     """Give the function that lists the attributes of an object."""
 
     def attributes() -> str:
-        dataset, source = _objects()[name], _source()
+        dataset = next(d for file, d in _objects().items() if file.startswith(name))  # several pages: the first
+        source = _source()
         rows = []
         for element in dataset:
             ours = element.keyword.startswith(_TIMES)
@@ -213,6 +213,7 @@ def harmless_messages() -> str:
     return table(("program", "message", "cause"), rows)
 
 
+_SOURCE = "source"
 _cache: dict[str, Dataset] = {}
 
 
@@ -221,13 +222,13 @@ def _objects() -> dict[str, Dataset]:
     if not _cache:
         with tempfile.TemporaryDirectory() as folder:
             _cache.update(written(Path(folder)))
-            _cache["source"] = pydicom.dcmread(min(Path(folder).glob("*.dcm")))
-    return {name: _cache[name] for name in FILES}
+            _cache[_SOURCE] = pydicom.dcmread(min(Path(folder).glob("*.dcm")))
+    return {name: dataset for name, dataset in _cache.items() if name != _SOURCE}
 
 
 def _source() -> Dataset:
     _objects()
-    return _cache["source"]
+    return _cache[_SOURCE]
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -243,9 +244,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "local codes": local_codes,
     "standard codes": standard_codes,
     "report content": report_content,
-    "attributes of the segmentation": attributes_of("segmentation.dcm"),
-    "attributes of the report": attributes_of("measurements.dcm"),
-    "attributes of the summary page": attributes_of("summary.dcm"),
+    "attributes of the segmentation": attributes_of("segmentation"),
+    "attributes of the report": attributes_of("measurements"),
+    "attributes of the summary page": attributes_of("summary"),
     "messages of validators": harmless_messages,
 }
 
