@@ -21,8 +21,11 @@ def check_segmentation(seg: Dataset) -> Iterator[Violation]:
     if not segments:
         yield Violation("PS3.3 C.8.20.2", "SegmentSequence", "no segment", "Describe every segment (Type 1).")
     numbers = [segment.get("SegmentNumber") for segment in segments]
-    described = numbers[1:] if seg.get("SegmentationType") == "LABELMAP" and numbers[:1] == [0] else numbers
-    if described != list(range(1, len(described) + 1)):  # a label map may describe its background, number 0
+    if seg.get("SegmentationType") == "LABELMAP":  # pixel values are the numbers: any, 0 is the background
+        if len(set(numbers)) < len(numbers):
+            what = "a segment number is there twice"
+            yield Violation("PS3.3 C.8.20.2.3", "SegmentSequence", what, "Give every segment a number of its own.")
+    elif numbers != list(range(1, len(numbers) + 1)):
         what = "segment numbers do not count from 1 by one"
         yield Violation("PS3.3 C.8.20.2.3", "SegmentSequence", what, "Number the segments in their order.")
     for index, segment in enumerate(segments, start=1):

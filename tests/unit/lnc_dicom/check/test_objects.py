@@ -57,3 +57,14 @@ def test_reports_of_another_kind_are_not_judged(objects):
     other.ConceptNameCodeSequence[0].CodingSchemeDesignator = "LN"
     del other.ContentTemplateSequence
     assert _check(other, objects) == []
+
+
+def test_numbers_of_a_label_map_are_its_pixel_values_and_need_only_differ(objects):
+    labels = copy.deepcopy(objects["segmentation.dcm"])
+    labels.SOPClassUID, labels.SegmentationType = "1.2.840.10008.5.1.4.1.1.66.7", "LABELMAP"
+    background = copy.deepcopy(labels.SegmentSequence[0])
+    background.SegmentNumber = 0
+    labels.SegmentSequence.append(background)
+    assert _check(labels, objects) == []
+    background.SegmentNumber = 3
+    assert any("twice" in violation for violation in _check(labels, objects))
