@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := storescu dciodvfy Orthanc
 
-.PHONY: setup demo test peers check clean
+.PHONY: setup demo test peers check statement clean
 
 setup: $(STAMP)
 
@@ -37,6 +37,10 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The tables of conformance/statement.md, from the code.
+statement: setup
+	$(BIN)/python conformance/generate.py
 
 clean:
 	rm -rf $(VENV) out runs build *.egg-info

@@ -7,7 +7,7 @@ import sys
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -15,6 +15,9 @@ from rich.table import Table
 from lnc_dicom.cli import app
 from lnc_dicom.console import complaints, exits, screen, show_line
 from lnc_dicom.errors import UnusableInput
+
+if TYPE_CHECKING:
+    from service.validate import Finding
 
 jobs = typer.Typer(no_args_is_help=True, help="What happened to every study.")
 config = typer.Typer(no_args_is_help=True, help="The settings.")
@@ -126,16 +129,33 @@ def demo(
 
 
 @app.command()
-def validate(files: Annotated[list[Path], typer.Argument(help="DICOM files.")]) -> None:
-    """Check DICOM files with our own checks and the outside validators that are installed."""
+def validate(
+    files: Annotated[list[Path], typer.Argument(help="DICOM files; those of one study together.")],
+    standard: Annotated[
+        Path | None, typer.Option(help="Folder with an edition of the standard, for dicom-validator.")
+    ] = None,
+) -> None:
+    """Check DICOM files with our own check and the outside validators that are installed; explain every message."""
     with exits():
         from service.validate import validate as check_files  # noqa: PLC0415
 
-        findings = check_files(files)
+        findings = check_files(files, standard)
         for finding in findings:
-            show_line(f"{finding.file.name}: {finding.program}: {finding.error or 'clean'}")
+            _show_finding(finding)
         if not all(finding.clean for finding in findings):
             raise typer.Exit(1)
+
+
+def _show_finding(finding: Finding) -> None:
+    """Print what one program said, and what each of its messages means."""
+    where = finding.file.name if finding.file else "all files"
+    verdict = f"not run: {finding.not_run}" if finding.not_run else "clean" if finding.clean else "errors"
+    show_line(f"{where}: {finding.program}: {verdict}")
+    for message in finding.messages:
+        times = f" ({message.times} times)" if message.times > 1 else ""
+        show_line(f"  {message.kind.value}: {message.text}{times}")
+        if message.cause:
+            show_line(f"    {message.cause} → {message.cure}")
 
 
 def _on_crash(kind: type[BaseException], _value: BaseException, tb: TracebackType | None) -> None:

@@ -1,107 +1,119 @@
-"""DICOM files → what outside validators and readers say about them. The only door to those programs."""
+"""DICOM files → what our own check, and the outside validators and readers that are installed, say about them."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
 
+from lnc_dicom.check import Violation, check_object, check_references
+from lnc_dicom.check.objects import OURS
 from lnc_dicom.errors import PathMissing
+from service.messages import Kind, Message, explain
+from service.programs import EDITION, PROGRAMS, TOGETHER, ask, find_program
 
-_DEBIAN = "/usr/local/bin:/usr/bin:/usr/sbin"
-_LIMIT_S = 120
+__all__ = ["Finding", "find_program", "validate"]
+
+OWN_CHECK = "lnc-dicom"
+_PARTS = (3, 4, 6)
+"""Parts of the standard that dicom-validator reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one program said about one file; no error text means that it had nothing to say."""
+    """What one program said about one file; no file: about all of them together.
 
-    file: Path
+    fails
+        Kinds of messages that count against the file: of ours new warnings too, of others' objects only errors.
+    not_run
+        Why the program was not asked; empty where it was.
+    """
+
+    file: Path | None
     program: str
-    error: str
+    messages: tuple[Message, ...] = ()
+    fails: tuple[Kind, ...] = (Kind.ERROR, Kind.NEW)
+    not_run: str = ""
 
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong."""
-        return not self.error
+        return not any(message.kind in self.fails for message in self.messages)
 
 
-def validate(files: Sequence[Path]) -> list[Finding]:
-    """Ask everyone who is installed about every file. Raises PathMissing."""
-    findings = []
+def validate(files: Sequence[Path], standard: Path | None = None) -> list[Finding]:
+    """Ask everyone who is installed about every file. Raises PathMissing.
+
+    standard
+        Folder with editions of the standard for dicom-validator; None: it is not asked.
+    """
+    findings: list[Finding] = []
+    headers: dict[Path, Dataset] = {}
     for file in files:
         if not file.is_file():
             raise PathMissing(f"there is no file {file}")
         try:
-            header = pydicom.dcmread(file, stop_before_pixels=True)
-        except InvalidDicomError:
-            findings.append(Finding(file, "pydicom", "not a DICOM file"))
+            headers[file] = pydicom.dcmread(file, stop_before_pixels=True)
+            headers[file].SOPClassUID  # noqa: B018 - a file without a class is not a DICOM object
+        except (InvalidDicomError, AttributeError):
+            headers.pop(file, None)
+            findings.append(Finding(file, "pydicom", (Message(Kind.ERROR, "not a DICOM object"),)))
+    for file, header in headers.items():
+        findings += [_own(file, header, list(headers.values())), *_outside(file, header, standard)]
+    return [*findings, *_together(headers)]
+
+
+def _own(file: Path, header: Dataset, others: Sequence[Dataset]) -> Finding:
+    """Our own check of one object and of what it refers to."""
+    violations = [*check_object(header), *check_references(header, others)]
+    counted = {v: violations.count(v) for v in violations}
+    return Finding(file, OWN_CHECK, tuple(_message(v, n) for v, n in counted.items()))
+
+
+def _message(violation: Violation, times: int) -> Message:
+    where = f"{violation.rule} at {violation.where}"
+    return Message(Kind.ERROR, f"{where}: {violation.what}", f"{violation.rule} is not kept.", violation.do, times)
+
+
+def _outside(file: Path, header: Dataset, standard: Path | None) -> Iterator[Finding]:
+    """Ask every program that knows objects of this class."""
+    sop_class = str(header.SOPClassUID)
+    fails = _fails(header)
+    for program in (*PROGRAMS, EDITION):
+        if program.sop_classes is not None and sop_class not in program.sop_classes:
             continue
-        findings.append(Finding(file, "lnc-dicom", "; ".join(_our_checks(header))))
-        for program, ask in _programs(header):
-            path = find_program(program)
-            if path is not None:
-                findings.append(Finding(file, program, ask(path, file)))
-    return findings
+        path = find_program(program.name)
+        if path is None:
+            yield Finding(file, program.name, not_run="not installed")
+        elif program is EDITION and (standard is None or not _has_edition(standard)):
+            yield Finding(file, program.name, not_run="no edition of the standard was given (--standard)")
+        else:
+            lines = ask(program, path, [file], standard)
+            yield Finding(file, program.name, explain(program.name, lines, sop_class), fails)
 
 
-def find_program(name: str) -> str | None:
-    """Path of a program: Debian's first, then what lies beside the interpreter (dcmqi)."""
-    return shutil.which(name, path=_DEBIAN) or shutil.which(name, path=str(Path(sys.executable).parent))
+def _has_edition(standard: Path) -> bool:
+    """Whether a folder holds an edition as dicom-validator keeps it; what is missing it would download."""
+    return any(all((e / "docbook" / f"part0{n}.xml").is_file() for n in _PARTS) for e in standard.glob("[0-9]*"))
 
 
-def _our_checks(header: Dataset) -> list[str]:
-    """Check what we promise of our own objects beyond the standard; nothing for objects of others."""
-    if header.get("Manufacturer") != "lnc-dicom":
-        return []
-    wrong = []
-    if header.get("ContentQualification") != "RESEARCH":
-        wrong.append("Content Qualification is not RESEARCH")
-    if "RESEARCH" not in str(header.get("SeriesDescription")):
-        wrong.append("Series Description does not say RESEARCH")
-    if header.SOPClassUID == SegmentationStorage:
-        numbers = [segment.SegmentNumber for segment in header.SegmentSequence]
-        if numbers != list(range(1, len(numbers) + 1)):
-            wrong.append("segment numbers do not count from 1")
-    return wrong
+def _together(headers: dict[Path, Dataset]) -> Iterator[Finding]:
+    """Compare what the objects of one study say of patient and study."""
+    if len(headers) < 2:  # noqa: PLR2004 - one cannot be compared
+        return
+    path = find_program(TOGETHER.name)
+    if path is None:
+        yield Finding(None, TOGETHER.name, not_run="not installed")
+        return
+    fails = max((_fails(header) for header in headers.values()), key=len)
+    lines = ask(TOGETHER, path, list(headers))
+    yield Finding(None, TOGETHER.name, explain(TOGETHER.name, lines), fails)
 
 
-def _programs(header: Dataset) -> list[tuple[str, Callable[[str, Path], str]]]:
-    """Who is asked about an object of this class."""
-    asked: list[tuple[str, Callable[[str, Path], str]]] = [("dciodvfy", _dciodvfy)]
-    if header.SOPClassUID == SegmentationStorage:
-        asked.append(("segimage2itkimage", _segimage2itkimage))
-    if header.SOPClassUID == Comprehensive3DSRStorage:
-        asked += [("dsrdump", lambda path, file: _fails([path, str(file)])), ("tid1500reader", _tid1500reader)]
-    return asked
-
-
-def _dciodvfy(path: str, file: Path) -> str:
-    """Errors of dicom3tools' validator; its warnings quote patient data and are left out."""
-    done = subprocess.run([path, str(file)], capture_output=True, text=True, check=False, timeout=_LIMIT_S)  # noqa: S603
-    return "; ".join(line for line in (done.stderr + done.stdout).splitlines() if line.startswith("Error"))
-
-
-def _segimage2itkimage(path: str, file: Path) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        return _fails([path, "--inputDICOM", str(file), "--outputDirectory", folder, "--mergeSegments"])
-
-
-def _tid1500reader(path: str, file: Path) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        return _fails([path, "--inputDICOM", str(file), "--outputMetadata", str(Path(folder) / "sr.json")])
-
-
-def _fails(command: list[str]) -> str:
-    """Empty if a program ends well, else its exit status."""
-    done = subprocess.run(command, capture_output=True, check=False, timeout=_LIMIT_S)  # noqa: S603 - found above
-    return "" if done.returncode == 0 else f"exit status {done.returncode}"
+def _fails(header: Dataset) -> tuple[Kind, ...]:
+    """Of what we wrote ourselves nothing may be unexplained."""
+    return (Kind.ERROR, Kind.NEW) if header.get("Manufacturer") == OURS else (Kind.ERROR,)

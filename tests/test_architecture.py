@@ -34,12 +34,13 @@ ORDER = [
     ["lnc_dicom.report"],
     ["lnc_dicom.cohort"],
     ["lnc_dicom.biomarker"],
+    ["lnc_dicom.check"],
     ["lnc_dicom.encode"],
     ["lnc_dicom.pipeline", "lnc_dicom.result"],
     ["lnc_dicom.cohort_cli"],
     ["lnc_dicom.cli"],
     ["service.settings", "service.logs"],
-    ["service.spool", "service.stages", "service.sample"],
+    ["service.spool", "service.stages", "service.sample", "service.messages", "service.programs"],
     ["service.receive", "service.deliver", "service.validate"],
     ["service.workflow"],
     ["service.jobs"],
@@ -49,7 +50,7 @@ ORDER = [
 ]
 CORE = {"types", "traits", "select", "volume", "quality", "regions", "report", "encode", "pipeline", "anatomy"}
 CORE |= {"codes", "errors", "options", "companions", "nifti", "rigid", "frames", "scanner_map", "labelling"}
-CORE |= {"prior", "uids", "mend", "diffusion", "perfusion", "align", "maps"}
+CORE |= {"prior", "uids", "mend", "diffusion", "perfusion", "align", "maps", "check"}
 
 
 def _module(path):

@@ -22,6 +22,7 @@ from lnc_dicom.encode.origin import DEVICE_SERIAL_NUMBER, MANUFACTURER, Origin
 from lnc_dicom.encode.outline import Canvas
 from lnc_dicom.encode.overall import overall_groups
 from lnc_dicom.encode.predictions import prediction_groups
+from lnc_dicom.encode.relationships import relate_methods
 from lnc_dicom.encode.structures import structure_groups
 from lnc_dicom.report import BANNER
 from lnc_dicom.types import Report
@@ -57,6 +58,7 @@ def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Com
     )
     document.CompletionFlagDescription = f"Automatic, not reviewed. {BANNER}."
     document.ContinuityOfContent = "SEPARATE"
+    relate_methods(document)
     origin.finish(document)
     return document
 

@@ -25,6 +25,7 @@ def summary(report: Report, origin: Origin) -> SCImage:
         transfer_syntax_uid="1.2.840.10008.1.2.1",
         **origin.common("summary", SERIES_NUMBER, "AI summary (RESEARCH)"),
     )
+    image.copy_patient_and_study_information(source)  # as in SEG and SR: one study has one description
     image.ImageType = ["DERIVED", "SECONDARY"]
     image.BodyPartExamined = "BRAIN"  # not a paired structure, so no Laterality is owed (PS3.3 C.7.3.1)
     image.BurnedInAnnotation = "NO"

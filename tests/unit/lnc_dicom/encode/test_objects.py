@@ -57,6 +57,17 @@ def test_every_object_belongs_to_the_study_and_patient_of_its_source(objects):
             assert dataset[name].value == source[name].value
 
 
+def test_every_object_describes_study_and_patient_alike(tmp_path):
+    def described(dataset):
+        dataset.StudyDescription, dataset.PatientAge, dataset.PatientWeight = "HEAD", "047Y", 71.5
+
+    for item in result(tmp_path, change=described).values():
+        dataset = _read(item)
+        assert (dataset.StudyDescription, dataset.PatientAge, dataset.PatientWeight) == ("HEAD", "047Y", 71.5), (
+            item.name
+        )
+
+
 def test_every_object_has_a_series_of_its_own(objects):
     _, found = objects
     datasets = [_read(item) for item in found.values()]

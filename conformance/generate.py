@@ -1,0 +1,264 @@
+"""Code → the tables of the conformance statement. `make statement` writes them between markers; a test compares."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pydicom
+from pydantic import BaseModel
+from pydicom import Dataset
+from pydicom.sr.coding import Code
+from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, AllStoragePresentationContexts
+from pynetdicom._globals import DEFAULT_MAX_LENGTH
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from lnc_dicom import codes, errors  # noqa: E402 - the checkout first
+from lnc_dicom.check.report import groups  # noqa: E402
+from lnc_dicom.check.tree import template_of, walk  # noqa: E402
+from lnc_dicom.syntaxes import TRANSFER_SYNTAXES  # noqa: E402
+from service import deliver, receive, settings  # noqa: E402
+from service.messages import known_messages  # noqa: E402
+from tests.broken_objects import written  # noqa: E402
+
+STATEMENT = ROOT / "conformance" / "statement.md"
+_BEGIN, _END = "<!-- generated: {} -->", "<!-- end of {} -->"
+_VARIES = {"UI", "DA", "TM", "DT", "SQ", "PN", "OB", "OW"}
+_SHOWN = 40
+_TIMES = ("InstanceCreation", "Content", "Series")
+"""Beginnings of what is set to the time of the result, which a made-up head may share."""
+_OF_ONE_RESULT = {"SoftwareVersions", "ManufacturerModelName", "NumberOfFrames", "DerivationDescription"}
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Write a Markdown table."""
+    heads = list(heads)
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def services() -> str:
+    """Verification and storage, by role."""
+    sent = ", ".join(dataset.SOPClassUID.name.removesuffix(" Storage") for dataset in _objects().values())
+    rows = [
+        ("Verification", "no", "yes"),
+        (f"Storage: {len(AllStoragePresentationContexts)} classes (Annex A)", "no", "yes"),
+        (f"Storage: {sent}", "yes", "yes"),
+    ]
+    return table(("network service", "as user (SCU)", "as provider (SCP)"), rows)
+
+
+def transfer_syntaxes() -> str:
+    """List what is accepted, in the order of preference."""
+    decoded = [(uid.name, uid, "decoded") for uid in TRANSFER_SYNTAXES]
+    refused = [(uid.name, uid, "kept, study refused by name (LNC-110)") for uid in receive.REFUSED_LATER]
+    return table(("transfer syntax", "UID", "pixels"), [*decoded, *refused])
+
+
+def accepted() -> str:
+    """Every storage class that is accepted."""
+    rows = [(c.abstract_syntax.name, c.abstract_syntax, "SCP") for c in AllStoragePresentationContexts]
+    return table(("SOP class", "UID", "role"), rows)
+
+
+def sent() -> str:
+    """Classes that are sent."""
+    rows = [
+        (d.SOPClassUID.name, d.SOPClassUID, f"{d.file_meta.TransferSyntaxUID.name}; `{name}`")
+        for name, d in _objects().items()
+    ]
+    return table(("SOP class", "UID", "transfer syntax; file"), rows)
+
+
+def received_statuses() -> str:
+    """Say what a C-STORE to us is answered with."""
+    rows = [
+        (f"{receive.SUCCESS:04X}", "the object is on disk, synced"),
+        (f"{receive.OUT_OF_RESOURCES:04X}", "it could not be written; send it again"),
+        (f"{receive.CANNOT_UNDERSTAND:04X}", "it has no Study Instance UID"),
+    ]
+    return table(("status of C-STORE", "when"), rows)
+
+
+def sent_statuses() -> str:
+    """How answers to our C-STORE are taken."""
+    stored = ", ".join(f"{status:04X}" for status in deliver._STORED)  # noqa: SLF001 - the statement is about it
+    rows = [
+        (stored, "stored", "go on"),
+        ("any other", "not stored (LNC-202)", "the whole delivery is tried again"),
+        ("no answer", "PACS unreachable (LNC-201)", "the whole delivery is tried again"),
+    ]
+    return table(("status", "taken as", "what follows"), rows)
+
+
+def association() -> str:
+    """Numbers of the association policies."""
+    listen = settings.Listen()
+    rows = [
+        ("maximum PDU received, bytes", receive.MAXIMUM_PDU_BYTES, DEFAULT_MAX_LENGTH),
+        ("associations at once", receive.MAXIMUM_ASSOCIATIONS, "one per study"),
+        ("asynchronous operations", "none", "none"),
+        ("called AE title is checked", "yes", "not applicable"),
+        ("calling AE title is checked", "no", "not applicable"),
+        ("AE title", f"`listen.ae_title` ({listen.ae_title})", f"`listen.ae_title` ({listen.ae_title})"),
+        ("implementation class UID", PYNETDICOM_IMPLEMENTATION_UID, "the same (pynetdicom's)"),
+    ]
+    return table(("policy", "as acceptor", "as requestor"), rows)
+
+
+def configuration() -> str:
+    """Every setting with default and meaning."""
+    return table(("parameter", "default", "meaning"), _settings(settings.Settings, ""))
+
+
+def _settings(model: type[BaseModel], prefix: str) -> Iterable[tuple[str, str, str]]:
+    meanings = _attribute_docstrings(model)
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if inspect.isclass(kind) and issubclass(kind, BaseModel):
+            yield from _settings(kind, f"{prefix}{name}.")
+        else:
+            default = "required" if field.is_required() else f"`{field.default}`" if field.default != "" else ""
+            yield f"`{prefix}{name}`", default, meanings.get(name, "")
+
+
+def _attribute_docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """Strings below the attributes of a class, first paragraph."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0].body  # type: ignore[attr-defined]
+    found = {}
+    for attribute, text in itertools.pairwise(body):
+        if isinstance(attribute, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            found[attribute.target.id] = str(text.value.value).split("\n")[0]  # type: ignore[union-attr]
+    return found
+
+
+def error_codes() -> str:
+    """Every code by which something is refused or reported."""
+    classes = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, errors.LncError)]
+    rows = sorted((c.code, (inspect.getdoc(c) or "").splitlines()[0]) for c in classes)
+    return table(("code", "meaning"), [row for row in rows if row[0] != "LNC-000"])
+
+
+def local_codes() -> str:
+    """Codes of our own scheme."""
+    found = sorted(c for c in vars(codes).values() if isinstance(c, Code) and c.scheme_designator == codes.LOCAL_SCHEME)
+    rows = [(c.value, c.scheme_designator, c.meaning) for c in found]
+    rows.append((f"{codes.CATEGORY_PROBABILITY}-1, -2, …", codes.LOCAL_SCHEME, "Probability of a category of the site"))
+    return table(("code", "scheme", "meaning"), rows)
+
+
+def standard_codes() -> str:
+    """Codes of the standard that are written."""
+    found = {
+        c for v in vars(codes).values() for c in (v.values() if isinstance(v, dict) else (v,)) if isinstance(c, Code)
+    }
+    rows = sorted((c.scheme_designator, c.value, c.meaning) for c in found if c.scheme_designator != codes.LOCAL_SCHEME)
+    return table(("scheme", "code", "meaning"), rows)
+
+
+def report_content() -> str:
+    """Content items of the report: those of the root, and of one group."""
+    sr = _objects()["measurements.dcm"]
+    first = next(iter(groups(sr)))
+    rows = [("TID 1500", *_row(item, -1)) for where, item in walk(sr) if where.count(".") == 1]
+    rows += [(f"TID {template_of(first[1])}", *_row(item, w.count(".") - 2)) for w, item in walk(first[1])]
+    return table(("template", "relationship", "value type", "concept name"), rows)
+
+
+def _row(item: Dataset, depth: int) -> tuple[str, str, str]:
+    name = item.ConceptNameCodeSequence[0]
+    concept = f"{name.CodeValue} {name.CodingSchemeDesignator} {name.CodeMeaning}"
+    return item.RelationshipType, item.ValueType, f"{'> ' * (depth + 1)}{concept}"
+
+
+def attributes_of(name: str) -> Callable[[], str]:
+    """Give the function that lists the attributes of an object."""
+
+    def attributes() -> str:
+        dataset = next(d for file, d in _objects().items() if file.startswith(name))  # several pages: the first
+        source = _source()
+        rows = []
+        for element in dataset:
+            ours = element.keyword.startswith(_TIMES)
+            copied = not ours and element.tag in source and source[element.tag].value == element.value
+            rows.append(
+                (element.tag, element.keyword, element.VR, "images" if copied else "lnc-dicom", _value(element))
+            )
+            if copied:
+                rows[-1] = (*rows[-1][:-1], "")
+        return table(("tag", "attribute", "VR", "from", "value"), rows)
+
+    return attributes
+
+
+def _value(element: pydicom.DataElement) -> str:
+    """Give a value that is the same in every result; empty for others."""
+    if element.VR in _VARIES or element.keyword in _OF_ONE_RESULT or element.is_empty:
+        return ""
+    text = str(element.value) if element.VM == 1 else "\\".join(str(v) for v in element.value)
+    return text if len(text) <= _SHOWN else ""
+
+
+def harmless_messages() -> str:
+    """Say what validators tell about our objects and why it is no matter."""
+    rows = [(row.program, f"`{row.example[:90]}`", row.cause) for row in known_messages() if row.harmless]
+    return table(("program", "message", "cause"), rows)
+
+
+_SOURCE = "source"
+_cache: dict[str, Dataset] = {}
+
+
+def _objects() -> dict[str, Dataset]:
+    """Objects of a small made-up head, in the order in which they are sent."""
+    if not _cache:
+        with tempfile.TemporaryDirectory() as folder:
+            _cache.update(written(Path(folder)))
+            _cache[_SOURCE] = pydicom.dcmread(min(Path(folder).glob("*.dcm")))
+    return {name: dataset for name, dataset in _cache.items() if name != _SOURCE}
+
+
+def _source() -> Dataset:
+    _objects()
+    return _cache[_SOURCE]
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "services": services,
+    "transfer syntaxes": transfer_syntaxes,
+    "SOP classes accepted": accepted,
+    "SOP classes sent": sent,
+    "statuses answered": received_statuses,
+    "statuses received": sent_statuses,
+    "association policies": association,
+    "configuration": configuration,
+    "error codes": error_codes,
+    "local codes": local_codes,
+    "standard codes": standard_codes,
+    "report content": report_content,
+    "attributes of the segmentation": attributes_of("segmentation"),
+    "attributes of the report": attributes_of("measurements"),
+    "attributes of the summary page": attributes_of("summary"),
+    "messages of validators": harmless_messages,
+}
+
+
+def render(text: str) -> str:
+    """Put every table between its markers. Raises ValueError where a marker is missing."""
+    for name, make in TABLES.items():
+        begin, end = _BEGIN.format(name), _END.format(name)
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n\n{make()}\n\n{end}{rest.split(end)[1]}"
+    return text
+
+
+if __name__ == "__main__":
+    STATEMENT.write_text(render(STATEMENT.read_text(encoding="utf-8")), encoding="utf-8")
