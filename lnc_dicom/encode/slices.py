@@ -91,7 +91,8 @@ def cutter(report: Report, size: int) -> Cutter:
 
 def cut_out(volume: Volume, box: Box) -> Volume:
     """Give part of a volume; it stays where it is in patient space."""
-    return volume[box]  # type: ignore[index]  # highdicom's annotation knows tuples of one
+    part = volume[box]  # type: ignore[index]  # highdicom's annotation knows tuples of one
+    return part.with_array(np.ascontiguousarray(part.array))  # once, not for every slice
 
 
 def _box(volume: Volume, centre_mm: Floats) -> Box:
