@@ -15,13 +15,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from service.validate import find_program  # noqa: E402
-from tests.acceptance.conftest import Orthanc, Service, wait_for  # noqa: E402
+from tests.acceptance.conftest import RESULTS, Orthanc, Service, wait_for  # noqa: E402
 
 RUNS, QUIET_S = 5, 1.5
 
 
 def run_once(study: Path) -> float:
-    """Seconds from the end of sending to the third object in Orthanc, without the quiet time."""
+    """Seconds from the end of sending to the last object in Orthanc, without the quiet time."""
     with tempfile.TemporaryDirectory() as folder:
         orthanc = Orthanc(find_program("Orthanc"), Path(folder) / "orthanc")
         service = Service(Path(folder), orthanc.dicom_port)
@@ -30,7 +30,7 @@ def run_once(study: Path) -> float:
             service.start()
             service.send(find_program("storescu"), study)
             sent = time.monotonic()
-            wait_for(lambda: len(orthanc.get("/instances")) == 3, 120)
+            wait_for(lambda: len(orthanc.get("/instances")) == RESULTS, 120)
             return time.monotonic() - sent - QUIET_S
         finally:
             service.stop()

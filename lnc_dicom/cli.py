@@ -47,7 +47,11 @@ app.command("explain")(explain_study)
 
 Paths = Annotated[list[Path], typer.Argument(help="Files or folders with the DICOM objects of one study.")]
 Config = Annotated[
-    Path | None, typer.Option(help="TOML file with settings of FA, CBF and the biomarker; without it, the defaults.")
+    Path | None,
+    typer.Option(help="TOML file with settings of measuring and of what is written; without it, the defaults."),
+]
+Objects = Annotated[
+    str | None, typer.Option(help="Kinds of objects to write: seg,sr,summary,saliency,labelmap,map,text,pdf,fhir.")
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 
@@ -58,49 +62,48 @@ def _start() -> None:
 
 
 @app.command()
-def process(paths: Paths, out: Out, config: Config = None) -> None:
-    """Measure one study from files; write DICOM SEG, SR and summary page, and result.json."""
+def process(paths: Paths, out: Out, config: Config = None, objects: Objects = None) -> None:
+    """Measure one study from files; write DICOM SEG, SR, summary pages and saliency, and result.json."""
     started = time.perf_counter()
     watch = Stopwatch(STAGES)
     with exits(), watch as stage:
         with stage("start"):
             from lnc_dicom import pipeline, prior  # noqa: PLC0415 - torch takes a second to import; --help should not
-            from lnc_dicom.biomarker.model import load_predictor  # noqa: PLC0415
-            from lnc_dicom.encode import FILES  # noqa: PLC0415
-            from lnc_dicom.options import load_options  # noqa: PLC0415
+            from lnc_dicom.biomarker.model import explainer_of, load_predictor  # noqa: PLC0415
+            from lnc_dicom.options import choose_objects, load_options  # noqa: PLC0415
             from lnc_dicom.read import read_results, read_study, with_results  # noqa: PLC0415
-            from lnc_dicom.result import FEATURES, features_npz, rejection_json, result_json  # noqa: PLC0415
+            from lnc_dicom.result import ALL_FILES, rejection_json, result_json, side_files  # noqa: PLC0415
             from lnc_dicom.segment.model import load_segmenter  # noqa: PLC0415
             from lnc_dicom.tools import Tools  # noqa: PLC0415
 
-            options = load_options(config)
+            options = choose_objects(load_options(config), objects)
             now, predictor = datetime.now(UTC), load_predictor(options.biomarker)
-            tools = Tools(load_segmenter(), now, stage, options, predictor)
+            tools = Tools(load_segmenter(), now, stage, options, predictor, explainer_of(predictor))
             make_folder(out)
             earlier = read_results([out / prior.FILE])
-            for name in (*FILES, FEATURES):  # a rejected study must not seem to have the results of an earlier one
+            for name in ALL_FILES:  # a rejected study must not seem to have the results of an earlier one
                 (out / name).unlink(missing_ok=True)
         study = None
         try:
             with stage("read"):
                 study = with_results(read_study(paths), earlier)
-            report, objects = pipeline.process(study, tools)
+            report, written = pipeline.process(study, tools)
         except StudyRejected as error:
             caveats = study.caveats if study else ()
             (out / "result.json").write_text(rejection_json(error, caveats), encoding="utf-8")
             show_caveats(caveats)
             raise
         with stage("write"):
-            for item in objects:
+            for item in written:
                 (out / item.name).write_bytes(item.data)
-            if report.biomarker is not None:
-                (out / FEATURES).write_bytes(features_npz(report.biomarker))
+            for name, data in side_files(report, written, now, options.objects).items():
+                (out / name).write_bytes(data)
     watch.seconds["total"] = time.perf_counter() - started
-    (out / "result.json").write_text(result_json(report, objects, watch.seconds), encoding="utf-8")
+    (out / "result.json").write_text(result_json(report, written, watch.seconds), encoding="utf-8")
     show_report(report)
     total = watch.seconds.pop("total")
     show_timings(watch.seconds)
-    show_line(f"  {len(objects)} DICOM objects and result.json in {out} after {total:.1f} s")
+    show_line(f"  {len(written)} DICOM objects and result.json in {out} after {total:.1f} s")
 
 
 @train.command("segmentation")

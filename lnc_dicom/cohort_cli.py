@@ -148,9 +148,9 @@ def evaluate_explanation(
     with exits():
         import numpy as np  # noqa: PLC0415
 
-        from lnc_dicom.biomarker.explain import Answer  # noqa: PLC0415
         from lnc_dicom.biomarker.model import WEIGHTS, load_model  # noqa: PLC0415
         from lnc_dicom.biomarker.sanity import check_explanations  # noqa: PLC0415
+        from lnc_dicom.predictions import Answer  # noqa: PLC0415
 
         loaded = load_model(model or WEIGHTS)
         people = read_cohort(cohort, ",".join(loaded.regions), config)
@@ -173,9 +173,10 @@ def explain_study(
     with exits():
         import numpy as np  # noqa: PLC0415
 
-        from lnc_dicom.biomarker.explain import Answer, explain  # noqa: PLC0415
+        from lnc_dicom.biomarker.explain import explain_answers  # noqa: PLC0415
         from lnc_dicom.biomarker.model import WEIGHTS, load_model  # noqa: PLC0415
         from lnc_dicom.biomarker.pictures import draw_saliency, write_nifti  # noqa: PLC0415
+        from lnc_dicom.predictions import Answer  # noqa: PLC0415
         from lnc_dicom.read import read_study  # noqa: PLC0415
         from lnc_dicom.regions import usable_labels  # noqa: PLC0415
         from lnc_dicom.report import DEMONSTRATION  # noqa: PLC0415
@@ -189,7 +190,7 @@ def explain_study(
         segmented = load_segmenter()(volume)
         usable = np.isin(segmented.labels.array, sorted(usable_labels(segmented)))
         labels = segmented.labels.with_array(np.where(usable, segmented.labels.array, 0).astype(np.uint8))
-        saliency = {answer: explain(loaded, volume, labels, answer) for answer in Answer}
+        saliency = explain_answers(loaded, volume, labels, tuple(Answer))
         for answer, one in saliency.items():
             write_nifti(out / f"saliency_{answer.value}.nii.gz", one)
         note = DEMONSTRATION if loaded.demonstration else f"{loaded.model.name} {loaded.model.version}"

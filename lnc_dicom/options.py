@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from lnc_dicom.errors import BadSettings
+from lnc_dicom.kinds import DEFAULT_KINDS, Kind
 
-SERVICE_SECTIONS = frozenset({"listen", "pacs", "retry", "spool", "database_url"})
+SERVICE_SECTIONS = frozenset({"listen", "pacs", "others", "retry", "spool", "database_url"})
 """Names in the same file that are the service's: `lnc process` lets them pass."""
 
 
@@ -77,6 +78,8 @@ class Biomarker(Section):
 class Options(Section):
     """Every section that the library reads."""
 
+    objects: tuple[Kind, ...] = DEFAULT_KINDS
+    """Kinds of objects that are written."""
     diffusion: Diffusion = Diffusion()
     perfusion: Perfusion = Perfusion()
     maps: Maps = Maps()
@@ -103,6 +106,20 @@ def load_options(file: Path | None) -> Options:
         raise BadSettings(f"{file} is not TOML: {error}") from error
     except ValidationError as error:
         raise BadSettings("; ".join(complaint(e) for e in error.errors(include_input=False))) from error
+
+
+def choose_objects(options: Options, names: str | None) -> Options:
+    """Let a list of kinds, "seg,sr", win over the settings; None leaves them. Raises BadSettings, naming what is known.
+
+    A name that is not known is not repeated.
+    """
+    if names is None:
+        return options
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    known = [kind.value for kind in Kind]
+    if not chosen or not set(chosen) <= set(known):
+        raise BadSettings(f"the kinds of objects are {', '.join(known)}, separated by commas")
+    return options.model_copy(update={"objects": tuple(Kind(name) for name in dict.fromkeys(chosen))})
 
 
 def complaint(error: ErrorDetails) -> str:

@@ -12,9 +12,11 @@ from lnc_dicom.diffusion import fa_map
 from lnc_dicom.encode import EncodedObject, encode
 from lnc_dicom.encode.origin import algorithm_of
 from lnc_dicom.errors import NotMeasured
+from lnc_dicom.kinds import Kind
 from lnc_dicom.maps import NAMES, measure_map
 from lnc_dicom.options import settings_of_results
 from lnc_dicom.perfusion import cbf_map, relative_cbf_map
+from lnc_dicom.predictions import Answer
 from lnc_dicom.regions import measure, usable_labels
 from lnc_dicom.report import compose, with_biomarker, with_change, with_maps, with_repairs
 from lnc_dicom.select import select
@@ -56,7 +58,18 @@ def analyse(study: Study, tools: Tools) -> Report:
         if tools.predictor is not None:
             found = tools.predictor(volume, report.labels)
             report = with_biomarker(report, found, demonstration_disease=chosen.biomarker.demonstration_disease)
+            report = _explained(report, tools)
     return report
+
+
+def _explained(report: Report, tools: Tools) -> Report:
+    """Add what the answers rest on, where an object that is written shows it; disease only where it may be shown."""
+    wanted = {Kind.SALIENCY, Kind.MAP} & set(tools.options.objects)
+    if not wanted or report.biomarker is None or tools.explainer is None:
+        return report
+    answers = [a for a in Answer if a is not Answer.DISEASE or (report.shows_disease and report.biomarker.disease)]
+    saliency = tools.explainer(report.volume, report.labels, answers)
+    return replace(report, biomarker=replace(report.biomarker, saliency=saliency))
 
 
 def _measured(
@@ -84,4 +97,4 @@ def process(study: Study, tools: Tools) -> tuple[Report, tuple[EncodedObject, ..
     """Measure one study and encode what was found."""
     report = analyse(study, tools)
     with tools.stage("encode"):
-        return report, encode(report, tools.now)
+        return report, encode(report, tools.now, tools.options.objects)

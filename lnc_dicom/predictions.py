@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 from highdicom import Volume
 
 from lnc_dicom.anatomy import Side, Structure
+
+
+class Answer(Enum):
+    """What the biomarker model says, and what of it may be explained."""
+
+    FA = "fa"
+    CBF = "cbf"
+    ROOTS = "roots"
+    DISEASE = "disease"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,7 @@ class Biomarker:
     features
         Deep features per structure, float32 (512,).
     saliency
-        What the answers rest on, float32 Volume on the grid of the T1, 0 to 1; None where it was not asked for.
+        What each answer rests on, float32 Volume on the grid of the T1, 0 to 1; empty where it was not asked for.
     """
 
     model: Model
@@ -76,7 +86,7 @@ class Biomarker:
     farthest: float
     disease: Mapping[str, float]
     features: Mapping[Structure, npt.NDArray[np.float32]] = field(repr=False, default_factory=dict)
-    saliency: Volume | None = field(repr=False, default=None)
+    saliency: Mapping[Answer, Volume] = field(repr=False, default_factory=dict)
 
     @property
     def familiar(self) -> bool:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from lnc_dicom.encode import EncodedObject
+from lnc_dicom.encode.fhir import fhir_report
 from lnc_dicom.errors import LncError
+from lnc_dicom.kinds import FHIR_FILE, FILES, Kind
 from lnc_dicom.predictions import Biomarker, Predicted
 from lnc_dicom.prior import Change
 from lnc_dicom.regions import asymmetry
@@ -30,6 +33,8 @@ from lnc_dicom.types import (
 SCHEMA = 1
 FEATURES = "features.npz"
 """Side file with the deep features: one float32 (512,) per structure, under its title."""
+ALL_FILES = (*FILES, FEATURES, FHIR_FILE)
+"""Every file that a result may have beside result.json."""
 
 
 def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Mapping[str, float]) -> str:
@@ -63,6 +68,18 @@ def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Map
             "timings_s": {stage: round(seconds, 3) for stage, seconds in timings_s.items()},
         }
     )
+
+
+def side_files(
+    report: Report, objects: Sequence[EncodedObject], now: datetime, kinds: Collection[Kind]
+) -> dict[str, bytes]:
+    """Give what lies beside result.json and is not sent by DICOM: deep features, and the SR as FHIR where chosen."""
+    files = {}
+    if report.biomarker is not None:
+        files[FEATURES] = features_npz(report.biomarker)
+    if Kind.FHIR in kinds:
+        files[FHIR_FILE] = fhir_report(report, now, objects).encode()
+    return files
 
 
 def features_npz(biomarker: Biomarker) -> bytes:

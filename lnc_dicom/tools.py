@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ from typing import Protocol
 from highdicom import Volume
 
 from lnc_dicom.options import Options
-from lnc_dicom.predictions import Biomarker, Model
+from lnc_dicom.predictions import Answer, Biomarker, Model
 from lnc_dicom.types import Segmented
 
 
@@ -41,6 +41,14 @@ class Predictor(Protocol):
         ...
 
 
+class Explainer(Protocol):
+    """Says where in a T1 the answers of the biomarker model come from."""
+
+    def __call__(self, volume: Volume, labels: Volume, answers: Sequence[Answer], /) -> Mapping[Answer, Volume]:
+        """Give a map per answer on the grid of the volume, 0 to 1."""
+        ...
+
+
 @contextmanager
 def _silent(_stage: str) -> Iterator[None]:
     yield
@@ -58,6 +66,8 @@ class Tools:
         What a site has chosen about FA, CBF and the biomarker.
     predictor
         The biomarker model; None: nothing is predicted.
+    explainer
+        What explains its answers; None: nothing is explained.
     """
 
     segmenter: Segmenter
@@ -65,3 +75,4 @@ class Tools:
     stage: Callable[[str], AbstractContextManager[None]] = _silent
     options: Options = field(default_factory=Options)
     predictor: Predictor | None = None
+    explainer: Explainer | None = None

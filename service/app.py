@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dbos import DBOS, DBOSConfig
 
-from lnc_dicom.biomarker.model import load_predictor
+from lnc_dicom.biomarker.model import explainer_of, load_predictor
 from lnc_dicom.segment.model import load_segmenter
 from lnc_dicom.tools import Segmenter
 from service.logs import log
@@ -41,7 +41,8 @@ def work(settings: Settings, spool: Spool, stop: threading.Event, each: Callable
     """Run a worker: enqueue studies that are complete and work the queue; `each` is called at every look."""
     segmenter: Callable[[], Segmenter] = functools.cache(load_segmenter)
     segmenter()  # weights are read and checked before the first study, not during it
-    equip(Parts(settings, spool, segmenter, load_predictor(settings.biomarker)))
+    predictor = load_predictor(settings.biomarker)
+    equip(Parts(settings, spool, segmenter, predictor, explainer_of(predictor)))
     launch_engine(settings)
     log.info("working", extra={"pid": os.getpid()})
     enqueued: set[str] = set()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
-from pydicom import Dataset
+from pydicom import FileDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, _config
 
@@ -27,8 +27,10 @@ def deliver(files: Sequence[Path], pacs: Pacs, calling_ae_title: str) -> None:
     datasets = [pydicom.dcmread(file) for file in files]
     ae = AE(ae_title=calling_ae_title)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = pacs.timeout_s
-    for sop_class in dict.fromkeys(dataset.SOPClassUID for dataset in datasets):
-        ae.add_requested_context(sop_class, ExplicitVRLittleEndian)
+    for sop_class, syntax in dict.fromkeys((d.SOPClassUID, d.file_meta.TransferSyntaxUID) for d in datasets):
+        ae.add_requested_context(sop_class, syntax)
+        if syntax.is_compressed:  # offered on its own: whoever cannot read it gets the same object decompressed
+            ae.add_requested_context(sop_class, ExplicitVRLittleEndian)
     association = ae.associate(pacs.host, pacs.port, ae_title=pacs.ae_title)
     if not association.is_established:
         raise PacsUnreachable(
@@ -41,9 +43,13 @@ def deliver(files: Sequence[Path], pacs: Pacs, calling_ae_title: str) -> None:
         association.release()
 
 
-def _store(association: object, dataset: Dataset) -> None:
-    """Send one object."""
+def _store(association: object, dataset: FileDataset) -> None:
+    """Send one object, decompressed if its transfer syntax was not accepted."""
     name = dataset.SOPClassUID.name
+    contexts = association.accepted_contexts  # type: ignore[attr-defined]
+    accepted = [c.transfer_syntax[0] for c in contexts if c.abstract_syntax == dataset.SOPClassUID]
+    if ExplicitVRLittleEndian in accepted and dataset.file_meta.TransferSyntaxUID not in accepted:
+        dataset.decompress(generate_instance_uid=False)
     try:
         answer = association.send_c_store(dataset)  # type: ignore[attr-defined]
     except ValueError as error:  # no accepted presentation context

@@ -22,6 +22,7 @@ from pynetdicom.sop_class import Verification
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lnc_dicom.console import complaints, quieten_libraries, show_line
+from lnc_dicom.encode.summary import SERIES_NUMBER as SUMMARY_SERIES
 from lnc_dicom.errors import Unavailable, UnusableInput
 from service.sample import icbm152, mr_series
 
@@ -29,7 +30,8 @@ ARCHIVE_AE_TITLE = "ARCHIVE"
 _STUDY_QUIET_S = 2.0
 _START_LIMIT_S = 60.0
 _RESULT_LIMIT_S = 180.0
-_RESULTS = 3
+_RESULTS = 5
+"""SEG, SR, two summary pages, saliency."""
 
 
 class DemoFailed(Unavailable):
@@ -183,6 +185,6 @@ def _extract_page(archive: Path, picture: Path) -> Path:
     """Write the summary page of the archive as a PNG."""
     for path in archive.glob("*.dcm"):
         dataset = pydicom.dcmread(path)
-        if "PixelData" in dataset and dataset.get("PhotometricInterpretation") == "RGB":
+        if dataset.get("SeriesNumber") == SUMMARY_SERIES and dataset.InstanceNumber == 1:
             Image.fromarray(dataset.pixel_array).save(picture)
     return picture

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from lnc_dicom.errors import BadSettings
+from lnc_dicom.kinds import DEFAULT_KINDS, Kind, union
 from lnc_dicom.options import Biomarker, Diffusion, Maps, Options, Perfusion, Section, complaint
 
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
@@ -48,6 +49,8 @@ class Pacs(Section):
     """Its application entity title."""
     timeout_s: float = Field(30.0, gt=0)
     """Longest wait for an answer."""
+    objects: tuple[Kind, ...] | None = None
+    """Kinds of objects that go there; none: those of the setting `objects`."""
 
 
 class Retry(Section):
@@ -70,6 +73,10 @@ class Settings(BaseSettings):
 
     listen: Listen = Listen()
     pacs: Pacs
+    others: tuple[Pacs, ...] = ()
+    """Further destinations, `[[others]]` in the file, each with the same settings as `pacs`."""
+    objects: tuple[Kind, ...] = DEFAULT_KINDS
+    """Kinds of objects for every destination that does not choose its own."""
     retry: Retry = Retry()
     diffusion: Diffusion = Diffusion()
     perfusion: Perfusion = Perfusion()
@@ -94,8 +101,20 @@ class Settings(BaseSettings):
 
     @property
     def options(self) -> Options:
-        """What the library needs to know."""
-        return Options(**{name: getattr(self, name) for name in Options.model_fields})
+        """What the library needs to know; it makes each kind once that any destination gets, and FHIR beside them."""
+        known = {name: getattr(self, name) for name in Options.model_fields}
+        local = [Kind.FHIR] if Kind.FHIR in self.objects else []
+        made = union([*(self.objects_of(destination) for destination in self.destinations), local])
+        return Options(**(known | {"objects": made}))
+
+    @property
+    def destinations(self) -> tuple[Pacs, ...]:
+        """Everyone who gets results, in the order of delivery."""
+        return (self.pacs, *self.others)
+
+    def objects_of(self, destination: Pacs) -> tuple[Kind, ...]:
+        """Give the kinds that a destination gets."""
+        return self.objects if destination.objects is None else destination.objects
 
     @property
     def workflow_database_url(self) -> str:

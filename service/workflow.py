@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from pathlib import Path
 from typing import TypedDict
 
 from dbos import DBOS, SetWorkflowID
@@ -19,14 +18,15 @@ from dbos import error as dbos_error
 
 from lnc_dicom import pipeline
 from lnc_dicom.errors import Defect, LncError, StudyRejected, Unavailable
+from lnc_dicom.kinds import files_for
 from lnc_dicom.read import read_results, read_study, with_results
 from lnc_dicom.report import DEMONSTRATION, DEMONSTRATION_MODEL
-from lnc_dicom.result import FEATURES, features_npz, rejection_json, result_json
-from lnc_dicom.tools import Predictor, Segmenter, Tools
+from lnc_dicom.result import rejection_json, result_json, side_files
+from lnc_dicom.tools import Explainer, Predictor, Segmenter, Tools
 from lnc_dicom.types import Report, Study
 from service.deliver import deliver
 from service.logs import log
-from service.settings import Settings
+from service.settings import Pacs, Settings
 from service.spool import Spool, SpooledStudy, write_durably
 from service.stages import timed_stages
 
@@ -66,6 +66,7 @@ class Parts:
     spool: Spool
     segmenter: Callable[[], Segmenter]
     predictor: Predictor | None = None
+    explainer: Explainer | None = None
 
 
 _parts: list[Parts] = []
@@ -89,7 +90,7 @@ def run_study(key: str, job: str, arrived: float) -> Outcome:
     try:
         outcome = DBOS.run_step({"name": "compute"}, compute, key, job, arrived)
         if outcome["state"] == State.DONE.value:
-            _deliver(job, outcome["files"])
+            _deliver_to_all(job, outcome["files"])
     except LncError as error:
         outcome = _outcome(State.FAILED, error)
     except Exception as error:  # noqa: BLE001 - the one broad catch of the worker; the frames are logged
@@ -108,7 +109,8 @@ def compute(key: str, job: str, arrived: float) -> Outcome:
     seconds: dict[str, float] = {}
     with _computing:
         now, stage = datetime.fromtimestamp(arrived, UTC), timed_stages(job, seconds)
-        tools = Tools(parts.segmenter(), now, stage, parts.settings.options, parts.predictor)
+        options = parts.settings.options
+        tools = Tools(parts.segmenter(), now, stage, options, parts.predictor, parts.explainer)
         try:
             earlier = read_results(parts.spool.earlier_results(key, job))
             study = with_results(read_study([parts.spool.received / key]), earlier)
@@ -119,29 +121,43 @@ def compute(key: str, job: str, arrived: float) -> Outcome:
             return _outcome(State.REJECTED, error)
     for item in objects:
         write_durably(folder / item.name, item.data)
-    _keep_predictions(folder, job, report)
+    for name, data in side_files(report, objects, now, options.objects).items():
+        write_durably(folder / name, data)
+    _warn_of_predictions(job, report)
     write_durably(folder / "result.json", result_json(report, objects, seconds).encode())
     return Outcome(state=State.DONE.value, code="", what="", do="", files=[o.name for o in objects])
 
 
-def _keep_predictions(folder: Path, job: str, report: Report) -> None:
-    """Keep the deep features beside the result; they are not sent. Say what the predictions are worth."""
-    if report.biomarker is None:
-        return
-    write_durably(folder / FEATURES, features_npz(report.biomarker))
-    if report.biomarker.demonstration:
+def _warn_of_predictions(job: str, report: Report) -> None:
+    """Say what the predictions are worth."""
+    if report.biomarker is not None and report.biomarker.demonstration:
         log.warning(DEMONSTRATION, extra={"job": job, "code": DEMONSTRATION_MODEL})
 
 
-def _deliver(job: str, files: list[str]) -> None:
-    """Send the results; as long as the PACS is away, again and again. Raises the last Unavailable."""
+def _deliver_to_all(job: str, files: list[str]) -> None:
+    """Serve every destination, whether or not another can be reached. Raises the first error in the end."""
+    failed: list[LncError] = []
+    for destination in _parts[0].settings.destinations:
+        try:
+            _deliver(job, files, destination)
+        except LncError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+
+
+def _deliver(job: str, files: list[str], destination: Pacs) -> None:
+    """Send a destination what it has chosen; as long as it is away, again and again. Raises the last Unavailable."""
     parts = _parts[0]
     retry = parts.settings.retry
+    chosen = files_for(parts.settings.objects_of(destination), files)
+    if not chosen:
+        return
 
     def send() -> None:
         folder = parts.spool.results(job)
         try:
-            deliver([folder / name for name in files], parts.settings.pacs, parts.settings.listen.ae_title)
+            deliver([folder / name for name in chosen], destination, parts.settings.listen.ae_title)
         except Unavailable as error:
             log.warning("not delivered", extra={"job": job, "code": error.code})
             raise

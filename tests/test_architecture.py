@@ -10,7 +10,7 @@ SOURCES = sorted([*ROOT.glob("lnc_dicom/**/*.py"), *ROOT.glob("service/**/*.py")
 
 # Upstream first: a module imports only from lines above its own (or from its own line).
 ORDER = [
-    ["lnc_dicom.errors", "lnc_dicom.syntaxes", "lnc_dicom.uids"],
+    ["lnc_dicom.errors", "lnc_dicom.syntaxes", "lnc_dicom.uids", "lnc_dicom.kinds"],
     ["lnc_dicom.anatomy", "lnc_dicom.options"],
     ["lnc_dicom.predictions"],
     ["lnc_dicom.codes"],
@@ -50,7 +50,7 @@ ORDER = [
 ]
 CORE = {"types", "traits", "select", "volume", "quality", "regions", "report", "encode", "pipeline", "anatomy"}
 CORE |= {"codes", "errors", "options", "companions", "nifti", "rigid", "frames", "scanner_map", "labelling"}
-CORE |= {"prior", "uids", "mend", "diffusion", "perfusion", "align", "maps", "check"}
+CORE |= {"prior", "uids", "mend", "kinds", "diffusion", "perfusion", "align", "maps", "check"}
 
 
 def _module(path):

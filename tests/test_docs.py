@@ -14,6 +14,7 @@ from lnc_dicom import errors, labelling, maps, perfusion, read, report, scanner_
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.cli import app
 from lnc_dicom.codes import STRUCTURE
+from lnc_dicom.kinds import FHIR_FILE, FILES_OF, Kind
 from lnc_dicom.quality import GATES, MAP_GATES
 from lnc_dicom.syntaxes import TRANSFER_SYNTAXES
 from service import cli as service_cli
@@ -65,12 +66,23 @@ def _settings(model, prefix=""):
         if inspect.isclass(kind) and issubclass(kind, BaseModel):
             yield from _settings(kind, f"{prefix}{name}.")
         else:
-            yield f"`{prefix}{name}`", "required" if field.is_required() else str(field.default)
+            yield f"`{prefix}{name}`", "required" if field.is_required() else _shown(field.default)
+
+
+def _shown(default):
+    """A default as it is written in the documents; lists as names with commas."""
+    return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 def test_every_setting_is_documented_with_its_default():
     documented = {r[0]: r[1].strip("`") for r in _rows("docs/reference/configuration.md") if r[0].startswith("`")}
     assert documented == dict(_settings(Settings))
+
+
+def test_every_kind_of_object_is_documented_with_its_files():
+    documented = {r[0].strip("`"): r[1] for r in _rows("docs/reference/objects.md") if r[0].strip("`") in set(Kind)}
+    expected = {kind.value: ", ".join(f"`{file}`" for file in FILES_OF.get(kind, (FHIR_FILE,))) for kind in Kind}
+    assert documented == expected
 
 
 def test_every_structure_is_documented():

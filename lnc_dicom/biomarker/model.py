@@ -1,18 +1,21 @@
-"""A folder of weights → a model; digests are compared before anything is used."""
+"""A folder of weights → a model and what explains it; digests are compared before anything is used."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import tomllib
 from pathlib import Path
 
 from lnc_dicom.biomarker.calibration import load_calibration
+from lnc_dicom.biomarker.explain import explain_answers
 from lnc_dicom.biomarker.inference import BiomarkerModel
 from lnc_dicom.biomarker.network import load_network
 from lnc_dicom.errors import ModelMismatch, UnusableInput
 from lnc_dicom.options import Biomarker as Options
 from lnc_dicom.predictions import Model
 from lnc_dicom.segment.model import sha256
+from lnc_dicom.tools import Explainer
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The demonstration model of the release, with `model.toml` and MODEL_CARD.md."""
@@ -42,3 +45,8 @@ def load_model(folder: Path = WEIGHTS) -> BiomarkerModel:
 def load_predictor(options: Options) -> BiomarkerModel | None:
     """Build the model that a site has chosen; None where it wants no predictions."""
     return load_model(options.model or WEIGHTS) if options.enabled else None
+
+
+def explainer_of(model: BiomarkerModel | None) -> Explainer | None:
+    """Give what explains the answers of a model; None where there is none."""
+    return None if model is None else functools.partial(explain_answers, model)

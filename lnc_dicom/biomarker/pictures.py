@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.biomarker.explain import Answer
+from lnc_dicom.predictions import Answer
 from lnc_dicom.report import BANNER
 
 _AXIAL_MM, _CORONAL_MM = (-6, 0, 6, 12), (-8, 4)

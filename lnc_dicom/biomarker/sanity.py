@@ -18,8 +18,9 @@ from torch import Tensor
 
 from lnc_dicom.biomarker.augment import inner
 from lnc_dicom.biomarker.dataset import Cohort
-from lnc_dicom.biomarker.explain import Answer, attribution
+from lnc_dicom.biomarker.explain import attribution
 from lnc_dicom.biomarker.network import BiomarkerNetwork, Outputs
+from lnc_dicom.predictions import Answer
 
 MOST_LIKE_RANDOM = 0.5
 """Rank correlation above which a map is the same with and without knowledge."""

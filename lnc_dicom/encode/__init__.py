@@ -1,5 +1,5 @@
 """Report → DICOM objects, one file per object."""
 
-from lnc_dicom.encode.objects import FILES, EncodedObject, encode
+from lnc_dicom.encode.objects import EncodedObject, encode
 
-__all__ = ["FILES", "EncodedObject", "encode"]
+__all__ = ["EncodedObject", "encode"]

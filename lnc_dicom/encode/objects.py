@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from pydicom import Dataset
 
-from lnc_dicom.encode.origin import origin_of
+from lnc_dicom.encode.labelmap import labelmap
+from lnc_dicom.encode.origin import Origin, origin_of
+from lnc_dicom.encode.page import draw_pages
+from lnc_dicom.encode.parametric_map import parametric_maps
+from lnc_dicom.encode.pdf import encapsulated_pdf
+from lnc_dicom.encode.saliency import saliency_overlay
 from lnc_dicom.encode.seg import segmentation
 from lnc_dicom.encode.sr import measurement_report
 from lnc_dicom.encode.summary import summary
+from lnc_dicom.encode.text import text_report
+from lnc_dicom.kinds import DEFAULT_KINDS, FILES_OF, Kind
 from lnc_dicom.types import Report
-
-FILES = ("segmentation.dcm", "measurements.dcm", "summary.dcm")
-"""Names of the files of a result, in the order in which they are sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +34,47 @@ class EncodedObject:
     data: bytes = field(repr=False)
 
 
-def encode(report: Report, now: datetime) -> tuple[EncodedObject, ...]:
-    """Encode a report as SEG, SR and summary page. The same report and time give the same bytes."""
-    origin = origin_of(report, now)
+def encode(report: Report, now: datetime, kinds: Collection[Kind] = DEFAULT_KINDS) -> tuple[EncodedObject, ...]:
+    """Encode what was chosen of a report, each kind once. The same report and time give the same bytes."""
+    return tuple(_encoded(name, dataset) for name, dataset in _datasets(report, origin_of(report, now), kinds))
+
+
+def _datasets(report: Report, origin: Origin, kinds: Collection[Kind]) -> Iterator[tuple[str, Dataset]]:
+    """Make one object after the other, with the name of its file."""
+    if {Kind.SEG, Kind.SR, Kind.LABELMAP} & set(kinds):
+        yield from _with_segments(report, origin, kinds)
+    if {Kind.SUMMARY, Kind.PDF} & set(kinds):
+        yield from _with_pages(report, origin, kinds)
+    if Kind.SALIENCY in kinds:
+        yield from _named(Kind.SALIENCY, saliency_overlay(report, origin))
+    if Kind.MAP in kinds:
+        yield from parametric_maps(report, origin)
+    if Kind.TEXT in kinds:
+        yield from _named(Kind.TEXT, [text_report(report, origin)])
+
+
+def _with_segments(report: Report, origin: Origin, kinds: Collection[Kind]) -> Iterator[tuple[str, Dataset]]:
+    """Make the segmentation and what needs it: the SR refers to its segments, the label map has the same."""
     seg = segmentation(report, origin)
-    datasets = (seg, measurement_report(report, origin, seg), summary(report, origin))
-    return tuple(_encoded(name, dataset) for name, dataset in zip(FILES, datasets, strict=True))
+    if Kind.SEG in kinds:
+        yield from _named(Kind.SEG, [seg])
+    if Kind.SR in kinds:
+        yield from _named(Kind.SR, [measurement_report(report, origin, seg)])
+    if Kind.LABELMAP in kinds:
+        yield from _named(Kind.LABELMAP, [labelmap(report, origin, seg)])
+
+
+def _with_pages(report: Report, origin: Origin, kinds: Collection[Kind]) -> Iterator[tuple[str, Dataset]]:
+    """Draw the pages once, for whoever shows them."""
+    pages = draw_pages(report, origin.now)
+    if Kind.SUMMARY in kinds:
+        yield from _named(Kind.SUMMARY, summary(report, origin, pages))
+    if Kind.PDF in kinds:
+        yield from _named(Kind.PDF, [encapsulated_pdf(report, origin, pages)])
+
+
+def _named(kind: Kind, datasets: Sequence[Dataset]) -> Iterator[tuple[str, Dataset]]:
+    yield from zip(FILES_OF[kind], datasets, strict=False)  # not every study has every page
 
 
 def _encoded(name: str, dataset: Dataset) -> EncodedObject:

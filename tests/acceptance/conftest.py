@@ -18,6 +18,8 @@ from service.demo import free_port
 from service.jobs import list_jobs
 from service.settings import load_settings
 
+RESULTS = 5
+"""Objects that a PACS gets by default: SEG, SR, two summary pages, saliency."""
 _LNC = [sys.executable, "-c", "from service.cli import main; main()"]
 
 

@@ -12,7 +12,7 @@ from pydicom.uid import CTImageStorage, JPEGBaseline8Bit, generate_uid
 from lnc_dicom.read import read_study
 from lnc_dicom.select import select
 from lnc_dicom.volume import load
-from tests.acceptance.conftest import wait_for
+from tests.acceptance.conftest import RESULTS, wait_for
 from tests.factories import head, layout, phantom, write_series
 
 GOOD = "siemens-xa30-enhanced/5_anat-T1w_acq-tfl"
@@ -90,7 +90,7 @@ def test_every_bad_study_gets_its_code_and_the_next_one_is_measured(service, ort
     assert orthanc.get("/instances") == []
 
     service.send(program("storescu"), data / GOOD)
-    wait_for(lambda: len(orthanc.get("/instances")) == 3, 60)
+    wait_for(lambda: len(orthanc.get("/instances")) == RESULTS, 60)
     assert service.process.poll() is None
 
 
@@ -104,4 +104,4 @@ def test_a_sender_that_hangs_up_in_the_middle_does_no_harm(service, orthanc, dat
         with socket.create_connection(("127.0.0.1", service.port)) as connection:
             connection.sendall(b"\x01\x00\x00\x00\x00\xff" + b"x" * seconds)
     service.send(program("storescu"), data / GOOD)
-    wait_for(lambda: len(orthanc.get("/instances")) == 3, 60)
+    wait_for(lambda: len(orthanc.get("/instances")) == RESULTS, 60)

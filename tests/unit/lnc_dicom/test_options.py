@@ -1,7 +1,8 @@
 import pytest
 
 from lnc_dicom.errors import BadSettings
-from lnc_dicom.options import SERVICE_SECTIONS, Options, load_options
+from lnc_dicom.kinds import DEFAULT_KINDS, Kind
+from lnc_dicom.options import SERVICE_SECTIONS, Options, choose_objects, load_options
 from service.settings import Settings
 
 
@@ -47,3 +48,27 @@ def test_service_and_library_divide_the_file_between_them():
 def test_the_settings_of_the_service_hand_the_librarys_sections_on():
     settings = Settings(pacs={"host": "x", "ae_title": "PACS"}, perfusion={"blood_t1_ms": 1600})
     assert settings.options == Options(perfusion={"blood_t1_ms": 1600})
+
+
+def test_kinds_of_objects_are_read_by_name(tmp_path):
+    assert Options().objects == DEFAULT_KINDS
+    assert load_options(_file(tmp_path, 'objects = ["seg", "pdf"]\n')).objects == (Kind.SEG, Kind.PDF)
+
+
+def test_an_unknown_kind_is_refused_without_repeating_it(tmp_path):
+    with pytest.raises(BadSettings, match="objects") as error:
+        load_options(_file(tmp_path, 'objects = ["seg", "CANARY"]\n'))
+    assert "CANARY" not in str(error.value)
+
+
+def test_a_list_of_kinds_wins_over_the_file():
+    options = Options(objects=(Kind.SEG,))
+    assert choose_objects(options, None) == options
+    assert choose_objects(options, "sr, text,sr").objects == (Kind.SR, Kind.TEXT)
+
+
+@pytest.mark.parametrize("names", ["", " , ", "seg,CANARY"])
+def test_a_list_with_an_unknown_kind_is_refused_and_the_known_ones_are_named(names):
+    with pytest.raises(BadSettings, match="seg, sr, summary, saliency, labelmap, map, text, pdf, fhir") as error:
+        choose_objects(Options(), names)
+    assert "CANARY" not in str(error.value)

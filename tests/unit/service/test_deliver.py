@@ -1,5 +1,6 @@
 import pydicom
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import MRImageStorage
 
@@ -67,3 +68,29 @@ def test_a_sop_class_that_is_not_accepted_is_named(tmp_path):
             deliver(paths, _pacs(port, "P"), "LNC")
     finally:
         ae.shutdown()
+
+
+@pytest.mark.parametrize("accepted", [RLELossless, ExplicitVRLittleEndian])
+def test_a_compressed_object_arrives_as_it_is_or_decompressed_where_the_peer_cannot_read_it(tmp_path, accepted):
+    dataset = pydicom.dcmread(write_series(tmp_path)[0])
+    pixels = dataset.pixel_array.copy()
+    dataset.compress(RLELossless, generate_instance_uid=False)
+    dataset.save_as(tmp_path / "rle.dcm")
+    arrived = []
+
+    def keep(event):
+        event.dataset.file_meta = event.file_meta
+        arrived.append(event.dataset)
+        return 0
+
+    ae = AE(ae_title="P")
+    ae.add_supported_context(MRImageStorage, accepted)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, keep)])
+    try:
+        deliver([tmp_path / "rle.dcm"], _pacs(server.server_address[1], "P"), "LNC")
+    finally:
+        ae.shutdown()
+    (found,) = arrived
+    assert found.file_meta.TransferSyntaxUID == accepted
+    assert found.SOPInstanceUID == dataset.SOPInstanceUID
+    assert (found.pixel_array == pixels).all()

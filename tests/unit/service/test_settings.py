@@ -1,6 +1,7 @@
 import pytest
 
 from lnc_dicom.errors import BadSettings
+from lnc_dicom.kinds import DEFAULT_KINDS, Kind
 from service.settings import load_settings
 
 GOOD = 'spool = "s"\n[pacs]\nhost = "pacs.example"\nae_title = "PACS"\n'
@@ -72,3 +73,41 @@ def test_an_unknown_variable_is_refused(toml, monkeypatch, name):
 def test_settings_are_frozen(toml):
     with pytest.raises(ValueError, match="frozen"):
         load_settings(toml(GOOD)).listen.port = 1
+
+
+OTHERS = (
+    GOOD
+    + """[[others]]
+host = "archive.example"
+ae_title = "ARCHIVE"
+objects = ["labelmap", "seg"]
+[[others]]
+host = "records.example"
+ae_title = "RECORDS"
+objects = ["pdf"]
+"""
+)
+
+
+def test_every_destination_gets_the_default_unless_it_chooses(toml):
+    settings = load_settings(toml(OTHERS))
+    assert [d.ae_title for d in settings.destinations] == ["PACS", "ARCHIVE", "RECORDS"]
+    chosen = [settings.objects_of(d) for d in settings.destinations]
+    assert chosen == [DEFAULT_KINDS, (Kind.LABELMAP, Kind.SEG), (Kind.PDF,)]
+
+
+def test_what_is_made_is_the_union_of_what_the_destinations_get(toml):
+    assert load_settings(toml(GOOD)).options.objects == DEFAULT_KINDS
+    assert load_settings(toml(OTHERS)).options.objects == (*DEFAULT_KINDS, Kind.LABELMAP, Kind.PDF)
+    only = load_settings(toml(GOOD + 'objects = ["text"]\n'))
+    assert only.options.objects == (Kind.TEXT,)
+
+
+def test_fhir_is_made_where_the_site_asks_for_it_though_nobody_gets_it_by_dicom(toml):
+    settings = load_settings(toml('objects = ["seg", "fhir"]\n' + GOOD + 'objects = ["sr"]\n'))
+    assert settings.options.objects == (Kind.SR, Kind.FHIR)
+
+
+def test_an_unknown_kind_is_refused(toml):
+    with pytest.raises(BadSettings, match=r"pacs\.objects"):
+        load_settings(toml(GOOD + 'objects = ["CANARY"]\n'))

@@ -4,8 +4,8 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from lnc_dicom.biomarker.explain import Answer
 from lnc_dicom.biomarker.pictures import draw_saliency, write_nifti
+from lnc_dicom.predictions import Answer
 from tests.factories import LAYOUTS, BoxSegmenter, head, layout
 
 

@@ -1,6 +1,6 @@
-from lnc_dicom.biomarker.explain import Answer
 from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, ready
 from lnc_dicom.biomarker.sanity import check_explanations
+from lnc_dicom.predictions import Answer
 from tests.unit.lnc_dicom.biomarker.conftest import REGIONS, make_cohort
 
 

@@ -1,0 +1,83 @@
+"""A report with everything that may be written: structures, maps of FA and CBF, predictions and their saliency."""
+
+import io
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pydicom
+import pytest
+
+from lnc_dicom.anatomy import STRUCTURES, Side
+from lnc_dicom.encode import encode
+from lnc_dicom.kinds import Kind
+from lnc_dicom.options import Options
+from lnc_dicom.pipeline import analyse
+from lnc_dicom.predictions import Biomarker, Model, Predicted, RegionPrediction, RootPrediction
+from lnc_dicom.read import read_study
+from lnc_dicom.tools import Tools
+from lnc_dicom.types import AlignedMap, Quantity, QuantityMap, Statistic
+from tests.factories import NOW, BoxSegmenter, head, write_series
+
+SHIFT_MM = np.array([2.0, -3.0, 1.5])
+
+
+class Oracle:
+    """Predicts the same of everybody."""
+
+    model = Model("oracle", "3", "a" * 64)
+
+    def __call__(self, _volume, _labels):
+        regions = tuple(
+            RegionPrediction(s, Predicted(0.21, 0.17, 0.26), Predicted(48.5, 31.0, 64.0)) for s in STRUCTURES[:6]
+        )
+        roots = tuple(RootPrediction(side, Predicted(3.4, 2.0, 4.8), 3, 0.4) for side in Side)
+        disease = {"well": 0.7, "ill": 0.3}
+        return Biomarker(
+            self.model, demonstration=True, regions=regions, roots=roots, distance=0.9, farthest=1.2, disease=disease
+        )
+
+
+def light_up(volume, labels, answers):
+    """Saliency: a smooth slope over the whole head, another for every answer, brightest in the left putamen."""
+    slope = np.indices(volume.shape).sum(axis=0) / sum(volume.shape)
+    return {
+        a: volume.with_array(np.where(labels.array == 3, 1.0, slope / (2 + k)).astype(np.float32))
+        for k, a in enumerate(answers)
+    }
+
+
+def map_of(quantity, volume, factor):
+    """A map on a grid of its own, moved against the head: values follow the place in the T1."""
+    values = (factor * np.indices(volume.shape)[2] / volume.shape[2]).astype(np.float32)
+    moved = volume.affine.copy()
+    moved[:3, 3] += SHIFT_MM
+    to_map_mm = np.eye(4)
+    to_map_mm[:3, 3] = SHIFT_MM
+    on_own_grid = type(volume)(values, moved, coordinate_system="PATIENT")
+    statistics = {s.label: Statistic(factor / 2, factor / 10, factor / 2, 50) for s in STRUCTURES}
+    return AlignedMap(QuantityMap(quantity, on_own_grid, on_own_grid, "made up", ()), to_map_mm, (), statistics)
+
+
+def make_report(folder, *parts, explainer=light_up, predictor=None, **kwargs):
+    write_series(folder, *parts, **kwargs)
+    options = Options(objects=tuple(Kind))
+    tools = Tools(BoxSegmenter(), NOW, options=options, predictor=predictor or Oracle(), explainer=explainer)
+    report = analyse(read_study([folder]), tools)
+    maps = (map_of(Quantity.FA, report.volume, 0.8), map_of(Quantity.CBF, report.volume, 60.0))
+    measured = [
+        replace(m, statistics={a.map.quantity: a.statistics[m.structure.label] for a in maps})
+        for m in report.measurements
+    ]
+    return replace(report, maps=maps, measurements=tuple(measured))
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory):
+    """A report and all its objects by file name, as datasets and as bytes."""
+    folder = tmp_path_factory.mktemp("study")
+    report = make_report(folder, *head((80, 72, 90), (1.9, 1.9, 1.9)), patient="CANARY^BIRD")
+    data = {o.name: o.data for o in encode(report, NOW, tuple(Kind))}
+    return SimpleNamespace(
+        report=report, data=data, datasets={n: pydicom.dcmread(io.BytesIO(d)) for n, d in data.items()}
+    )
