@@ -1,3 +1,4 @@
+import copy
 import json
 
 import pytest
@@ -96,7 +97,7 @@ def test_patient_and_study_are_referred_to_by_what_dicom_has(found, everything):
 
 
 def test_a_patient_without_identifier_is_not_invented(everything):
-    document = everything.datasets["measurements.dcm"].copy()
+    document = copy.deepcopy(everything.datasets["measurements.dcm"])
     document.PatientID = ""
     (report,) = _resources(bundle(document), "DiagnosticReport")
     assert report["subject"] == {"type": "Patient", "display": "not identified"}
