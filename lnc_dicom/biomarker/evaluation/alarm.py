@@ -2,13 +2,16 @@
 
 Limits are those of `science.md` §3.1: more than 95 % right; an error below what the same person measured twice differs
 by (FA: coefficient of variation 2.1 % within a session, Veenith 2013; CBF: 14.1 to 15.7 % for pCASL, PMC4501671); and
-labels that were shuffled between patients predicted better than by chance.
+labels that were shuffled between patients predicted better than by chance. The folds are looked at themselves, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from lnc_dicom.biomarker.evaluation.inputs import Ints
 from lnc_dicom.biomarker.evaluation.permutation import Permutation
 from lnc_dicom.biomarker.evaluation.rows import DEEP, Design, Kind
 from lnc_dicom.biomarker.evaluation.scoring import Target
@@ -24,6 +27,20 @@ def alarms(targets: Sequence[Target], permutations: Sequence[Permutation]) -> tu
     for target in targets:
         found += _too_accurate(target) if target.kind is not Kind.MAP else _too_precise(target)
     return (*found, *(text for p in permutations for text in _shuffled(p)))
+
+
+def split_patients(subject: Ints, folds: Ints) -> tuple[str, ...]:
+    """Look at the folds themselves: a sentence where rows of one patient lie in several, nothing where they do not.
+
+    subject, folds
+        Patient and outer fold of every row, (m,). A network that knows little of the patients leaks without a trace in
+        the scores; the folds tell it all the same.
+    """
+    pairs = np.unique(np.stack([subject, folds]), axis=1)
+    split = int((np.bincount(pairs[0]) > 1).sum())
+    if not split:
+        return ()
+    return (f"Leakage alarm: rows of {split} patients lie in more than one fold.",)
 
 
 def _too_accurate(target: Target) -> list[str]:

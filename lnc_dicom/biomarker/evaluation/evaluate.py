@@ -12,12 +12,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lnc_dicom.biomarker.dataset import Cohort
-from lnc_dicom.biomarker.evaluation.alarm import alarms
+from lnc_dicom.biomarker.evaluation.alarm import alarms, split_patients
 from lnc_dicom.biomarker.evaluation.comparisons import GroupRow, SideRow, group_rows, side_rows
 from lnc_dicom.biomarker.evaluation.inputs import Array, Attainable, Ints, Options, Source
 from lnc_dicom.biomarker.evaluation.intervals import Bootstrap
 from lnc_dicom.biomarker.evaluation.learning import Point, learn
-from lnc_dicom.biomarker.evaluation.out_of_fold import Outcome, Setting, cross_validate
+from lnc_dicom.biomarker.evaluation.out_of_fold import Outcome, Setting, cross_validate, folds_of_rows
 from lnc_dicom.biomarker.evaluation.permutation import Permutation, permute
 from lnc_dicom.biomarker.evaluation.rows import Kind, Task, tasks_of
 from lnc_dicom.biomarker.evaluation.scoring import Scored, SiteRow, Target, score, site_rows, statistics_of
@@ -109,7 +109,8 @@ def _judge(
     cohort, names = setting.cohort, setting.group_names
     bootstrap = Bootstrap(len(cohort), setting.options.resamples, setting.options.seed)
     groups = group_rows(cohort, names)
-    found = alarms(targets, permutations)
+    rows = setting.rows(Task(Kind.ROOTS))
+    found = split_patients(rows.subject, folds_of_rows(setting, rows, 0)) + alarms(targets, permutations)
     return Evaluation(
         patients=len(cohort),
         regions=cohort.regions,

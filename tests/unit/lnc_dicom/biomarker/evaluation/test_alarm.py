@@ -1,8 +1,9 @@
 import re
 
+import numpy as np
 import pytest
 
-from lnc_dicom.biomarker.evaluation.alarm import alarms
+from lnc_dicom.biomarker.evaluation.alarm import alarms, split_patients
 from lnc_dicom.biomarker.evaluation.intervals import Estimate
 from lnc_dicom.biomarker.evaluation.rows import DEEP, Design, Kind
 from lnc_dicom.biomarker.evaluation.scoring import Target
@@ -42,6 +43,16 @@ def test_the_papers_figures_would_set_it_off():
 
 def test_it_is_silent_on_honest_data(effect, null, confounded):
     assert effect.alarms == null.alarms == confounded.alarms == ()
+
+
+def test_a_patient_in_two_folds_sets_it_off_whatever_the_scores():
+    subject = np.array([0, 0, 1, 1, 2, 2])
+    assert "rows of 1 patients lie in more than one fold" in split_patients(subject, np.array([0, 0, 1, 2, 2, 2]))[0]
+    assert split_patients(subject, np.array([0, 0, 1, 1, 1, 1])) == ()
+
+
+def test_it_sees_the_folds_of_a_leaking_evaluation(leaking):
+    assert "lie in more than one fold" in leaking.alarms[0]
 
 
 def test_it_hears_sides_in_different_folds(leaking):
