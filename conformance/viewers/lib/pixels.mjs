@@ -1,0 +1,35 @@
+// Run inside the page: what is drawn on the viewer's image canvases (DOM and SVG overlays are not part of them).
+
+/** per canvas: share of lit pixels, and number of coloured ones */
+export function canvasStats({ selector, minChroma }) {
+  const found = [];
+  for (const canvas of document.querySelectorAll(selector)) {
+    if (!canvas.width || !canvas.height || canvas.getBoundingClientRect().width < 50) continue;
+    const copy = document.createElement('canvas');
+    copy.width = canvas.width;
+    copy.height = canvas.height;
+    const context = copy.getContext('2d', { willReadFrequently: true });
+    context.drawImage(canvas, 0, 0);
+    const d = context.getImageData(0, 0, copy.width, copy.height).data;
+    let lit = 0, coloured = 0;
+    for (let i = 0; i < d.length; i += 4) {
+      const brightest = Math.max(d[i], d[i + 1], d[i + 2]);
+      if (brightest > 12) lit++;
+      if (brightest - Math.min(d[i], d[i + 1], d[i + 2]) >= minChroma) coloured++;
+    }
+    found.push({ width: copy.width, height: copy.height, lit: lit / (copy.width * copy.height), coloured });
+  }
+  return found;
+}
+
+/** the largest canvas as a PNG data URL */
+export function canvasPicture({ selector }) {
+  const canvases = [...document.querySelectorAll(selector)].filter(c => c.width && c.height && c.getBoundingClientRect().width >= 50);
+  const largest = canvases.sort((a, b) => b.width * b.height - a.width * a.height)[0];
+  if (!largest) return null;
+  const copy = document.createElement('canvas');
+  copy.width = largest.width;
+  copy.height = largest.height;
+  copy.getContext('2d').drawImage(largest, 0, 0);
+  return copy.toDataURL('image/png');
+}
