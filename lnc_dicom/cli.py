@@ -64,11 +64,11 @@ def process(paths: Paths, out: Out, config: Config = None) -> None:
     watch = Stopwatch(STAGES)
     with exits(), watch as stage:
         with stage("start"):
-            from lnc_dicom import pipeline  # noqa: PLC0415 - torch takes a second to import; --help should not
+            from lnc_dicom import pipeline, prior  # noqa: PLC0415 - torch takes a second to import; --help should not
             from lnc_dicom.biomarker.model import load_predictor  # noqa: PLC0415
             from lnc_dicom.encode import FILES  # noqa: PLC0415
             from lnc_dicom.options import load_options  # noqa: PLC0415
-            from lnc_dicom.read import read_study  # noqa: PLC0415
+            from lnc_dicom.read import read_results, read_study, with_results  # noqa: PLC0415
             from lnc_dicom.result import FEATURES, features_npz, rejection_json, result_json  # noqa: PLC0415
             from lnc_dicom.segment.model import load_segmenter  # noqa: PLC0415
             from lnc_dicom.tools import Tools  # noqa: PLC0415
@@ -77,12 +77,13 @@ def process(paths: Paths, out: Out, config: Config = None) -> None:
             now, predictor = datetime.now(UTC), load_predictor(options.biomarker)
             tools = Tools(load_segmenter(), now, stage, options, predictor)
             make_folder(out)
+            earlier = read_results([out / prior.FILE])
             for name in (*FILES, FEATURES):  # a rejected study must not seem to have the results of an earlier one
                 (out / name).unlink(missing_ok=True)
         study = None
         try:
             with stage("read"):
-                study = read_study(paths)
+                study = with_results(read_study(paths), earlier)
             report, objects = pipeline.process(study, tools)
         except StudyRejected as error:
             caveats = study.caveats if study else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -80,6 +81,13 @@ class Options(Section):
     perfusion: Perfusion = Perfusion()
     maps: Maps = Maps()
     biomarker: Biomarker = Biomarker()
+
+
+def settings_of_results(options: Options) -> str:
+    """Write down, always in the same way, what changes results; a model is known by its digest, not by its folder."""
+    sections = {"diffusion", "perfusion", "maps"}
+    chosen = options.model_dump(mode="json", include=sections)
+    return json.dumps({**chosen, "disease": options.biomarker.demonstration_disease}, sort_keys=True)
 
 
 def load_options(file: Path | None) -> Options:

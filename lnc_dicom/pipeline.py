@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from highdicom import Volume
 
 from lnc_dicom.align import align
 from lnc_dicom.diffusion import fa_map
 from lnc_dicom.encode import EncodedObject, encode
+from lnc_dicom.encode.origin import algorithm_of
 from lnc_dicom.errors import NotMeasured
 from lnc_dicom.maps import NAMES, measure_map
+from lnc_dicom.options import settings_of_results
 from lnc_dicom.perfusion import cbf_map, relative_cbf_map
 from lnc_dicom.regions import measure, usable_labels
-from lnc_dicom.report import compose, with_biomarker, with_maps
+from lnc_dicom.report import compose, with_biomarker, with_change, with_maps, with_repairs
 from lnc_dicom.select import select
 from lnc_dicom.tools import Tools
 from lnc_dicom.types import AlignedMap, Caveat, Quantity, QuantityMap, Report, Segmented, Study
-from lnc_dicom.volume import load
+from lnc_dicom.volume import load_mended
 
 STAGES = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "encode")
 """Names of the stages, in order; progress bars and timings use them."""
@@ -30,7 +33,8 @@ def analyse(study: Study, tools: Tools) -> Report:
         selection = select(study)
         series = selection.companions
     with tools.stage("volume"):
-        volume, sources = load(selection.chosen)
+        volume, sources, repairs = load_mended(selection.chosen)
+        study = with_repairs(study, repairs)
     with tools.stage("segment"):
         segmented = tools.segmenter(volume)
     head = (volume, segmented, tools)
@@ -46,7 +50,8 @@ def analyse(study: Study, tools: Tools) -> Report:
         maps, caveats = (*fa[0], *cbf[0]), (*fa[1], *cbf[1])
         measurements = measure(segmented, maps)
         report = compose(study, selection, sources, volume, segmented, measurements, tools.segmenter.model)
-        report = with_maps(report, maps, caveats)
+        report = replace(with_maps(report, maps, caveats), settings=settings_of_results(chosen))
+        report = with_change(report, algorithm_of(report))
     with tools.stage("biomarker"):
         if tools.predictor is not None:
             found = tools.predictor(volume, report.labels)

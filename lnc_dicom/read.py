@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,12 +12,14 @@ from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
+from pydicom.uid import Comprehensive3DSRStorage
 
 from lnc_dicom.errors import NoFiles, PathMissing, SeveralStudies
+from lnc_dicom.prior import Prior, is_ours, prior_of
 from lnc_dicom.types import Caveat, Instance, Series, Study
 
 UNREADABLE = "LNC-401"
-"""Caveat: a file was left out because it is not DICOM or is not whole."""
+"""Caveat: a file was left out because it is not DICOM, is not whole, or shares its UID with a different object."""
 
 _TAGS: list[BaseTag | int] = [
     Tag(name)
@@ -27,7 +30,13 @@ _TAGS: list[BaseTag | int] = [
         *("RepetitionTime", "EchoTime", "InversionTime", "FlipAngle", "ScanningSequence", "SequenceVariant"),
         *("SequenceName", "PulseSequenceName", "EchoPulseSequence", "MRAcquisitionType", "AcquisitionContrast"),
         *("ContrastBolusAgent", "ContrastBolusAgentSequence", "AngioFlag", "DiffusionBValue", "SeriesNumber"),
-        *("SeriesTime", "AcquisitionTime", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+        *(
+            "Manufacturer",
+            "SeriesTime",
+            "AcquisitionTime",
+            "SharedFunctionalGroupsSequence",
+            "PerFrameFunctionalGroupsSequence",
+        ),
     )
 ]
 """Attributes that decide which series is used; the chosen series is read whole afterwards."""
@@ -43,10 +52,11 @@ def read_study(paths: Iterable[Path]) -> Study:
     """Read the headers of every DICOM object under the paths (files or folders).
 
     Objects without study or series, truncated objects and files that are not DICOM are left out and named in
-    `caveats`. Raises PathMissing, NoFiles, SeveralStudies.
+    `caveats`. Results of ours become `priors`; those of other studies are nothing else, and do not count as a study.
+    Raises PathMissing, NoFiles, SeveralStudies.
     """
     found: dict[str, Instance] = {}
-    caveats = []
+    caveats, doubled = [], 0
     for path in _files(paths):
         try:
             header = _read_header(path)
@@ -54,14 +64,41 @@ def read_study(paths: Iterable[Path]) -> Study:
             caveats.append(Caveat(UNREADABLE, f"{path.name}: {error}"))
             continue
         if header is not None:
-            found.setdefault(header.SOPInstanceUID, Instance(path, header))
-    studies = {str(i.header.StudyInstanceUID) for i in found.values()}
+            first = found.setdefault(header.SOPInstanceUID, Instance(path, header))
+            doubled += first.header != header
+    if doubled:
+        objects = "1 object shares its" if doubled == 1 else f"{doubled} objects share their"
+        caveats.append(Caveat(UNREADABLE, f"{objects} SOP Instance UID with a different one; not used"))
+    priors = read_results(i.path for i in found.values() if i.header.SOPClassUID == Comprehensive3DSRStorage)
+    studies = {str(i.header.StudyInstanceUID) for i in found.values() if not is_ours(i.header)}
+    studies = studies or {str(i.header.StudyInstanceUID) for i in found.values()}
     if not studies:
         named = "; ".join(c.text for c in caveats[:5])
         raise NoFiles("no DICOM object was found" + (f" ({named})" if named else ""))
     if len(studies) > 1:
         raise SeveralStudies(f"the files belong to {len(studies)} studies")
-    return Study(studies.pop(), _by_series(found), tuple(caveats))
+    (study,) = studies
+    of_study = {uid: i for uid, i in found.items() if str(i.header.StudyInstanceUID) == study}
+    return Study(study, _by_series(of_study), tuple(caveats), priors)
+
+
+def read_results(paths: Iterable[Path]) -> tuple[Prior, ...]:
+    """Read the SRs of ours among files, in the order of their UIDs; what is none, or cannot be read, is left out."""
+    found: dict[str, Prior] = {}
+    for path in paths:
+        try:
+            prior = prior_of(pydicom.dcmread(path))
+        except (OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError, InvalidDicomError):
+            continue
+        if prior is not None:
+            found.setdefault(prior.uid, prior)
+    return tuple(prior for _, prior in sorted(found.items()))
+
+
+def with_results(study: Study, results: Iterable[Prior]) -> Study:
+    """Add earlier results of the same study that do not lie with it."""
+    known = {prior.uid: prior for prior in (*(r for r in results if r.study_uid == study.uid), *study.priors)}
+    return replace(study, priors=tuple(prior for _, prior in sorted(known.items())))
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:

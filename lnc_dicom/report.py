@@ -11,8 +11,10 @@ from pydicom import Dataset
 from lnc_dicom.anatomy import MAIN_NUCLEI
 from lnc_dicom.errors import FieldOfViewTooSmall, NoHead, NotT1Contrast
 from lnc_dicom.predictions import Biomarker, Model
+from lnc_dicom.prior import change_since
 from lnc_dicom.quality import EDGE_VOXELS, FEATURE_DISTANCE, MISFIT, STUDY_GATES, Gate, check_study
 from lnc_dicom.types import AlignedMap, Caveat, Check, Measurement, Report, Segmented, Selection, Study
+from lnc_dicom.uids import tracking_uid
 
 STRUCTURE_FAILED = "LNC-402"
 """Caveat: a structure did not pass a gate; its number is not given."""
@@ -22,7 +24,12 @@ DEMONSTRATION_MODEL = "LNC-408"
 """Caveat: predictions of a model that was trained on simulated patients."""
 NOT_PREDICTED = "LNC-409"
 """Caveat: something was not predicted because a region that it needs was not found."""
-OWN_CAVEATS = frozenset({STRUCTURE_FAILED, *(f"LNC-{number}" for number in (*range(403, 421),))})
+REPAIRED = "LNC-422"
+"""Caveat: an attribute of the source images was not valid; objects of ours carry it emptied, cut or not at all."""
+OTHER_MODEL_BEFORE = "LNC-423"
+"""Caveat: an earlier result is at hand, but another model or version made it."""
+OTHER_MODEL = "an earlier result was made by another model or version: no change is given"
+OWN_CAVEATS = frozenset({STRUCTURE_FAILED, *(f"LNC-{number}" for number in (*range(403, 421), 422, 423))})
 """Caveats whose text is ours alone, numbers and names of structures; they may be drawn."""
 
 DEMONSTRATION = "demonstration model: trained on simulated patients, no clinical meaning"
@@ -52,6 +59,11 @@ def compose(
     return Report(study, selection, sources, volume, segmented, measurements, checks, caveats, model)
 
 
+def with_repairs(study: Study, repairs: Sequence[str]) -> Study:
+    """Add what had to be repaired in the headers before they could be copied."""
+    return replace(study, caveats=(*study.caveats, *(Caveat(REPAIRED, f"header repaired: {what}") for what in repairs)))
+
+
 def with_maps(report: Report, maps: tuple[AlignedMap, ...], caveats: tuple[Caveat, ...]) -> Report:
     """Add where FA and CBF came from, and why what is missing is missing."""
     return replace(report, maps=maps, caveats=(*report.caveats, *caveats))
@@ -64,6 +76,20 @@ def with_biomarker(report: Report, biomarker: Biomarker, *, demonstration_diseas
         caveats.append(Caveat(NOT_PREDICTED, "disease categories not predicted: a region that they need is missing"))
     shows = demonstration_disease or not biomarker.demonstration
     return replace(report, biomarker=biomarker, shows_disease=shows, caveats=(*report.caveats, *caveats))
+
+
+def with_change(report: Report, algorithm: tuple[str, str]) -> Report:
+    """Add how volumes changed since an earlier study, if a result of one is at hand.
+
+    algorithm
+        Name and version of what measured the volumes, as the SR names it.
+    """
+    header = report.sources[0]
+    volumes_mm3 = {m.structure: m.volume_ml * 1000 for m in report.measurements if m.passed}
+    tracking = {m.structure: tracking_uid(header, m.structure.title) for m in report.measurements}
+    change = change_since(report.study.priors, header, algorithm, volumes_mm3, tracking)
+    caveats = [Caveat(OTHER_MODEL_BEFORE, OTHER_MODEL)] if change and not change.volumes else []
+    return replace(report, change=change, caveats=(*report.caveats, *caveats))
 
 
 def failure_text(measurement: Measurement) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from lnc_dicom.encode import EncodedObject
 from lnc_dicom.errors import LncError
 from lnc_dicom.predictions import Biomarker, Predicted
+from lnc_dicom.prior import Change
 from lnc_dicom.regions import asymmetry
 from lnc_dicom.types import (
     AlignedMap,
@@ -45,6 +46,7 @@ def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Map
             "model": {"name": report.model.name, "version": report.model.version, "digest": report.model.digest},
             "regions": [_region(m) for m in report.measurements],
             "asymmetry": [_asymmetry(a) for a in asymmetry(report.measurements)],
+            "change": _change(report.change) if report.change else None,
             "maps": [_map(m) for m in report.maps],
             "checks": [_check(c) for c in report.checks],
             "biomarker": _biomarker(report.biomarker) if report.biomarker else None,
@@ -115,6 +117,22 @@ def _asymmetry(row: Asymmetry) -> dict[str, Any]:
     """(L - R) / ((L + R) / 2) of what was measured on both sides."""
     values = {"volume": row.volume, **{q.value: v for q, v in row.quantities.items()}}
     return {"name": row.name, **{name: None if v is None else round(v, 4) for name, v in values.items()}}
+
+
+def _change(change: Change) -> dict[str, Any]:
+    """Describe what changed since an earlier study; how long ago it was, but not its date."""
+    return {
+        "since": {"study": change.since.study_uid, "sop_instance_uid": change.since.uid, "days": change.days},
+        "regions": [
+            {
+                "name": v.structure.name,
+                "side": v.structure.side.value,
+                "volume_mm3": round(v.mm3, 1),
+                "volume_percent": round(v.percent, 1),
+            }
+            for v in change.volumes
+        ],
+    }
 
 
 def _map(aligned: AlignedMap) -> dict[str, Any]:

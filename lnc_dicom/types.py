@@ -19,6 +19,7 @@ from pydicom import Dataset
 
 from lnc_dicom.anatomy import Structure
 from lnc_dicom.predictions import Biomarker, Model
+from lnc_dicom.prior import Change, Prior
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,12 @@ class Caveat:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """The series of one study, and what was wrong with files that could not be used."""
+    """The series of one study, what was wrong with files that could not be used, and earlier results of ours."""
 
     uid: str = field(repr=False)
     series: tuple[Series, ...]
     caveats: tuple[Caveat, ...] = ()
+    priors: tuple[Prior, ...] = ()
 
 
 class Reason(Enum):
@@ -327,6 +329,10 @@ class Report:
         What the biomarker model predicts; None where there is none.
     shows_disease
         Whether its probabilities of disease may be written into objects that go to a PACS.
+    settings
+        What a site has chosen that changes results; enters the UIDs.
+    change
+        How volumes changed since an earlier study of the patient; None where no result of one is at hand.
     """
 
     study: Study
@@ -341,6 +347,8 @@ class Report:
     maps: tuple[AlignedMap, ...] = ()
     biomarker: Biomarker | None = None
     shows_disease: bool = False
+    settings: str = ""
+    change: Change | None = None
 
     @property
     def labels(self) -> Volume:

@@ -23,6 +23,7 @@ from lnc_dicom.errors import (
     UnreadablePixels,
     UnsupportedTransferSyntax,
 )
+from lnc_dicom.mend import mend
 from lnc_dicom.syntaxes import TRANSFER_SYNTAXES
 from lnc_dicom.traits import Plane, planes_of
 from lnc_dicom.types import Series
@@ -40,15 +41,22 @@ MAX_TILT_COSINE_LOSS = 1e-3
 
 
 def load(series: Series) -> tuple[hd.Volume, list[Dataset]]:
+    """Read the voxels of a series, as `load_mended` does."""
+    volume, sources, _ = load_mended(series)
+    return volume, sources
+
+
+def load_mended(series: Series) -> tuple[hd.Volume, list[Dataset], tuple[str, ...]]:
     """Read the voxels of a series.
 
-    Returns the volume, float32 in scanner units after the modality transform, axes (slice, row, column), and the
-    headers of its instances without pixels. Raises MissingSlices, DoubledSlices, UnevenSlices,
-    UnsupportedTransferSyntax, UnreadablePixels.
+    Returns the volume, float32 in scanner units after the modality transform, axes (slice, row, column), the headers
+    of its instances without pixels, fit to be copied, and what was repaired in them. Raises MissingSlices,
+    DoubledSlices, UnevenSlices, UnsupportedTransferSyntax, UnreadablePixels.
     """
     refuse_transfer_syntax(series)
     check_geometry(series)
     datasets: list[Dataset] = [pydicom.dcmread(instance.path) for instance in series.instances]
+    repairs = mend(datasets)
     try:
         volume = _volume(datasets)
     except (ValueError, RuntimeError, AttributeError, NotImplementedError, EOFError) as error:
@@ -56,7 +64,7 @@ def load(series: Series) -> tuple[hd.Volume, list[Dataset]]:
     for dataset in datasets:
         del dataset.PixelData
         _share_macros(dataset)
-    return volume, datasets
+    return volume, datasets, repairs
 
 
 def _share_macros(dataset: Dataset) -> None:

@@ -17,7 +17,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lnc_dicom.prior import FILE
+
 _KEY_LENGTH = 24
+_JOB_KEY_LENGTH = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class SpooledStudy:
     @property
     def job(self) -> str:
         """Name of the job that measures this content."""
-        return f"{self.key[:12]}-{self.content[:12]}"
+        return f"{self.key[:_JOB_KEY_LENGTH]}-{self.content[:12]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,11 @@ class Spool:
     def results(self, job: str) -> Path:
         """Folder for the results of a job."""
         return self.root / "results" / job
+
+    def earlier_results(self, key: str, job: str) -> list[Path]:
+        """SRs that other jobs have made of the same study."""
+        found = (self.root / "results").glob(f"{key[:_JOB_KEY_LENGTH]}-*/{FILE}")
+        return sorted(path for path in found if path.parent.name != job)
 
 
 def write_durably(path: Path, data: bytes) -> None:

@@ -19,7 +19,7 @@ from dbos import error as dbos_error
 
 from lnc_dicom import pipeline
 from lnc_dicom.errors import Defect, LncError, StudyRejected, Unavailable
-from lnc_dicom.read import read_study
+from lnc_dicom.read import read_results, read_study, with_results
 from lnc_dicom.report import DEMONSTRATION, DEMONSTRATION_MODEL
 from lnc_dicom.result import FEATURES, features_npz, rejection_json, result_json
 from lnc_dicom.tools import Predictor, Segmenter, Tools
@@ -110,7 +110,8 @@ def compute(key: str, job: str, arrived: float) -> Outcome:
         now, stage = datetime.fromtimestamp(arrived, UTC), timed_stages(job, seconds)
         tools = Tools(parts.segmenter(), now, stage, parts.settings.options, parts.predictor)
         try:
-            study = read_study([parts.spool.received / key])
+            earlier = read_results(parts.spool.earlier_results(key, job))
+            study = with_results(read_study([parts.spool.received / key]), earlier)
             report, objects = pipeline.process(study, tools)
         except StudyRejected as error:
             text = rejection_json(error, study.caveats if study else ())

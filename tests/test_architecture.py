@@ -10,14 +10,17 @@ SOURCES = sorted([*ROOT.glob("lnc_dicom/**/*.py"), *ROOT.glob("service/**/*.py")
 
 # Upstream first: a module imports only from lines above its own (or from its own line).
 ORDER = [
-    ["lnc_dicom.errors", "lnc_dicom.syntaxes"],
+    ["lnc_dicom.errors", "lnc_dicom.syntaxes", "lnc_dicom.uids"],
     ["lnc_dicom.anatomy", "lnc_dicom.options"],
     ["lnc_dicom.predictions"],
-    ["lnc_dicom.codes", "lnc_dicom.types"],
+    ["lnc_dicom.codes"],
+    ["lnc_dicom.prior"],
+    ["lnc_dicom.types"],
     ["lnc_dicom.tools"],
     ["lnc_dicom.traits", "lnc_dicom.read"],
     ["lnc_dicom.companions"],
     ["lnc_dicom.select"],
+    ["lnc_dicom.mend"],
     ["lnc_dicom.volume"],
     ["lnc_dicom.nifti", "lnc_dicom.rigid", "lnc_dicom.frames", "lnc_dicom.scanner_map"],
     ["lnc_dicom.labelling"],
@@ -46,7 +49,7 @@ ORDER = [
 ]
 CORE = {"types", "traits", "select", "volume", "quality", "regions", "report", "encode", "pipeline", "anatomy"}
 CORE |= {"codes", "errors", "options", "companions", "nifti", "rigid", "frames", "scanner_map", "labelling"}
-CORE |= {"diffusion", "perfusion", "align", "maps"}
+CORE |= {"prior", "uids", "mend", "diffusion", "perfusion", "align", "maps"}
 
 
 def _module(path):

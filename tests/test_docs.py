@@ -43,6 +43,7 @@ def test_every_caveat_is_documented():
     documented = {r[0] for r in _rows("docs/reference/errors.md") if len(r) == 2}
     caveats = {report.RESEARCH_ONLY, report.STRUCTURE_FAILED, read.UNREADABLE, maps.FEW_VOXELS, maps.NO_VOXELS}
     caveats |= {labelling.ASSUMED, perfusion.ORDER_ASSUMED, scanner_map.SCALE_ASSUMED}
+    caveats |= {report.REPAIRED, report.OTHER_MODEL_BEFORE}
     assert documented >= caveats
 
 

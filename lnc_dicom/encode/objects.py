@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pydicom import Dataset
 
-from lnc_dicom.encode.origin import Origin
+from lnc_dicom.encode.origin import origin_of
 from lnc_dicom.encode.seg import segmentation
 from lnc_dicom.encode.sr import measurement_report
 from lnc_dicom.encode.summary import summary
@@ -31,7 +31,7 @@ class EncodedObject:
 
 def encode(report: Report, now: datetime) -> tuple[EncodedObject, ...]:
     """Encode a report as SEG, SR and summary page. The same report and time give the same bytes."""
-    origin = Origin(report, now)
+    origin = origin_of(report, now)
     seg = segmentation(report, origin)
     datasets = (seg, measurement_report(report, origin, seg), summary(report, origin))
     return tuple(_encoded(name, dataset) for name, dataset in zip(FILES, datasets, strict=True))

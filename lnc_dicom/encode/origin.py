@@ -1,14 +1,14 @@
 """Who made an object, when, and under which UIDs: the same for every object of a result.
 
-UIDs are derived from what went in (images, model, software version, time), so the same input gives the same
-objects, byte for byte, and a retry never makes a second one.
+The UID of a series is derived from what went in: images, models, settings, software, kind of object. That of an object
+also from the time of the result and from earlier results that it names, so the same UID always stands for the same
+bytes. A result that is made again keeps its time if it lies with the study: docs/decisions/0010-uids-and-priors.md.
 """
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -17,16 +17,29 @@ from pydicom import Dataset
 from pydicom.valuerep import DA, DT, TM
 
 from lnc_dicom.codes import PROCESSING_EQUIPMENT
+from lnc_dicom.prior import OUR_NAME, Prior, replaced_result, same_result
 from lnc_dicom.types import Report
+from lnc_dicom.uids import tracking_uid, uid
 
-MANUFACTURER = "lnc-dicom"
+MANUFACTURER = OUR_NAME
 DEVICE_SERIAL_NUMBER = "research"
-_NAMESPACE = uuid.UUID("9a0d4d1c-6f3e-4d0e-9f43-5d0d3b7a7c11")
+
+
+def origin_of(report: Report, now: datetime) -> Origin:
+    """Give the origin of a result; if it was made before and lies with the study, it keeps its time."""
+    origin = Origin(report, now)
+    before = same_result(report.study.priors, origin.series_uid("sr"))
+    return replace(origin, now=before.made) if before else origin
 
 
 def software_version() -> str:
     """Version of this package."""
     return version("lnc-dicom")
+
+
+def algorithm_of(report: Report) -> tuple[str, str]:
+    """Name and version of what measured the volumes, as TID 4019 gives them."""
+    return report.model.name, f"{report.model.version}; lnc-dicom {software_version()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +50,36 @@ class Origin:
     now: datetime
 
     def uid(self, role: str) -> str:
-        """UID for a role ("series/seg", "seg", ...): 2.25 and a UUID (PS3.5 B.2)."""
+        """UID of the object of a role ("seg", "sr", ...)."""
+        named = (self.replaced, self.report.change.since if self.report.change else None)
+        history = (prior.uid for prior in named if prior is not None)
+        return uid(role, *self._recipe(), self.now.astimezone(UTC).isoformat(), *history)
+
+    def series_uid(self, role: str) -> str:
+        """UID of the series of a role: the same whenever the same is computed."""
+        return uid(f"series/{role}", *self._recipe())
+
+    def _recipe(self) -> tuple[str, ...]:
+        """Give all that decides what is found: images, models, software, settings."""
         model = self.report.model
-        inputs = sorted(str(d.SOPInstanceUID) for d in self.report.sources)
+        used = (i.header for s in self.report.selection.companions.values() for i in s.instances)
+        inputs = sorted(str(d.SOPInstanceUID) for d in (*self.report.sources, *used))
         made_with = (model.name, model.version, model.digest, *self._biomarker(), software_version())
-        return _uid(role, *inputs, *made_with, self.now.isoformat())
+        return (*inputs, *made_with, self.report.settings)
+
+    @property
+    def replaced(self) -> Prior | None:
+        """Give the result of the same images by another model, other settings or other software, if one is at hand."""
+        images = (str(d.SOPInstanceUID) for d in self.report.sources)
+        return replaced_result(self.report.study.priors, self.series_uid("sr"), images, self.now)
 
     def tracking_uid(self, structure: str) -> str:
         """UID that follows a structure of a patient through time points."""
-        source = self.report.sources[0]
-        patient = (str(source.get("PatientID", "")), str(source.get("IssuerOfPatientID", "")))
-        study = () if patient[0] else (self.report.study.uid,)
-        return _uid("tracking", *patient, *study, structure)
+        return tracking_uid(self.report.sources[0], structure)
 
     def device_uid(self) -> str:
         """UID of this software with this model: another model is another device (IHE AIR 6.5.3.1)."""
-        return _uid("device", software_version(), self.report.model.digest, *self._biomarker())
+        return uid("device", software_version(), self.report.model.digest, *self._biomarker())
 
     def _biomarker(self) -> tuple[str, ...]:
         """Digest of the biomarker model, where there is one: another model gives other objects."""
@@ -73,7 +100,7 @@ class Origin:
     def common(self, role: str, number: int, description: str) -> dict[str, Any]:
         """Arguments that every highdicom constructor takes."""
         return {
-            "series_instance_uid": self.uid(f"series/{role}"),
+            "series_instance_uid": self.series_uid(role),
             "series_number": number,
             "sop_instance_uid": self.uid(role),
             "instance_number": 1,
@@ -108,7 +135,3 @@ class Origin:
         for element in list(self.report.sources[0]):
             if element.VR == "SQ" and not element.value and element.tag in dataset and not dataset[element.tag].value:
                 del dataset[element.tag]
-
-
-def _uid(*parts: str) -> str:
-    return f"2.25.{uuid.uuid5(_NAMESPACE, chr(0).join(parts)).int}"

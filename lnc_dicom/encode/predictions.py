@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from highdicom import UID
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
 from highdicom.sr import (
     AlgorithmIdentification,
-    CodedConcept,
-    ContentSequence,
     FindingSite,
     MeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
-    RelationshipTypeValues,
-    TextContentItem,
-    TrackingIdentifier,
 )
 from highdicom.sr import Measurement as MeasurementItem
-from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from lnc_dicom.anatomy import Structure
+from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.codes import (
     BRAIN,
     CATEGORY_PROBABILITY,
@@ -33,81 +30,76 @@ from lnc_dicom.codes import (
     PREDICTED_FA,
     PREDICTED_FROM_T1,
     PREDICTED_ROOTS,
+    STRUCTURE,
 )
-from lnc_dicom.encode.items import measured
+from lnc_dicom.encode.groups import Topic, topic_groups
+from lnc_dicom.encode.items import judged, measured
 from lnc_dicom.encode.origin import Origin, software_version
-from lnc_dicom.predictions import Biomarker, RootPrediction
+from lnc_dicom.encode.outline import Anchor, Canvas, Outline
+from lnc_dicom.predictions import Biomarker, RegionPrediction, RootPrediction
 from lnc_dicom.report import DEMONSTRATION
 
 _LONGEST_MEANING = 64
 
 
-def predicted_items(biomarker: Biomarker | None, structure: Structure) -> list[MeasurementItem]:
-    """Give predicted FA and CBF of one structure with their 90 % intervals; nothing where there is no prediction."""
-    found = next((r for r in biomarker.regions if r.structure == structure), None) if biomarker else None
-    if found is None:
-        return []
-    fa, cbf = found.fa, found.cbf
-    return [
-        measured(PREDICTED_FA, fa.value, NO_UNITS, 4, (fa.low, fa.high), method=PREDICTED_FROM_T1),
-        measured(PREDICTED_CBF, cbf.value, ML_PER_100_G_AND_MINUTE, 2, (cbf.low, cbf.high), method=PREDICTED_FROM_T1),
-    ]
-
-
 def prediction_groups(
-    biomarker: Biomarker | None, origin: Origin, *, with_disease: bool
+    biomarker: Biomarker | None, origin: Origin, canvas: Canvas, *, with_disease: bool
 ) -> list[MeasurementsAndQualitativeEvaluations]:
-    """Give one TID 1501 group per hemisphere (stems of the LSA) and, if wanted, one for the disease categories."""
+    """Give TID 1501 groups: FA and CBF per structure, stems of the LSA per side and, if wanted, disease categories.
+
+    They stand apart from what was measured, each with the method at group level: there readers look for it.
+    """
     if biomarker is None:
         return []
-    groups = [_roots(prediction, biomarker, origin) for prediction in biomarker.roots]
-    if with_disease and biomarker.disease:
-        groups.append(_disease(biomarker, origin))
-    return groups
-
-
-def _roots(prediction: RootPrediction, biomarker: Biomarker, origin: Origin) -> MeasurementsAndQualitativeEvaluations:
-    expected = prediction.expected
-    item = measured(PREDICTED_ROOTS, expected.value, NO_UNITS, 2, (expected.low, expected.high))
-    site = FindingSite(CEREBRAL_HEMISPHERE, laterality=LATERALITY[prediction.side])
-    return _group(f"LSA stems, {prediction.side.value}, predicted", [item], site, biomarker, origin)
-
-
-def _disease(biomarker: Biomarker, origin: Origin) -> MeasurementsAndQualitativeEvaluations:
-    """Give the calibrated probability of every category."""
-    items = [
-        measured(
-            Code(f"{CATEGORY_PROBABILITY}-{i}", LOCAL_SCHEME, f"Probability of {name}"[:_LONGEST_MEANING]),
-            probability,
-            NO_UNITS,
-            3,
-        )
-        for i, (name, probability) in enumerate(biomarker.disease.items(), start=1)
+    topics = [
+        *(_region(prediction, canvas) for prediction in biomarker.regions),
+        *(_roots(prediction, canvas) for prediction in biomarker.roots),
     ]
-    return _group("Disease categories, predicted", items, FindingSite(BRAIN), biomarker, origin)
-
-
-def _group(
-    title: str, items: list[MeasurementItem], site: FindingSite, biomarker: Biomarker, origin: Origin
-) -> MeasurementsAndQualitativeEvaluations:
+    if with_disease and biomarker.disease:
+        topics.append(_disease(biomarker, canvas))
     model = biomarker.model
-    return MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(UID(origin.tracking_uid(title)), title),
-        finding_sites=[site],
-        method=PREDICTED_FROM_T1,
-        algorithm_id=AlgorithmIdentification(
-            model.name, f"{model.version}; {model.digest[:12]}; lnc-dicom {software_version()}"
-        ),
-        measurements=items,
-        qualitative_evaluations=[_warning()] if biomarker.demonstration else [],
-    )
+    version = f"{model.version}; {model.digest[:12]}; lnc-dicom {software_version()}"
+    made_by = AlgorithmIdentification(model.name, version)
+    return [
+        group
+        for topic, items in topics
+        for group in topic_groups(replace(topic, algorithm=made_by), origin, items, _warnings(biomarker))
+    ]
 
 
-def _warning() -> QualitativeEvaluation:
+def _region(prediction: RegionPrediction, canvas: Canvas) -> tuple[Topic, list[MeasurementItem]]:
+    """Give predicted FA and CBF of one structure with their 90 % intervals, shown at its outline."""
+    structure, fa, cbf = prediction.structure, prediction.fa, prediction.cbf
+    site = FindingSite(STRUCTURE[structure.name], laterality=LATERALITY[structure.side])
+    return _topic(f"{structure.title}, predicted", site, partial(canvas.place, structure.label)), [
+        measured(PREDICTED_FA, fa.value, NO_UNITS, 4, (fa.low, fa.high)),
+        measured(PREDICTED_CBF, cbf.value, ML_PER_100_G_AND_MINUTE, 2, (cbf.low, cbf.high)),
+    ]
+
+
+def _roots(prediction: RootPrediction, canvas: Canvas) -> tuple[Topic, list[MeasurementItem]]:
+    expected, side = prediction.expected, prediction.side
+    site = FindingSite(CEREBRAL_HEMISPHERE, laterality=LATERALITY[side])
+    anchor = partial(canvas.anchor, [s.label for s in STRUCTURES if s.side is side])
+    item = measured(PREDICTED_ROOTS, expected.value, NO_UNITS, 2, (expected.low, expected.high))
+    return _topic(f"LSA stems, {side.value}, predicted", site, anchor), [item]
+
+
+def _disease(biomarker: Biomarker, canvas: Canvas) -> tuple[Topic, list[MeasurementItem]]:
+    """Give the calibrated probability of every category."""
+    names = {
+        Code(f"{CATEGORY_PROBABILITY}-{i}", LOCAL_SCHEME, f"Probability of {name}"[:_LONGEST_MEANING]): probability
+        for i, (name, probability) in enumerate(biomarker.disease.items(), start=1)
+    }
+    anchor = partial(canvas.anchor, [s.label for s in STRUCTURES])
+    items = [measured(name, p, NO_UNITS, 3) for name, p in names.items()]
+    return _topic("Disease categories, predicted", FindingSite(BRAIN), anchor), items
+
+
+def _topic(title: str, site: FindingSite, place: Callable[[], Outline | Anchor]) -> Topic:
+    return Topic(title, site, place, PREDICTED_FROM_T1)
+
+
+def _warnings(biomarker: Biomarker) -> list[QualitativeEvaluation]:
     """Say, coded and in full, that the numbers of a demonstration model mean nothing clinically."""
-    item = QualitativeEvaluation(CodedConcept.from_code(CAVEAT), CodedConcept.from_code(DEMONSTRATION_MODEL))
-    text = TextContentItem(
-        CodedConcept.from_code(codes.DCM.Comment), DEMONSTRATION, RelationshipTypeValues.HAS_PROPERTIES
-    )
-    item[0].ContentSequence = ContentSequence([text])
-    return item
+    return [judged(CAVEAT, DEMONSTRATION_MODEL, DEMONSTRATION)] if biomarker.demonstration else []

@@ -1,4 +1,4 @@
-"""Measurements → Comprehensive 3D SR with TID 1500 (PS3.16), one TID 1411 group per structure."""
+"""Everything found → Comprehensive 3D SR with TID 1500 (PS3.16)."""
 
 from __future__ import annotations
 
@@ -7,72 +7,42 @@ import copy
 from highdicom import UID
 from highdicom.seg import Segmentation
 from highdicom.sr import (
-    AlgorithmIdentification,
-    CodedConcept,
     Comprehensive3DSR,
-    ContentSequence,
     DeviceObserverIdentifyingAttributes,
-    FindingSite,
     MeasurementReport,
     ObservationContext,
     ObserverContext,
-    QualitativeEvaluation,
-    ReferencedSegment,
-    RelationshipTypeValues,
-    SourceSeriesForSegmentation,
-    TextContentItem,
-    TrackingIdentifier,
-    VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
-from highdicom.sr import Measurement as MeasurementItem
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
-from lnc_dicom.codes import (
-    ABSOLUTE_BLOOD_FLOW,
-    ANATOMICAL_STRUCTURE,
-    BRAIN_MRI,
-    CUBIC_MILLIMETRE,
-    FRACTIONAL_ANISOTROPY,
-    LATERALITY,
-    MEAN,
-    ML_PER_100_G_AND_MINUTE,
-    NO_UNITS,
-    QUALITY,
-    RELATIVE_BLOOD_FLOW,
-    STRUCTURE,
-    SUM_OF_VOXELS,
-    UNUSABLE,
-    USABLE,
-    VOLUME,
-)
-from lnc_dicom.encode.items import measured
-from lnc_dicom.encode.origin import DEVICE_SERIAL_NUMBER, MANUFACTURER, Origin, software_version
-from lnc_dicom.encode.predictions import predicted_items, prediction_groups
-from lnc_dicom.report import BANNER, failure_text
-from lnc_dicom.types import Measurement, Quantity, Report
+from lnc_dicom.codes import BRAIN_MRI
+from lnc_dicom.encode.changes import change_groups
+from lnc_dicom.encode.origin import DEVICE_SERIAL_NUMBER, MANUFACTURER, Origin
+from lnc_dicom.encode.outline import Canvas
+from lnc_dicom.encode.overall import overall_groups
+from lnc_dicom.encode.predictions import prediction_groups
+from lnc_dicom.encode.structures import structure_groups
+from lnc_dicom.report import BANNER
+from lnc_dicom.types import Report
 
 SERIES_NUMBER = 9002
-
-_QUANTITIES = {
-    Quantity.FA: (FRACTIONAL_ANISOTROPY, NO_UNITS, 4),
-    Quantity.CBF: (ABSOLUTE_BLOOD_FLOW, ML_PER_100_G_AND_MINUTE, 2),
-    Quantity.RELATIVE_CBF: (RELATIVE_BLOOD_FLOW, NO_UNITS, 2),
-}
-"""Concept, unit and decimals of every quantity (PS3.16 CID 7469, CID 7181)."""
 
 
 def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Comprehensive3DSR:
     """Encode every measurement with its segment, site, side, method, algorithm and quality.
 
-    A structure that failed keeps its group and its quality, without a number.
+    A structure that failed keeps its group and its quality, without a number of its own.
     """
+    canvas = Canvas(report.labels, report.sources)
     content = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(report, origin)),
         procedure_reported=BRAIN_MRI,
         imaging_measurements=[
-            *(_group(m, report, origin, seg) for m in report.measurements),
-            *prediction_groups(report.biomarker, origin, with_disease=report.shows_disease),
+            *(g for m in report.measurements for g in structure_groups(m, report, origin, seg, canvas)),
+            *overall_groups(report, origin, canvas),
+            *change_groups(report.change, origin, canvas),
+            *prediction_groups(report.biomarker, origin, canvas, with_disease=report.shows_disease),
         ],
         referenced_images=[_library_entry(report)],
     )
@@ -82,6 +52,7 @@ def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Com
         is_complete=all(m.passed for m in report.measurements),
         is_final=False,
         is_verified=False,
+        previous_versions=[origin.replaced.reference()] if origin.replaced else None,
         **origin.common("sr", SERIES_NUMBER, "AI measurements (RESEARCH)"),
     )
     document.CompletionFlagDescription = f"Automatic, not reviewed. {BANNER}."
@@ -118,63 +89,3 @@ def _observer(report: Report, origin: Origin) -> ObserverContext:
             serial_number=DEVICE_SERIAL_NUMBER,
         ),
     )
-
-
-def _group(
-    measurement: Measurement, report: Report, origin: Origin, seg: Segmentation
-) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
-    """TID 1411 for one structure; method and algorithm at group level, where readers look for them."""
-    structure = measurement.structure
-    return VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(UID(origin.tracking_uid(structure.title)), structure.title),
-        referenced_segment=ReferencedSegment(
-            sop_class_uid=seg.SOPClassUID,
-            sop_instance_uid=seg.SOPInstanceUID,
-            segment_number=structure.label,
-            source_series=SourceSeriesForSegmentation(report.sources[0].SeriesInstanceUID),
-        ),
-        finding_category=ANATOMICAL_STRUCTURE,
-        finding_type=STRUCTURE[structure.name],
-        finding_sites=[FindingSite(STRUCTURE[structure.name], laterality=LATERALITY[structure.side])],
-        method=SUM_OF_VOXELS,
-        algorithm_id=AlgorithmIdentification(
-            report.model.name, f"{report.model.version}; lnc-dicom {software_version()}"
-        ),
-        measurements=[
-            *_volume(measurement),
-            *_means(measurement),
-            *predicted_items(report.biomarker, structure),
-        ],
-        qualitative_evaluations=[_verdict(measurement)],
-    )
-
-
-def _verdict(measurement: Measurement) -> QualitativeEvaluation:
-    """Usable or not; where not, the gate that failed follows as a comment (TID 1411 has no row for a reason)."""
-    item = QualitativeEvaluation(
-        CodedConcept.from_code(QUALITY), CodedConcept.from_code(USABLE if measurement.passed else UNUSABLE)
-    )
-    if not measurement.passed:
-        reason = TextContentItem(
-            CodedConcept.from_code(codes.DCM.Comment), failure_text(measurement), RelationshipTypeValues.HAS_PROPERTIES
-        )
-        item[0].ContentSequence = ContentSequence([reason])
-    return item
-
-
-def _volume(measurement: Measurement) -> list[MeasurementItem]:
-    """Give the volume in mm³ with its 90 % interval (TID 310); nothing for a structure that failed."""
-    if not measurement.passed:
-        return []
-    low_high = measurement.interval_ml
-    interval = None if low_high is None else (low_high[0] * 1000, low_high[1] * 1000)
-    return [measured(VOLUME, measurement.volume_ml * 1000, CUBIC_MILLIMETRE, 1, interval)]
-
-
-def _means(measurement: Measurement) -> list[MeasurementItem]:
-    """Means of what was measured in maps, with Derivation Mean (TID 300); a structure that failed has none."""
-    return [
-        measured(name, measurement.statistics[quantity].mean, unit, digits, derivation=MEAN)
-        for quantity, (name, unit, digits) in _QUANTITIES.items()
-        if quantity in measurement.statistics
-    ]

@@ -56,9 +56,15 @@ def test_a_study_from_the_scanner_comes_back_to_the_pacs(service, orthanc, data,
     reader = [program("tid1500reader"), "--inputDICOM", path, "--outputMetadata", tmp_path / "sr.json"]
     subprocess.run(reader, check=True, capture_output=True)
     groups = json.loads((tmp_path / "sr.json").read_text())["Measurements"]
-    stems = {f"LSA stems, {side}, predicted" for side in ("left", "right")}
-    assert {g["TrackingIdentifier"] for g in groups} == {s.title for s in STRUCTURES} | stems
-    measured = [g for g in groups if g["TrackingIdentifier"] not in stems]
+    names = {s.title for s in STRUCTURES}
+    predicted = {f"LSA stems, {side}" for side in ("left", "right")}
+    predicted |= {f"{r['name'].capitalize()}, {r['side']}" for r in result["biomarker"]["regions"]}
+    asymmetry = {f"{row['name'].capitalize()}, asymmetry" for row in result["asymmetry"]}
+    told = {f"{name}, predicted" for name in predicted} | asymmetry | {"Images, quality", "Images, quality, 2"}
+    assert {g["TrackingIdentifier"] for g in groups} == names | told
+    measured = [g for g in groups if "ReferencedSegment" in g]
+    outlined = [g for g in groups if g["TrackingIdentifier"] in names and "ReferencedSegment" not in g]
+    assert [g["TrackingUniqueIdentifier"] for g in outlined] == [g["TrackingUniqueIdentifier"] for g in measured]
     for group, region in zip(measured, result["regions"], strict=True):
         assert group["Laterality"]["CodeMeaning"].lower() == region["side"]
         volume_mm3 = float(group["measurementItems"][0]["value"])
