@@ -18,7 +18,7 @@ _GRACE_S = 30
 
 
 def missing(viewer: str = "ohif") -> str | None:
-    """What is not installed of all that a check in a browser needs; None where nothing is missing."""
+    """Name what a check in a browser needs and is not installed; None where nothing is missing."""
     needed = {
         "node": find_program("node") is not None,
         "chromium": _chromium() is not None,

@@ -1,7 +1,7 @@
 """What OHIF drew over the images ↔ the labels stored in the SEG: same place, right colour.
 
-Each overlay comes as two pictures of the image canvas, with the segments switched on and off. What differs between them is
-the overlay, whatever the colours; it is compared with the labels of the slice that was shown, every voxel of it.
+Each overlay comes as two pictures of the image canvas, with the segments switched on and off. What differs between
+them is the overlay, whatever the colours; it is compared with the labels of the slice that was shown, every voxel.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import pydicom
 from PIL import Image
 from pydicom import Dataset
 from scipy import ndimage
+
+from conformance.viewers.readers import labels_of
 
 MINIMUM_OVERLAP = 0.9
 """Intersection over union of the overlay drawn and the labels stored, in canvas pixels."""
@@ -73,25 +75,14 @@ class _Slices:
         header = next((h for h in self._headers if int(h.InstanceNumber) == number), None)
         if header is None:
             return None
-        labels = self._seg.get_pixels_by_source_instance(
-            [header.SOPInstanceUID],
-            combine_segments=True,
-            ignore_spatial_locations=True,
-            assert_missing_frames_are_empty=True,
-        )[0]
-        return labels.astype(np.uint8), (float(header.PixelSpacing[0]), float(header.PixelSpacing[1]))
+        labels = labels_of(self._seg, [header.SOPInstanceUID], None)[0]
+        return labels, (float(header.PixelSpacing[0]), float(header.PixelSpacing[1]))
 
     def _of_frame(self, header: Dataset, number: int) -> tuple[Labels, tuple[float, float]]:
-        labels = self._seg.get_pixels_by_source_frame(
-            header.SOPInstanceUID,
-            [number],
-            combine_segments=True,
-            ignore_spatial_locations=True,
-            assert_missing_frames_are_empty=True,
-        )[0]
+        labels = labels_of(self._seg, [header.SOPInstanceUID], [number])[0]
         groups = (header.SharedFunctionalGroupsSequence[0], header.PerFrameFunctionalGroupsSequence[number - 1])
         measures = next(g.PixelMeasuresSequence[0] for g in groups if "PixelMeasuresSequence" in g)
-        return labels.astype(np.uint8), (float(measures.PixelSpacing[0]), float(measures.PixelSpacing[1]))
+        return labels, (float(measures.PixelSpacing[0]), float(measures.PixelSpacing[1]))
 
 
 def _wrong(

@@ -1,4 +1,4 @@
-"""Result files → what readers without a window make of them: Cornerstone's adapters, dcmqi, dsr2html, Orthanc's previews."""
+"""Result files → what readers without a window make of them: Cornerstone's adapters, dsr2html, Orthanc's previews."""
 
 from __future__ import annotations
 
@@ -63,13 +63,23 @@ def by_highdicom(segmentation: Path, images: Sequence[tuple[str, int]]) -> Under
     """Read a SEG by the images (SOP Instance UID, frame) that its frames name as their sources."""
     seg = hd.seg.segread(segmentation)
     uids = [uid for uid, _ in images]
-    common = {"combine_segments": True, "ignore_spatial_locations": True, "assert_missing_frames_are_empty": True}
-    if len(set(uids)) == len(uids):
-        labels = seg.get_pixels_by_source_instance(uids, **common)
-    else:
-        labels = seg.get_pixels_by_source_frame(uids[0], [frame for _, frame in images], **common)
+    frames = None if len(set(uids)) == len(uids) else [frame for _, frame in images]
+    labels = labels_of(seg, uids, frames)
     names = {int(s.SegmentNumber): str(s.SegmentLabel) for s in seg.SegmentSequence}
-    return Understood(labels.astype(np.uint8), names, overlapping=False)
+    return Understood(labels, names, overlapping=False)
+
+
+def labels_of(seg: hd.seg.Segmentation, uids: Sequence[str], frames: Sequence[int] | None) -> npt.NDArray[np.uint8]:
+    """Labels (image, row, column) of single-frame images, or of frames of the one multi-frame image."""
+    if frames is None:
+        labels = seg.get_pixels_by_source_instance(
+            uids, combine_segments=True, ignore_spatial_locations=True, assert_missing_frames_are_empty=True
+        )
+    else:
+        labels = seg.get_pixels_by_source_frame(
+            uids[0], frames, combine_segments=True, ignore_spatial_locations=True, assert_missing_frames_are_empty=True
+        )
+    return labels.astype(np.uint8)
 
 
 def numbers_of(report: Path) -> list[tuple[str, str, str]]:

@@ -55,22 +55,31 @@ function compareLists(list, wanted, r) {
   });
 }
 
+/** the image canvas once two pictures in a row are the same: a slice is drawn some time after it was asked for */
+async function settled(page) {
+  let last = await picture(page);
+  await until(async () => {
+    const now = await picture(page);
+    const same = now && last && now.equals(last);
+    last = now;
+    return same;
+  }, 8000);
+  return last;
+}
+
 /** go to one segment by its label and take the image with and without the overlay: what differs is the overlay */
 async function visit(page, i, item, o, keep) {
   const row = page.locator(cy('data-row')).nth(i);
   const eye = page.locator(cy('all-segments-visibility-toggle')).first();
   await row.scrollIntoViewIfNeeded({ timeout: 3000 }).catch(() => {});
   await row.locator(cy('data-row-title')).first().click({ timeout: 3000 }).catch(() => row.click({ timeout: 3000 }).catch(() => {}));
-  await sleep(1500);
+  await sleep(1000);
+  const on = await settled(page);
   const found = { label: item.title, colour: item.colour, slice: norm(await overlayText(page, 'bottom-right')) };
-  const on = await picture(page);
   await eye.click({ timeout: 3000 }).catch(() => {});
-  let off = null;
-  await until(async () => { off = await picture(page); return off && !off.equals(on); }, 4000);
-  await sleep(300);
-  off = await picture(page);
+  await until(async () => !(await picture(page))?.equals(on), 4000);
+  const off = await settled(page);
   await eye.click({ timeout: 3000 }).catch(() => {});
-  await until(async () => (await picture(page))?.equals(on), 4000);
   const changed = on && off && !on.equals(off);
   found.overlay = !!changed;
   if (changed) {
