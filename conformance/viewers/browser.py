@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ _GRACE_S = 30
 def missing(viewer: str = "ohif") -> str | None:
     """Name what a check in a browser needs and is not installed; None where nothing is missing."""
     needed = {
-        "node": find_program("node") is not None,
+        "node": find_node() is not None,
         "chromium": _chromium() is not None,
         "Orthanc": find_program("Orthanc") is not None,
         "orthanc-dicomweb": DICOMWEB_PLUGIN.is_file(),
@@ -29,6 +30,12 @@ def missing(viewer: str = "ohif") -> str | None:
     }
     absent = [name for name, there in needed.items() if not there]
     return f"{', '.join(absent)} not installed (make viewers)" if absent else None
+
+
+def find_node() -> str | None:
+    """Path of node: the one beside the interpreter first, which `make viewers` puts there where Debian's is too old."""
+    beside = Path(sys.executable).parent / "node"
+    return str(beside) if beside.is_file() else find_program("node")
 
 
 def _chromium() -> str | None:
@@ -48,7 +55,7 @@ def open_study(
 
     What a viewer does not show is in the report; what keeps the viewer from being driven is a RuntimeError.
     """
-    command = [str(find_program("node")), str(HERE / "view.mjs"), study_uid, archive.url, str(out)]
+    command = [str(find_node()), str(HERE / "view.mjs"), study_uid, archive.url, str(out)]
     command += ["--viewer", viewer, "--kinds", ",".join(kinds), "--need", ",".join(kinds)]
     command += ["--chromium", str(_chromium()), "--timeout", str(_LIMIT_S)]
     if series:

@@ -19,7 +19,7 @@ from PIL import Image
 from pydicom import Dataset
 
 from conformance.viewers.archive import Archive
-from conformance.viewers.browser import HERE
+from conformance.viewers.browser import HERE, find_node
 from service.validate import find_program
 
 _LIMIT_S = 300
@@ -29,7 +29,7 @@ _SHORT_LINE = 7
 
 def cornerstone_installed() -> bool:
     """Whether Cornerstone's adapters and node are there."""
-    return find_program("node") is not None and (HERE / "node_modules" / "@cornerstonejs" / "adapters").is_dir()
+    return find_node() is not None and (HERE / "node_modules" / "@cornerstonejs" / "adapters").is_dir()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Understood:
 def by_cornerstone(segmentation: Path, sources: Sequence[Path], work: Path) -> tuple[Understood, Understood]:
     """Read a SEG with Cornerstone's adapters and with highdicom, on the same images in the same order."""
     out = work / "cornerstone"
-    command = [str(find_program("node")), str(HERE / "cornerstone.mjs"), str(segmentation), str(out)]
+    command = [str(find_node()), str(HERE / "cornerstone.mjs"), str(segmentation), str(out)]
     subprocess.run([*command, *map(str, sources)], check=True, capture_output=True, timeout=_LIMIT_S)
     found = json.loads(out.with_suffix(".json").read_text())
     shape = (len(found["images"]), found["rows"], found["columns"])
