@@ -92,12 +92,13 @@ def in_viewer(
 ) -> Iterator[Verdict]:
     """Open the study in a browser; of a SEG the place and colour of every overlay are compared with its labels."""
     shutil.rmtree(out, ignore_errors=True)
-    study_uid = str(pydicom.dcmread(sources[0], stop_before_pixels=True).StudyInstanceUID)
+    header = pydicom.dcmread(segmentation, stop_before_pixels=True)
+    study_uid, series_uid = str(header.StudyInstanceUID), str(header.SeriesInstanceUID)
     report = open_study(archive, study_uid, out, viewer=viewer, kinds=("SEG",) if viewer == "volview" else KINDS)
     reader = f"{viewer} {report['viewer_version']}"
     for found in report["objects"]:
         wrong = []
-        if found["kind"] == "SEG" and viewer != "volview" and found["description"].startswith("AI deep grey"):
+        if found["uid"] == series_uid and viewer != "volview":
             wrong = wrong_overlays(out, segmentation, sources)
         shown = found["status"] == "shown" and not wrong
         what = "; ".join([*([found["why"]] if found.get("why") else []), *wrong])

@@ -68,7 +68,7 @@ async function settled(page) {
 }
 
 /** go to one segment by its label and take the image with and without the overlay: what differs is the overlay */
-async function visit(page, i, item, o, keep) {
+async function visit(page, i, item, stem, keep) {
   const row = page.locator(cy('data-row')).nth(i);
   const eye = page.locator(cy('all-segments-visibility-toggle')).first();
   await row.scrollIntoViewIfNeeded({ timeout: 3000 }).catch(() => {});
@@ -83,7 +83,6 @@ async function visit(page, i, item, o, keep) {
   const changed = on && off && !on.equals(off);
   found.overlay = !!changed;
   if (changed) {
-    const stem = `overlay-${String(i + 1).padStart(2, '0')}`;
     keep(`${stem}-on.png`, on);
     keep(`${stem}-off.png`, off);
     found.pictures = [`${stem}-on.png`, `${stem}-off.png`];
@@ -101,7 +100,7 @@ export async function showSeg(page, s, o, r, shot) {
   const indices = list.length <= MOST ? all : [0, 1, 2, 3, 4, 5].map(k => Math.round(k * (list.length - 1) / 5));
   r.segments = [];
   for (const i of indices) {
-    const found = await visit(page, i, list[i], o, o.keep);
+    const found = await visit(page, i, list[i], `${s.number}-overlay-${String(i + 1).padStart(2, '0')}`, o.keep);
     found.empty = wanted.find(w => names(list[i].title, w.label))?.frames === 0;
     r.segments.push(found);
     if (r.segments.length % 2) await shot(`segment${i + 1}`);
