@@ -14,7 +14,7 @@ from conformance.viewers.archive import DICOMWEB_PLUGIN, Archive
 from service.validate import find_program
 
 HERE = Path(__file__).resolve().parent
-_LIMIT_S = 900
+_LIMIT_S = 1800
 _GRACE_S = 30
 
 

@@ -66,12 +66,12 @@ class _Slices:
 
     def shown(self, text: str) -> tuple[Labels, tuple[float, float]] | None:
         """Labels and pixel spacing (row, column) in mm of the slice in an overlay text such as I:106 (65/170)."""
-        found = re.search(r"I:\s*(\d+)", text)
+        found = re.search(r"I:\s*(\d+) \((\d+)/", text)
         if found is None:
             return None
-        number = int(found.group(1))
+        number, place = map(int, found.groups())
         if "PerFrameFunctionalGroupsSequence" in self._headers[0]:
-            return self._of_frame(self._headers[0], number)
+            return self._of_frame(self._headers[0], place)  # its number is that of the instance, the same for all
         header = next((h for h in self._headers if int(h.InstanceNumber) == number), None)
         if header is None:
             return None

@@ -105,7 +105,7 @@ def unreadable_in_html(report: Path) -> list[str]:
 
 
 def _printed(text: str, name: str, value: str) -> bool:
-    return re.search(rf"{re.escape(name)} ?:? ?{re.escape(value)}(?![\d.])", text) is not None
+    return re.search(rf"{re.escape(name)} ?[:=]? ?{re.escape(value)}(?![\d.])", text) is not None
 
 
 def empty_previews(archive: Archive) -> list[str]:

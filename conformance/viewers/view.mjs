@@ -104,7 +104,7 @@ try {
       }
       const shots = [];
       const shot = async what => { const f = driver.screenshotName(x, what); await cur.page.screenshot({ path: path.join(outDir, f), timeout: 30000 }).then(() => shots.push(f), e => { (shots.failed ??= []).push(`${f}: ${e.message.split('\n')[0]}`); }); };
-      const lim = new Promise((_, no) => setTimeout(() => no(new Error('object took over 300 s')), 300000).unref?.());
+      const lim = new Promise((_, no) => setTimeout(() => no(new Error('object took over 600 s')), 600000).unref?.());
       o.errs = cur.errs;
       r = await Promise.race([driver.show(cur.page, x, o, shot), lim]);
       r.screenshots = [...shots];

@@ -55,20 +55,22 @@ function compareLists(list, wanted, r) {
   });
 }
 
-/** the image canvas once two pictures in a row are the same: a slice is drawn some time after it was asked for */
-async function settled(page) {
-  let last = await picture(page);
+const sumOf = async page => (await stats(page)).map(c => c.sum).join();
+
+/** the image canvas once two looks in a row are the same: a slice is drawn some time after it was asked for */
+async function settled(page, unlike = null) {
+  let last = null;
   await until(async () => {
-    const now = await picture(page);
-    const same = now && last && now.equals(last);
+    const now = await sumOf(page);
+    const same = now && now === last && now !== unlike;
     last = now;
     return same;
   }, 8000);
-  return last;
+  return { sum: last, png: await picture(page) };
 }
 
 /** go to one segment by its label and take the image with and without the overlay: what differs is the overlay */
-async function visit(page, i, item, stem, keep) {
+async function visit(page, i, item, { stem, keep, shot }) {
   const row = page.locator(cy('data-row')).nth(i);
   const eye = page.locator(cy('all-segments-visibility-toggle')).first();
   await row.scrollIntoViewIfNeeded({ timeout: 3000 }).catch(() => {});
@@ -76,15 +78,16 @@ async function visit(page, i, item, stem, keep) {
   await sleep(1000);
   const on = await settled(page);
   const found = { label: item.title, colour: item.colour, slice: norm(await overlayText(page, 'bottom-right')) };
+  await shot();
   await eye.click({ timeout: 3000 }).catch(() => {});
-  await until(async () => !(await picture(page))?.equals(on), 4000);
-  const off = await settled(page);
+  const off = await settled(page, on.sum);
   await eye.click({ timeout: 3000 }).catch(() => {});
-  const changed = on && off && !on.equals(off);
+  await until(async () => await sumOf(page) !== off.sum, 8000);
+  const changed = on.sum && off.sum && on.sum !== off.sum;
   found.overlay = !!changed;
   if (changed) {
-    keep(`${stem}-on.png`, on);
-    keep(`${stem}-off.png`, off);
+    keep(`${stem}-on.png`, on.png);
+    keep(`${stem}-off.png`, off.png);
     found.pictures = [`${stem}-on.png`, `${stem}-off.png`];
   }
   return found;
@@ -100,10 +103,10 @@ export async function showSeg(page, s, o, r, shot) {
   const indices = list.length <= MOST ? all : [0, 1, 2, 3, 4, 5].map(k => Math.round(k * (list.length - 1) / 5));
   r.segments = [];
   for (const i of indices) {
-    const found = await visit(page, i, list[i], `${s.number}-overlay-${String(i + 1).padStart(2, '0')}`, o.keep);
+    const stem = `${s.number}-overlay-${String(i + 1).padStart(2, '0')}`;
+    const found = await visit(page, i, list[i], { stem, keep: o.keep, shot: async () => { if (i % 2 === 0) await shot(`segment${i + 1}`); } });
     found.empty = wanted.find(w => names(list[i].title, w.label))?.frames === 0;
     r.segments.push(found);
-    if (r.segments.length % 2) await shot(`segment${i + 1}`);
   }
   judge(r, wanted);
 }
