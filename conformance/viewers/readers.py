@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pydicom
 from PIL import Image
 from pydicom import Dataset
+from pydicom.uid import ParametricMapStorage
 
 from conformance.viewers.archive import Archive
 from conformance.viewers.browser import HERE, find_node
@@ -114,7 +115,8 @@ def empty_previews(archive: Archive) -> list[str]:
     for identifier in archive.ask("/instances"):
         tags = archive.ask(f"/instances/{identifier}/simplified-tags")
         count = int(tags.get("NumberOfFrames", 1) or 1)
-        if "Rows" not in tags or not str(tags.get("SeriesNumber", "")).startswith("9"):
+        ours = str(tags.get("SeriesNumber", "")).startswith("9")
+        if not ours or "Rows" not in tags or tags["SOPClassUID"] == ParametricMapStorage:  # of floats it has no preview
             continue
         frames = np.unique(np.linspace(0, count - 1, min(count, _SHORT_LINE)).astype(int))
         for frame in frames:

@@ -18,8 +18,11 @@ export async function showImage(page, s, o, r, shot) {
   } else if (s.kind === 'PM') {
     r.still_loading = await page.getByText('Loading Parametric Map').count() > 0;
     const complaint = o.errs.find(x => /Only works with 32 bit|TargetBuffer/.test(x));
-    r.status = r.still_loading || r.coloured < 200 ? 'not shown' : complaint ? 'partial' : 'shown';
+    r.one_hue = Math.max(0, ...st.map(c => c.one_hue));
+    const flat = r.one_hue > 0.95;
+    r.status = r.still_loading || r.coloured < 200 ? 'not shown' : complaint || flat ? 'partial' : 'shown';
     if (complaint) r.why = complaint.split('\n')[0].slice(0, 160);
+    else if (flat) r.why = 'the map is of one colour throughout';
   } else {
     r.status = r.lit > 0.02 ? 'shown' : 'not shown';
     for (let page_no = 2; page_no <= Math.min(s.instances, 4); page_no++) {        // the next pages of a summary
