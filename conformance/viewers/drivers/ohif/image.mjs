@@ -19,7 +19,7 @@ export async function showImage(page, s, o, r, shot) {
     r.still_loading = await page.getByText('Loading Parametric Map').count() > 0;
     const complaint = o.errs.find(x => /Only works with 32 bit|TargetBuffer/.test(x));
     r.one_hue = Math.max(0, ...st.map(c => c.one_hue));
-    const flat = r.one_hue > 0.95;
+    const flat = r.one_hue > 0.9;
     r.status = r.still_loading || r.coloured < 200 ? 'not shown' : complaint || flat ? 'partial' : 'shown';
     if (complaint) r.why = complaint.split('\n')[0].slice(0, 160);
     else if (flat) r.why = 'the map is of one colour throughout';
