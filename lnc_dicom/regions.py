@@ -58,9 +58,8 @@ def asymmetry(measurements: Sequence[Measurement]) -> tuple[Asymmetry, ...]:
 
 
 def index(left: float, right: float) -> float | None:
-    """Difference of two sides over their mean; None where the mean is not above 0."""
-    mean = (left + right) / 2
-    return (left - right) / mean if mean > 0 else None
+    """Difference of two sides over their mean; None where a side is not above 0: noise about 0 has no side."""
+    return 2 * (left - right) / (left + right) if min(left, right) > 0 else None
 
 
 def _interval_ml(volume_ml: float, sign: Sign | None) -> tuple[float, float] | None:

@@ -1,4 +1,4 @@
-"""Relationships that highdicom (0.28.2) writes otherwise than the templates → those of PS3.16."""
+"""Relationships and continuity that highdicom (0.28.2) writes otherwise than templates and readers want them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ def relate_methods(document: Dataset) -> None:
             for item in group.ContentSequence:
                 if _name(item) == _METHOD:
                     item.RelationshipType = "HAS CONCEPT MOD"
+
+
+def separate(document: Dataset) -> None:
+    """Make every container a list of items, not a running text (PS3.3 C.17.3.2.2).
+
+    highdicom writes CONTINUOUS, and readers then print numbers without their names.
+    """
+    document.ContinuityOfContent = "SEPARATE"
+    for container in _containers(document):
+        container.ContinuityOfContent = "SEPARATE"
 
 
 def _containers(item: Dataset) -> Iterator[Dataset]:

@@ -22,7 +22,7 @@ from lnc_dicom.encode.origin import DEVICE_SERIAL_NUMBER, MANUFACTURER, Origin
 from lnc_dicom.encode.outline import Canvas
 from lnc_dicom.encode.overall import overall_groups
 from lnc_dicom.encode.predictions import prediction_groups
-from lnc_dicom.encode.relationships import relate_methods
+from lnc_dicom.encode.relationships import relate_methods, separate
 from lnc_dicom.encode.structures import structure_groups
 from lnc_dicom.report import BANNER
 from lnc_dicom.types import Report
@@ -57,7 +57,7 @@ def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Com
         **origin.common("sr", SERIES_NUMBER, "AI measurements (RESEARCH)"),
     )
     document.CompletionFlagDescription = f"Automatic, not reviewed. {BANNER}."
-    document.ContinuityOfContent = "SEPARATE"
+    separate(document)
     relate_methods(document)
     origin.finish(document)
     return document

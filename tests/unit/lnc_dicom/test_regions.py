@@ -75,3 +75,4 @@ def test_asymmetry_is_the_difference_over_the_mean_and_undefined_below_0():
     assert index(3.0, 1.0) == pytest.approx(1.0)
     assert index(1.0, 3.0) == pytest.approx(-1.0)
     assert index(-2.0, 1.0) is None
+    assert index(-0.9, 1.0) is None

@@ -31,3 +31,9 @@ def test_highdicom_still_writes_it_otherwise():
     document.ContentSequence = [content[0]]
     relate_methods(document)
     assert method.RelationshipType == "HAS CONCEPT MOD"
+
+
+def test_no_container_is_running_text(objects):
+    document = objects["measurements.dcm"]
+    found = {e.value for e in document.iterall() if e.keyword == "ContinuityOfContent"}
+    assert found == {"SEPARATE"}
