@@ -221,7 +221,7 @@ def _objects() -> dict[str, Dataset]:
     """Objects of a small made-up head, in the order in which they are sent."""
     if not _cache:
         with tempfile.TemporaryDirectory() as folder:
-            _cache.update(written(Path(folder)))  # type: ignore[no-untyped-call]  # tests have no types
+            _cache.update(written(Path(folder)))
             _cache[_SOURCE] = pydicom.dcmread(min(Path(folder).glob("*.dcm")))
     return {name: dataset for name, dataset in _cache.items() if name != _SOURCE}
 
