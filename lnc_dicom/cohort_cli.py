@@ -84,12 +84,12 @@ def train_biomarker(
     start: Annotated[
         str, typer.Option(help="Weights to begin with: 'released', 'scratch', or the folder of a model.")
     ] = "released",
-    anatomy: Annotated[Path | None, typer.Option(help="Label maps; with --virtual, instead of --start.")] = None,
+    anatomy: Annotated[Path | None, typer.Option(help="Label maps of which --virtual makes people.")] = None,
     virtual: Annotated[int, typer.Option(help="First train on so many simulated people (needs --anatomy).")] = 0,
     virtual_epochs: Annotated[int, typer.Option(help="Epochs on simulated people.")] = 40,
     pretraining: Annotated[int, typer.Option(help="Epochs of pre-training: FA and CBF.")] = 4,
     finetuning: Annotated[int, typer.Option(help="Epochs of fine-tuning: roots and disease as well.")] = 6,
-    rate: Annotated[float, typer.Option(help="Peak learning rate; from scratch ten times as much.")] = 1e-4,
+    rate: Annotated[float, typer.Option(help="Peak learning rate; on simulated people ten times as much.")] = 1e-4,
     seed: Annotated[int, typer.Option(help="The same seed gives the same training.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     name: Annotated[str, typer.Option(help="Name of the model.")] = "lnc-biomarker",
@@ -108,25 +108,25 @@ def train_biomarker(
             raise UnusableInput("--virtual needs the label maps of --anatomy")
         make_folder(out)
         patients = read_cohort(cohort, regions, config)
-        first, groups = _start(start, patients, is_virtual=bool(virtual))
+        first, groups = _start(start, patients)
         note = data_note or ("Simulated patients of `lnc simulate cohort`." if is_simulated(cohort) else "")
         about = About(name, version, groups, is_simulated(cohort), note)
         epoch = lambda e: show_progress(describe_epoch(e))  # noqa: E731 - one line per epoch
         if virtual and anatomy is not None:
-            schedule = Schedule(virtual_epochs, 0, seed=seed, device=device)
+            schedule = Schedule(virtual_epochs, 0, rate=10 * rate, seed=seed, device=device)
             people = make_virtual(anatomy, patients.regions, virtual, 5000 + seed, out / "virtual", show_progress)
-            first = pretrain_virtually(people, groups, TrainingPlan(out, about, schedule), epoch)
+            first = pretrain_virtually(people, groups, TrainingPlan(out, about, schedule), epoch, first)
         schedule = Schedule(pretraining, finetuning, rate=rate, seed=seed, device=device)
         train_model(patients, TrainingPlan(out, about, schedule), epoch, first)
         show_line(f"model in {out / 'model'}: read MODEL_CARD.md, then name the folder in [biomarker] model")
 
 
-def _start(start: str, patients: Cohort, *, is_virtual: bool) -> tuple[BiomarkerNetwork | None, tuple[str, ...]]:
+def _start(start: str, patients: Cohort) -> tuple[BiomarkerNetwork | None, tuple[str, ...]]:
     """Find the network to begin with, and the order of the categories: its own, if it knows them all."""
     from lnc_dicom.biomarker.model import WEIGHTS, load_model  # noqa: PLC0415
     from lnc_dicom.cohort.parameters import GROUPS  # noqa: PLC0415
 
-    if start == "scratch" or is_virtual:
+    if start == "scratch":
         known = GROUPS if set(patients.group_names) == set(GROUPS) else patients.group_names
         return None, known
     model = load_model(WEIGHTS if start == "released" else Path(start))

@@ -56,12 +56,18 @@ def train_model(
 
 
 def pretrain_virtually(
-    people: Cohort, names: tuple[str, ...], plan: TrainingPlan, progress: Callable[[Epoch], None]
+    people: Cohort,
+    names: tuple[str, ...],
+    plan: TrainingPlan,
+    progress: Callable[[Epoch], None],
+    start: BiomarkerNetwork | None = None,
 ) -> BiomarkerNetwork:
-    """Train a network on simulated people, before it sees a study."""
+    """Train a network on simulated people, before it sees a study; all but those who only watch are learned from."""
     training, watching = split(people, plan.schedule.seed)
-    some, others = people.chosen(training), people.chosen(watching[:_WATCHED])
-    return train_network(some, others, names, plan.schedule, progress, None, plan.out / "virtual.pt").network
+    some = people.chosen(np.sort(np.concatenate([training, watching[_WATCHED:]])))
+    others = people.chosen(watching[:_WATCHED])
+    network = adopt(start, Architecture(people.regions, len(names))) if start else None
+    return train_network(some, others, names, plan.schedule, progress, network, plan.out / "virtual.pt").network
 
 
 def split(cohort: Cohort, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -43,5 +43,5 @@ def trained(cohort):
     from lnc_dicom.biomarker.training import Schedule, train_network
 
     torch.set_num_threads(1)
-    schedule = Schedule(pretraining=6, finetuning=14, batch=8, rate=3e-3)
-    return train_network(cohort, make_cohort(16, 2), GROUPS, schedule, lambda _: None)
+    schedule = Schedule(pretraining=6, finetuning=24, batch=8, rate=3e-3)
+    return train_network(cohort, make_cohort(32, 2), GROUPS, schedule, lambda _: None)

@@ -35,6 +35,15 @@ def test_inference_says_afterwards_what_training_says_of_the_same_people(network
     assert off[1] < 0.15  # bfloat16, and variance over n - 1 people
 
 
+@torch.no_grad()
+def test_features_of_the_people_it_was_settled_on_have_no_mean_in_inference(network, crops):
+    settle(network, crops, "cpu", 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        features = network.features(inner(crops))
+    level = network.level(features.reshape(-1, len(REGIONS) * features.shape[-1]))
+    assert float(level.mean(0).abs().max()) < 1e-3
+
+
 def test_no_weight_changes_and_training_goes_on_as_before(network, crops):
     before = [p.clone() for p in network.parameters()]
     settle(network, crops, "cpu", 4)
