@@ -16,6 +16,7 @@ from highdicom import Volume
 from highdicom.sr import CoordinatesForMeasurement, GraphicTypeValues, ImageRegion, SourceImageForRegion
 from pydicom import Dataset
 from scipy import ndimage
+from scipy.optimize import linear_sum_assignment
 
 from lnc_dicom.traits import Plane, frame_planes
 
@@ -84,12 +85,31 @@ class Canvas:
         self._boxes = ndimage.find_objects(labels.array)
         self._pictures = [picture for source in sources for picture in _pictures(source)]
         self._positions_mm = np.array([picture.plane.position_mm for picture in self._pictures])
-        self._taken: set[int] = set()
+        self._areas = self._count()
+        self._best = self._share_out()
+        self._taken: set[int] = set(self._best.values())
+
+    def _count(self) -> Numbers:
+        """Count the voxels of every label on every slice, (labels, slices)."""
+        areas = np.zeros((len(self._boxes), len(self._labels.array)))
+        for i, box in enumerate(self._boxes):
+            if box is not None:
+                areas[i, box[0]] = (self._labels.array[box] == i + 1).sum(axis=(1, 2))
+        return areas
+
+    def _share_out(self) -> dict[int, int]:
+        """Give every label a slice of its own, so that all show as much of their largest area as they can together."""
+        shares = self._areas / np.maximum(self._areas.max(axis=1, initial=0, keepdims=True), 1)
+        pairs = zip(*linear_sum_assignment(shares, maximize=True), strict=True)
+        return {int(i) + 1: int(k) for i, k in pairs if shares[i, k]}
 
     def outline(self, label: int) -> Outline | None:
-        """Outline a structure on the slice that holds most of it: its largest piece there, holes filled."""
+        """Outline a structure where most of it is, on a slice that no other has while there are enough of them.
+
+        Its largest piece there, holes filled; None: no voxel has the label.
+        """
         slices = self._slices(label)
-        return self._drawn(label, slices[0]) if slices else None
+        return self._drawn(label, self._best.get(label, slices[0])) if slices else None
 
     def place(self, label: int) -> Outline | Anchor:
         """Give where more about a structure is shown: its outline on another slice; the middle if it has none."""
@@ -121,11 +141,10 @@ class Canvas:
 
     def _slices(self, label: int) -> list[int]:
         """Give the slices that hold a label, those with most voxels first."""
-        box = self._box(label)
-        if box is None:
+        if self._box(label) is None:
             return []
-        counts = (self._labels.array[box] == label).sum(axis=(1, 2))
-        return [int(box[0].start + k) for k in np.argsort(-counts, kind="stable") if counts[k]]
+        counts = self._areas[label - 1]
+        return [int(k) for k in np.argsort(-counts, kind="stable") if counts[k]]
 
     def _box(self, label: int) -> tuple[slice, ...] | None:
         return self._boxes[label - 1] if label <= len(self._boxes) else None

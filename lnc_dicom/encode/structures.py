@@ -1,7 +1,7 @@
 """Measurement of a structure → its two groups: TID 1411 with segment and values, TID 1410 with outline and area.
 
-Both have one Tracking Unique Identifier, under which OHIF shows them as one: without the outline the whole report stays
-black there. What a segment holds is said once, in the first group.
+Both have one Tracking Unique Identifier, under which OHIF shows them as one, named by their Finding Site alone, without
+the side; without the outline the whole report stays black there. What a segment holds is said once, in the first group.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _segment_group(
 def _outline_group(
     measurement: Measurement, origin: Origin, canvas: Canvas
 ) -> PlanarROIMeasurementsAndQualitativeEvaluations | None:
-    """TID 1410 on the slice that holds most of the structure; None where the structure has no voxel."""
+    """TID 1410 on a slice of its own that holds much of the structure; None where the structure has no voxel."""
     outline = canvas.outline(measurement.structure.label)
     if outline is None:
         return None

@@ -172,14 +172,16 @@ def test_every_outline_encloses_the_pixels_of_its_structure_on_the_image_that_it
     frames, labels = _source_frames(folder), report.segmented.labels
     found = list(_outlines(out))
     assert [title for title, *_ in found] == [s.title for s in STRUCTURES]
+    assert len({where for _, where, *_ in found}) == len(found)
+    shares = []
     for structure, (_, where, points, area) in zip(STRUCTURES, found, strict=True):
         wrong, inside = _count_wrong_pixels(labels, structure.label, frames[where], points)
         assert wrong == 0
         assert area == pytest.approx(inside * np.prod(frames[where][2]), abs=0.06)
-        most = int((labels.array == structure.label).sum(axis=(1, 2)).max())
-        assert most - 1 <= inside <= most + 1
+        shares.append(inside / (labels.array == structure.label).sum(axis=(1, 2)).max())
         shifted, _ = _count_wrong_pixels(labels, structure.label, frames[where], points + [2, 0])
         assert shifted > 0  # the test would see an outline that is 2 px off
+    assert np.mean(shares) > 0.65  # of the largest slice: on sagittal images seven balls share eight slices
 
 
 def test_an_outline_on_another_slice_would_be_seen(made):
