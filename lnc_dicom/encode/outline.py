@@ -112,10 +112,9 @@ class Canvas:
         return self._drawn(label, self._best.get(label, slices[0])) if slices else None
 
     def place(self, label: int) -> Outline | Anchor:
-        """Give where more about a structure is shown: its outline on another slice; the middle if it has none."""
-        slices = self._slices(label)
-        free = [k for k in slices if k not in self._taken]
-        return self._drawn(label, (free or slices)[0]) if slices else self.anchor([label])
+        """Give where more about a structure is shown: its outline on a free slice; where it has none, its middle."""
+        free = [k for k in self._slices(label) if k not in self._taken]
+        return self._drawn(label, free[0]) if free else self.anchor([label])
 
     def anchor(self, labels: Collection[int]) -> Anchor:
         """Give the point in the middle of those of the labels that have voxels, on the nearest slice that is free."""

@@ -46,7 +46,7 @@ def draw_pages(report: Report, now: datetime) -> tuple[Picture, ...]:
 
 def _first(report: Report, now: datetime, number: str) -> Image.Image:
     """Nine slices on the left, the table of volumes on the right, caveats below."""
-    page, draw = new_page("Deep grey matter volumes from T1-weighted MR", report.model, now, number)
+    page, draw = new_page("Deep grey matter volumes on T1", report.model, now, number)
     cut = cutter(report, TILE)
     labels = cut_out(report.labels, cut.box)
     for i, one in enumerate(_SLICES):
