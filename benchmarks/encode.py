@@ -12,10 +12,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import highdicom as hd
 import numpy as np
+import pydicom
 import SimpleITK as sitk
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,9 +116,9 @@ def _compare(report: Report, folder: Path, out: Path, runs: int) -> None:
         sys.exit("dcmqi is not installed")
 
     def write() -> None:
-        sources = load(report.selection.chosen)[1]
-        segmentation(report, Origin(report, NOW)).save_as(ours, enforce_file_format=True)
-        del sources
+        headers = tuple(pydicom.dcmread(p, stop_before_pixels=True) for p in sorted(folder.iterdir()))
+        read = replace(report, sources=headers)
+        segmentation(read, Origin(read, NOW)).save_as(ours, enforce_file_format=True)
 
     def write_only() -> None:
         segmentation(report, Origin(report, NOW)).save_as(ours, enforce_file_format=True)
@@ -127,7 +129,7 @@ def _compare(report: Report, folder: Path, out: Path, runs: int) -> None:
     to, merged = ["--outputDICOM"], ["--mergeSegments"]
     tasks: dict[str, Callable[[], None]] = {
         "write, ours, sources in memory": write_only,
-        "write, ours, reading the sources": write,
+        "write, ours, reading the headers of the sources": write,
         "write, dcmqi": lambda: _run([writer, *made, "--inputDICOMDirectory", str(folder), *to, str(theirs)]),
         "read, ours": read,
         "read, dcmqi": lambda: _run([reader, "--inputDICOM", str(ours), "--outputDirectory", str(out), *merged]),
