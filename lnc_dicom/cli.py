@@ -25,7 +25,7 @@ from lnc_dicom.console import (
 )
 from lnc_dicom.errors import StudyRejected
 
-_MEASURING = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker")
+_MEASURING = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "saliency")
 STAGES = ("start", "read", *_MEASURING, "encode", "write")
 
 

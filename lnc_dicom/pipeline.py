@@ -24,7 +24,7 @@ from lnc_dicom.tools import Tools
 from lnc_dicom.types import AlignedMap, Caveat, Quantity, QuantityMap, Report, Segmented, Study
 from lnc_dicom.volume import load_mended
 
-STAGES = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "encode")
+STAGES = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "saliency", "encode")
 """Names of the stages, in order; progress bars and timings use them."""
 
 
@@ -58,8 +58,8 @@ def analyse(study: Study, tools: Tools) -> Report:
         if tools.predictor is not None:
             found = tools.predictor(volume, report.labels)
             report = with_biomarker(report, found, demonstration_disease=chosen.biomarker.demonstration_disease)
-            report = _explained(report, tools)
-    return report
+    with tools.stage("saliency"):
+        return _explained(report, tools)
 
 
 def _explained(report: Report, tools: Tools) -> Report:
