@@ -45,7 +45,7 @@ from lnc_dicom.codes import (
     USABLE,
     VOLUME,
 )
-from lnc_dicom.encode.groups import Topic, topic_groups
+from lnc_dicom.encode.groups import NUMBERS_PER_GROUP, Topic, topic_groups
 from lnc_dicom.encode.items import judged, measured
 from lnc_dicom.encode.origin import Origin, algorithm_of
 from lnc_dicom.encode.outline import Canvas
@@ -107,13 +107,14 @@ def _outline_group(
     outline = canvas.outline(measurement.structure.label)
     if outline is None:
         return None
+    crowded = 1 + len(_means(measurement)) >= NUMBERS_PER_GROUP  # the area would take the line of the name
     return PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking(measurement, origin),
         referenced_region=outline.region(),
         finding_category=ANATOMICAL_STRUCTURE,
         finding_type=STRUCTURE[measurement.structure.name],
         finding_sites=[site_of(measurement.structure)],
-        measurements=[measured(AREA, outline.area_mm2, SQUARE_MILLIMETRE, 1)],
+        measurements=[] if crowded else [measured(AREA, outline.area_mm2, SQUARE_MILLIMETRE, 1)],
     )
 
 

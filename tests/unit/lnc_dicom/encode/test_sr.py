@@ -8,12 +8,13 @@ import pydicom
 import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
+from lnc_dicom.encode import encode
 from lnc_dicom.pipeline import process
 from lnc_dicom.quality import PROBABILITY, STUDY_GATES
 from lnc_dicom.read import read_study
 from lnc_dicom.regions import asymmetry
 from lnc_dicom.tools import Tools
-from lnc_dicom.types import Sign
+from lnc_dicom.types import Quantity, Sign, Statistic
 from tests.factories import NOW, BoxSegmenter, write_series
 from tests.unit.lnc_dicom.encode.oracle import Oracle
 
@@ -71,11 +72,27 @@ def test_no_tracking_uid_is_without_coordinates(made):
                 assert [c.ValueType for c in number.ContentSequence].count("SCOORD") == 1
 
 
-def test_every_number_fits_into_the_lines_that_ohif_draws(made):
+def test_every_number_and_the_name_of_its_topic_fit_into_the_lines_that_ohif_draws(made):
     _, document, _ = made
+    _assert_all_lines_are_drawn(document)
+
+
+def _assert_all_lines_are_drawn(document):
     for items in _by_tracking_uid(document).values():
         comments = [item for item in items if item.ValueType == "TEXT" and _code(item) == "121106"]
-        assert len(_numbers(items)) + len(comments) <= LINES_THAT_OHIF_DRAWS
+        is_structure = any(item.ValueType == "SCOORD" for item in items)  # then OHIF names the finding site
+        assert len(_numbers(items)) + max(len(comments), is_structure) <= LINES_THAT_OHIF_DRAWS
+
+
+def test_four_measured_numbers_leave_a_line_for_the_name(made):
+    report, *_ = made
+    three = {quantity: Statistic(0.5, 0.1, 0.5, 20) for quantity in Quantity}
+    measured = tuple(dataclasses.replace(m, statistics=three if m.passed else {}) for m in report.measurements)
+    objects = encode(dataclasses.replace(report, measurements=measured), NOW)
+    document = pydicom.dcmread(io.BytesIO(objects[1].data))
+    group = next(items for items in _by_tracking_uid(document).values() if any(i.ValueType == "SCOORD" for i in items))
+    assert len(_numbers(group)) == 4
+    _assert_all_lines_are_drawn(document)
 
 
 def test_no_two_topics_are_shown_on_one_image(made):
