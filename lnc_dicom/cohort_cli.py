@@ -93,7 +93,7 @@ def train_biomarker(
     seed: Annotated[int, typer.Option(help="The same seed gives the same training.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     name: Annotated[str, typer.Option(help="Name of the model.")] = "lnc-biomarker",
-    version: Annotated[str, typer.Option(help="Version of the model.")] = "0.2.0",
+    version: Annotated[str, typer.Option(help="Version of the model.")] = "0.3.0",
     data_note: Annotated[str, typer.Option(help="Where the patients come from, for the card.")] = "",
     config: Config = None,
 ) -> None:
