@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from highdicom import AlgorithmIdentificationSequence
+from collections.abc import Sequence
+
+import numpy as np
+from highdicom import AlgorithmIdentificationSequence, Volume
 from highdicom.color import CIELabColor
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
 from highdicom.sr import CodedConcept
+from pydicom import Dataset
 
 from lnc_dicom.codes import ANATOMICAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, BRAIN, LATERALITY, STRUCTURE
 from lnc_dicom.encode.origin import MANUFACTURER, Origin
@@ -21,9 +25,10 @@ def segmentation(report: Report, origin: Origin) -> Segmentation:
 
     The pixels are handed over as a Volume: position comes from the affine, never from the order of the sources.
     """
+    labels, sources = where_structures_are(report.labels, report.sources)
     seg = Segmentation(
-        source_images=list(report.sources),
-        pixel_array=report.labels,
+        source_images=sources,
+        pixel_array=labels,
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[_description(m, report, origin) for m in report.measurements],
         content_label="DEEP_GREY_MATTER",
@@ -34,6 +39,21 @@ def segmentation(report: Report, origin: Origin) -> Segmentation:
     )
     origin.finish(seg)
     return seg
+
+
+def where_structures_are(labels: Volume, sources: Sequence[Dataset]) -> tuple[Volume, list[Dataset]]:
+    """Give the slices between the first and the last that hold a label, and the images that lie there.
+
+    Looking up the place of every image is most of the time that encoding takes; those without a frame are not named.
+    """
+    held = np.flatnonzero(labels.array.any(axis=(1, 2)))
+    first, last = (int(held[0]), int(held[-1])) if held.size else (0, 0)
+    part = labels[first : last + 1]
+    if len(sources) == 1:
+        return part, list(sources)
+    positions_mm = np.array([source.ImagePositionPatient for source in sources], float)
+    slices = np.rint(positions_mm @ labels.inverse_affine[0, :3] + labels.inverse_affine[0, 3])
+    return part, [source for source, k in zip(sources, slices, strict=True) if first <= k <= last]
 
 
 def _description(measurement: Measurement, report: Report, origin: Origin) -> SegmentDescription:
