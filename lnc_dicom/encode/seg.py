@@ -44,7 +44,8 @@ def segmentation(report: Report, origin: Origin) -> Segmentation:
 def where_structures_are(labels: Volume, sources: Sequence[Dataset]) -> tuple[Volume, list[Dataset]]:
     """Give the slices between the first and the last that hold a label, and the images that lie there.
 
-    Looking up the place of every image is most of the time that encoding takes; those without a frame are not named.
+    Looking up the place of every image is most of the time that encoding takes; those without a frame are not named,
+    but for the first, from which patient and study are copied.
     """
     held = np.flatnonzero(labels.array.any(axis=(1, 2)))
     first, last = (int(held[0]), int(held[-1])) if held.size else (0, 0)
@@ -53,7 +54,7 @@ def where_structures_are(labels: Volume, sources: Sequence[Dataset]) -> tuple[Vo
         return part, list(sources)
     positions_mm = np.array([source.ImagePositionPatient for source in sources], float)
     slices = np.rint(positions_mm @ labels.inverse_affine[0, :3] + labels.inverse_affine[0, 3])
-    return part, [source for source, k in zip(sources, slices, strict=True) if first <= k <= last]
+    return part, [sources[0], *(s for s, k in zip(sources[1:], slices[1:], strict=True) if first <= k <= last)]
 
 
 def _description(measurement: Measurement, report: Report, origin: Origin) -> SegmentDescription:

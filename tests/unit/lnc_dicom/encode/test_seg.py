@@ -84,7 +84,7 @@ def test_it_is_binary_native_and_refers_to_its_source(encoded):
     assert all("DerivationImageSequence" in frame for frame in seg.PerFrameFunctionalGroupsSequence)
 
 
-def test_it_names_the_images_from_the_first_to_the_last_with_a_structure(encoded):
+def test_it_names_the_first_image_and_those_from_the_first_to_the_last_with_a_structure(encoded):
     report, seg = encoded
     named = {item.ReferencedSOPInstanceUID for item in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
     used = {
@@ -93,7 +93,8 @@ def test_it_names_the_images_from_the_first_to_the_last_with_a_structure(encoded
     }
     assert used <= named
     slices = np.flatnonzero(report.segmented.labels.array.any(axis=(1, 2)))
-    assert len(named) == slices[-1] - slices[0] + 1 < len(report.sources)
+    assert report.sources[0].SOPInstanceUID in named - used
+    assert len(named) == 1 + slices[-1] - slices[0] + 1 < len(report.sources)
 
 
 def test_every_segment_has_label_side_colour_and_tracking(encoded):
