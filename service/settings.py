@@ -142,6 +142,8 @@ def load_settings(file: Path | None = None) -> Settings:
         raise BadSettings("; ".join(complaint(e) for e in error.errors(include_input=False))) from error
     except tomllib.TOMLDecodeError as error:
         raise BadSettings(f"{_toml_file} is not TOML: {error}") from error
+    finally:
+        _toml_file = None
 
 
 def _refuse_unknown_variables() -> None:

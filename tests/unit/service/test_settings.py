@@ -2,7 +2,7 @@ import pytest
 
 from lnc_dicom.errors import BadSettings
 from lnc_dicom.kinds import DEFAULT_KINDS, Kind
-from service.settings import load_settings
+from service.settings import Settings, load_settings
 
 GOOD = 'spool = "s"\n[pacs]\nhost = "pacs.example"\nae_title = "PACS"\n'
 
@@ -24,6 +24,11 @@ def test_defaults_fill_what_the_file_does_not_say(toml):
     assert settings.listen.port == 11112
     assert settings.pacs.port == 104
     assert settings.workflow_database_url.startswith("sqlite:///")
+
+
+def test_a_file_that_was_read_leaves_nothing_behind(toml):
+    load_settings(toml(GOOD + "[listen]\nport = 4242\n"))
+    assert Settings(pacs={"host": "x", "ae_title": "PACS"}).listen.port == 11112
 
 
 def test_the_environment_wins_over_the_file(toml, monkeypatch):
