@@ -85,6 +85,9 @@ def train_biomarker(
         str, typer.Option(help="Weights to begin with: 'released', 'scratch', or the folder of a model.")
     ] = "released",
     anatomy: Annotated[Path | None, typer.Option(help="Label maps of which --virtual makes people.")] = None,
+    aside: Annotated[
+        Path | None, typer.Option(help="Cohort that only calibrates; without it, a fifth of --cohort is kept aside.")
+    ] = None,
     virtual: Annotated[int, typer.Option(help="First train on so many simulated people (needs --anatomy).")] = 0,
     virtual_epochs: Annotated[int, typer.Option(help="Epochs on simulated people.")] = 40,
     pretraining: Annotated[int, typer.Option(help="Epochs of pre-training: FA and CBF.")] = 4,
@@ -93,7 +96,7 @@ def train_biomarker(
     seed: Annotated[int, typer.Option(help="The same seed gives the same training.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     name: Annotated[str, typer.Option(help="Name of the model.")] = "lnc-biomarker",
-    version: Annotated[str, typer.Option(help="Version of the model.")] = "0.3.0",
+    version: Annotated[str, typer.Option(help="Version of the model.")] = "0.4.0",
     data_note: Annotated[str, typer.Option(help="Where the patients come from, for the card.")] = "",
     config: Config = None,
 ) -> None:
@@ -117,7 +120,8 @@ def train_biomarker(
             people = make_virtual(anatomy, patients.regions, virtual, 5000 + seed, out / "virtual", show_progress)
             first = pretrain_virtually(people, groups, TrainingPlan(out, about, schedule), epoch, first)
         schedule = Schedule(pretraining, finetuning, rate=rate, seed=seed, device=device)
-        train_model(patients, TrainingPlan(out, about, schedule), epoch, first)
+        others = None if aside is None else read_cohort(aside, regions, config)
+        train_model(patients, TrainingPlan(out, about, schedule), epoch, first, others)
         show_line(f"model in {out / 'model'}: read MODEL_CARD.md, then name the folder in [biomarker] model")
 
 

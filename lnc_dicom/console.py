@@ -119,7 +119,7 @@ def show_report(report: Report) -> None:
 
 def show_predictions(found: Biomarker) -> None:
     """Print what was predicted, with 90 % intervals."""
-    title = "Predicted from the T1, not measured"
+    title = f"Predicted from the {found.basis}, not measured"
     table = Table("structure", "FA", "CBF", title=title, title_justify="left")
     for region in found.regions:
         fa, cbf = region.fa, region.cbf

@@ -71,6 +71,8 @@ class Biomarker(Section):
     """Predict FA, CBF, LSA roots and disease categories."""
     model: Path | None = None
     """Folder of a model that `lnc train biomarker` wrote; none: the demonstration model, without clinical meaning."""
+    age_and_sex: bool = True
+    """Tell the model age and sex, where the header has both; else predictions rest on the T1 alone."""
     demonstration_disease: bool = False
     """Write the disease probabilities of a demonstration model into the SR and onto the summary page."""
 
@@ -90,7 +92,9 @@ def settings_of_results(options: Options) -> str:
     """Write down, always in the same way, what changes results; a model is known by its digest, not by its folder."""
     sections = {"diffusion", "perfusion", "maps"}
     chosen = options.model_dump(mode="json", include=sections)
-    return json.dumps({**chosen, "disease": options.biomarker.demonstration_disease}, sort_keys=True)
+    biomarker = options.biomarker
+    told = {"disease": biomarker.demonstration_disease, "age_and_sex": biomarker.age_and_sex}
+    return json.dumps({**chosen, **told}, sort_keys=True)
 
 
 def load_options(file: Path | None) -> Options:

@@ -16,7 +16,8 @@ from lnc_dicom.kinds import Kind
 from lnc_dicom.maps import NAMES, measure_map
 from lnc_dicom.options import settings_of_results
 from lnc_dicom.perfusion import cbf_map, relative_cbf_map
-from lnc_dicom.predictions import Answer
+from lnc_dicom.person import person_of
+from lnc_dicom.predictions import Answer, Person
 from lnc_dicom.regions import measure, usable_labels
 from lnc_dicom.report import compose, with_biomarker, with_change, with_maps, with_repairs
 from lnc_dicom.select import select
@@ -56,8 +57,9 @@ def analyse(study: Study, tools: Tools) -> Report:
         report = with_change(report, algorithm_of(report))
     with tools.stage("biomarker"):
         if tools.predictor is not None:
-            found = tools.predictor(volume, report.labels)
-            report = with_biomarker(report, found, demonstration_disease=chosen.biomarker.demonstration_disease)
+            person = person_of(sources[0]) if chosen.biomarker.age_and_sex else Person()
+            found = tools.predictor(volume, report.labels, person)
+            report = with_biomarker(report, found, chosen.biomarker)
     with tools.stage("saliency"):
         return _explained(report, tools)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -29,6 +30,23 @@ class Model:
     name: str
     version: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What a model may be told of a patient besides the image.
+
+    age, man
+        Years, and 1 for a man, 0 for a woman; nan where it is not known.
+    """
+
+    age: float = math.nan
+    man: float = math.nan
+
+    @property
+    def is_known(self) -> bool:
+        """Whether both are known."""
+        return math.isfinite(self.age) and math.isfinite(self.man)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +83,8 @@ class Biomarker:
 
     demonstration
         The model was trained on simulated patients; its numbers mean nothing clinically.
+    told
+        Age and sex were known to the model; else everything comes from the T1 alone, with wider intervals.
     regions, roots
         In the order of the model's regions, left then right; a region that was not found is left out.
     distance, farthest
@@ -80,6 +100,7 @@ class Biomarker:
 
     model: Model
     demonstration: bool
+    told: bool
     regions: tuple[RegionPrediction, ...]
     roots: tuple[RootPrediction, ...]
     distance: float
@@ -87,6 +108,11 @@ class Biomarker:
     disease: Mapping[str, float]
     features: Mapping[Structure, npt.NDArray[np.float32]] = field(repr=False, default_factory=dict)
     saliency: Mapping[Answer, Volume] = field(repr=False, default_factory=dict)
+
+    @property
+    def basis(self) -> str:
+        """What the predictions rest on, in words."""
+        return "T1, age and sex" if self.told else "T1"
 
     @property
     def familiar(self) -> bool:

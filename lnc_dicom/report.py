@@ -10,6 +10,7 @@ from pydicom import Dataset
 
 from lnc_dicom.anatomy import MAIN_NUCLEI
 from lnc_dicom.errors import FieldOfViewTooSmall, NoHead, NotT1Contrast
+from lnc_dicom.options import Biomarker as Options
 from lnc_dicom.predictions import Biomarker, Model
 from lnc_dicom.prior import change_since
 from lnc_dicom.quality import EDGE_VOXELS, FEATURE_DISTANCE, MISFIT, STUDY_GATES, Gate, check_study
@@ -30,8 +31,10 @@ REPAIRED = "LNC-422"
 """Caveat: an attribute of the source images was not valid; objects of ours carry it emptied, cut or not at all."""
 OTHER_MODEL_BEFORE = "LNC-423"
 """Caveat: an earlier result is at hand, but another model or version made it."""
+UNTOLD = "LNC-424"
+"""Caveat: the model may be told age and sex, but the header does not tell both."""
 OTHER_MODEL = "an earlier result was made by another model or version: no change is given"
-OWN_CAVEATS = frozenset({STRUCTURE_FAILED, *(f"LNC-{number}" for number in range(403, 424))})
+OWN_CAVEATS = frozenset({STRUCTURE_FAILED, *(f"LNC-{number}" for number in range(403, 425))})
 """Caveats whose text is ours alone, numbers and names of structures; they may be drawn."""
 
 DEMONSTRATION = "demonstration model: trained on simulated patients, no clinical meaning"
@@ -71,14 +74,16 @@ def with_maps(report: Report, maps: tuple[AlignedMap, ...], caveats: tuple[Cavea
     return replace(report, maps=maps, caveats=(*report.caveats, *caveats))
 
 
-def with_biomarker(report: Report, biomarker: Biomarker, *, demonstration_disease: bool) -> Report:
+def with_biomarker(report: Report, biomarker: Biomarker, options: Options) -> Report:
     """Add what the biomarker model predicts, and what has to be said of it."""
     caveats = [Caveat(DEMONSTRATION_MODEL, DEMONSTRATION)] if biomarker.demonstration else []
     if not biomarker.disease:
         caveats.append(Caveat(NOT_PREDICTED, "disease categories not predicted: a region that they need is missing"))
     if not biomarker.familiar:
         caveats.append(Caveat(UNFAMILIAR, unfamiliar_text(biomarker)))
-    shows = demonstration_disease or not biomarker.demonstration
+    if options.age_and_sex and not biomarker.told:
+        caveats.append(Caveat(UNTOLD, "age or sex is not in the header: predicted from the T1 alone"))
+    shows = options.demonstration_disease or not biomarker.demonstration
     return replace(report, biomarker=biomarker, shows_disease=shows, caveats=(*report.caveats, *caveats))
 
 

@@ -175,6 +175,7 @@ def _biomarker(biomarker: Biomarker) -> dict[str, Any]:
     return {
         "model": {"name": model.name, "version": model.version, "digest": model.digest},
         "demonstration": biomarker.demonstration,
+        "age_and_sex_known": biomarker.told,
         "familiar": biomarker.familiar,
         "distance": round(biomarker.distance, 3),
         "farthest": round(biomarker.farthest, 3),

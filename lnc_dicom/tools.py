@@ -11,7 +11,7 @@ from typing import Protocol
 from highdicom import Volume
 
 from lnc_dicom.options import Options
-from lnc_dicom.predictions import Answer, Biomarker, Model
+from lnc_dicom.predictions import Answer, Biomarker, Model, Person
 from lnc_dicom.types import Segmented
 
 
@@ -29,14 +29,14 @@ class Segmenter(Protocol):
 
 
 class Predictor(Protocol):
-    """Predicts FA, CBF, roots and disease from a T1 and its labels."""
+    """Predicts FA, CBF, roots and disease from a T1, its labels, and age and sex."""
 
     @property
     def model(self) -> Model:
         """What the predictions are made with."""
         ...
 
-    def __call__(self, volume: Volume, labels: Volume, /) -> Biomarker:
+    def __call__(self, volume: Volume, labels: Volume, person: Person, /) -> Biomarker:
         """Look at one study; `labels` hold only structures that passed their gates."""
         ...
 

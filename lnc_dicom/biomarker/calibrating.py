@@ -10,7 +10,7 @@ import numpy.typing as npt
 from lnc_dicom.biomarker.calibration import Calibration, conformal_width, fit_roots, fit_temperature
 from lnc_dicom.biomarker.dataset import Cohort
 from lnc_dicom.biomarker.network import Outputs
-from lnc_dicom.biomarker.training import Scales
+from lnc_dicom.biomarker.targets import Scales
 
 Array = npt.NDArray[np.float64]
 

@@ -10,6 +10,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -81,12 +82,16 @@ def count_probabilities(expected: float, sd: float) -> Array:
 
 
 def conformal_width(scores: Array) -> float:
-    """Smallest half width that would have covered 90 % of new scores: the (n + 1)-corrected quantile."""
-    ordered = np.sort(np.abs(scores[np.isfinite(scores)]))
-    if not len(ordered):
+    """Smallest half width that would have covered 90 % of the regions of new people: scores (n, s), nan if missing.
+
+    Corrected by (n + 1) / n for the n people, not for their n * s scores: those of one person are alike.
+    """
+    known = np.abs(scores[np.isfinite(scores)])
+    if not known.size:
         return _HALF_WIDTH
-    rank = math.ceil((len(ordered) + 1) * COVERAGE)
-    return float(ordered[min(rank, len(ordered)) - 1])
+    people = int(np.isfinite(scores).any(axis=1).sum())
+    share = min(1.0, math.ceil((people + 1) * COVERAGE) / people)
+    return float(np.quantile(known, share, method="inverted_cdf"))
 
 
 def fit_temperature(logits: Array, labels: npt.NDArray[np.int64]) -> float:
@@ -107,14 +112,19 @@ def fit_roots(predicted: Array, counted: Array) -> tuple[tuple[float, float], fl
     return (offset, slope), float(np.std(counted - offset - slope * predicted, ddof=min(2, len(counted) - 1)))
 
 
-def save_calibration(folder: Path, calibration: Calibration) -> None:
-    """Write the calibration as JSON."""
-    (folder / FILE).write_text(json.dumps(asdict(calibration), indent=1) + "\n", encoding="utf-8")
+def save_calibrations(folder: Path, told: Calibration, untold: Calibration) -> None:
+    """Write both calibrations as JSON: where age and sex are known, and where they are not."""
+    both = {"told": asdict(told), "untold": asdict(untold)}
+    (folder / FILE).write_text(json.dumps(both, indent=1) + "\n", encoding="utf-8")
 
 
-def load_calibration(folder: Path) -> Calibration:
-    """Read what `save_calibration` wrote."""
-    raw = json.loads((folder / FILE).read_text(encoding="utf-8"))
+def load_calibrations(folder: Path) -> tuple[Calibration, Calibration]:
+    """Read what `save_calibrations` wrote."""
+    both = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    return _calibration(both["told"]), _calibration(both["untold"])
+
+
+def _calibration(raw: dict[str, Any]) -> Calibration:
     raw["maps"] = tuple(tuple((float(m), float(s)) for m, s in region) for region in raw["maps"])
     for name in ("widths", "roots", "roots_line"):
         raw[name] = tuple(raw[name])

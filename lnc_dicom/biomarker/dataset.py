@@ -68,13 +68,18 @@ class Cohort:
         return np.array([p.roots for p in self.patients], np.int64)
 
     @property
+    def persons(self) -> npt.NDArray[np.float64]:
+        """Age in years and sex (1 for men), (n, 2); nan where unknown."""
+        sex = {"M": 1.0, "F": 0.0}
+        return np.array([(p.age, sex.get(p.sex, math.nan)) for p in self.patients], float).reshape(-1, 2)
+
+    @property
     def covariates(self) -> npt.NDArray[np.float64]:
         """Age in years, sex (1 for men) and, where it was measured, head size, (n, 2 or 3).
 
         What is unknown is the mean of those who are known.
         """
-        sex = [{"M": 1.0, "F": 0.0}.get(p.sex, math.nan) for p in self.patients]
-        columns = [np.array([p.age for p in self.patients]), np.array(sex)]
+        columns = list(self.persons.T)
         columns += [] if self.head is None else [self.head]
         return np.column_stack([_filled(column) for column in columns])
 

@@ -8,12 +8,12 @@ information, Vapnik 2009; distillation, Hinton 2015). No study has them; they se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
 
-from lnc_dicom.cohort.oracle import consult
+from lnc_dicom.cohort.oracle import Oracle, consult
 from lnc_dicom.cohort.parameters import GROUPS, REGIONS
 from lnc_dicom.cohort.people import People, Study
 
@@ -35,18 +35,23 @@ class Lessons:
         Stems to be expected, (n, 2).
     groups
         Probability of each category, (n, k); group_names: what the columns are.
+    told_maps, told_roots, told_groups
+        The same three, to be expected by whoever knows age and sex besides.
     """
 
     traits: Array = field(repr=False)
     maps: Array = field(repr=False)
     roots: Array = field(repr=False)
     groups: Array = field(repr=False)
+    told_maps: Array = field(repr=False)
+    told_roots: Array = field(repr=False)
+    told_groups: Array = field(repr=False)
     group_names: tuple[str, ...]
 
     def chosen(self, indices: npt.NDArray[np.int64]) -> Lessons:
         """Choose some of the people."""
-        traits, maps, roots, groups = (v[indices] for v in (self.traits, self.maps, self.roots, self.groups))
-        return Lessons(traits, maps, roots, groups, self.group_names)
+        arrays = {f.name: getattr(self, f.name)[indices] for f in fields(self) if f.name != "group_names"}
+        return Lessons(**arrays, group_names=self.group_names)
 
 
 def lessons_of(people: People, regions: Sequence[str], volumes_ml: Array, study: Study, seed: int) -> Lessons:
@@ -57,8 +62,7 @@ def lessons_of(people: People, regions: Sequence[str], volumes_ml: Array, study:
     """
     rows = [REGIONS.index(r) for r in regions]
     count, places = len(people), 2 * len(rows)
-    oracle = consult(people, study, seed)
-    maps = np.stack([oracle.fa[:, rows], oracle.cbf[:, rows]], axis=-1)
+    blind, told = consult(people, study, seed), consult(people, study, seed, told=True)
     hemisphere = np.stack(
         [
             np.log(people.ventricle),
@@ -80,8 +84,17 @@ def lessons_of(people: People, regions: Sequence[str], volumes_ml: Array, study:
     spread = traits.std(axis=0)
     return Lessons(
         (traits - traits.mean(axis=0)) / np.where(spread > 0, spread, 1.0),
-        maps.transpose(0, 2, 1, 3).reshape(count, places, 2),
-        oracle.roots,
-        oracle.group,
+        _maps(blind, rows),
+        blind.roots,
+        blind.group,
+        _maps(told, rows),
+        told.roots,
+        told.group,
         GROUPS,
     )
+
+
+def _maps(oracle: Oracle, rows: list[int]) -> Array:
+    """FA and CBF of the regions in the order of the crops, (n, s, 2)."""
+    both = np.stack([oracle.fa[:, rows], oracle.cbf[:, rows]], axis=-1)
+    return np.asarray(both.transpose(0, 2, 1, 3).reshape(len(both), -1, 2))

@@ -7,10 +7,10 @@ import hashlib
 import tomllib
 from pathlib import Path
 
-from lnc_dicom.biomarker.calibration import load_calibration
+from lnc_dicom.biomarker.calibration import Calibration, load_calibrations
 from lnc_dicom.biomarker.explain import explain_answers
 from lnc_dicom.biomarker.inference import BiomarkerModel
-from lnc_dicom.biomarker.network import load_network
+from lnc_dicom.biomarker.network import BiomarkerNetwork, load_network
 from lnc_dicom.errors import ModelMismatch, UnusableInput
 from lnc_dicom.options import Biomarker as Options
 from lnc_dicom.predictions import Model
@@ -21,6 +21,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 """The demonstration model of the release, with `model.toml` and MODEL_CARD.md."""
 NETWORK = "biomarker.safetensors"
 ABOUT = "model.toml"
+_OTHER_VERSION = "the biomarker model was written by another version of lnc-dicom: train it again"
 
 
 def load_model(folder: Path = WEIGHTS) -> BiomarkerModel:
@@ -33,13 +34,29 @@ def load_model(folder: Path = WEIGHTS) -> BiomarkerModel:
         if digest != expected:
             raise ModelMismatch(f"the digest of {file} is {digest[:12]}…, released was {expected[:12]}…")
     digest = hashlib.sha256("".join(about["sha256"].values()).encode()).hexdigest()
+    told, untold = _calibrations(folder)
     return BiomarkerModel(
-        network=load_network(folder / NETWORK),
-        calibration=load_calibration(folder),
+        network=_network(folder / NETWORK),
+        calibration=told,
+        untold=untold,
         groups=tuple(about["groups"]),
         model=Model(about["name"], about["version"], digest),
         demonstration=bool(about["demonstration"]),
     )
+
+
+def _network(path: Path) -> BiomarkerNetwork:
+    try:
+        return load_network(path)
+    except RuntimeError as error:  # torch's, for tensors that are missing, too many or of another shape
+        raise UnusableInput(_OTHER_VERSION) from error
+
+
+def _calibrations(folder: Path) -> tuple[Calibration, Calibration]:
+    try:
+        return load_calibrations(folder)
+    except (KeyError, TypeError) as error:
+        raise UnusableInput(_OTHER_VERSION) from error
 
 
 def load_predictor(options: Options) -> BiomarkerModel | None:

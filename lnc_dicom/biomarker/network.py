@@ -1,7 +1,8 @@
 """The network: a 3D ResNet18 shared by all regions and sides, and heads for FA, CBF, roots and disease.
 
 The ResNet is the one of MONAI (18 layers: four stages of two basic blocks), with a quarter of the usual number of
-channels so that it trains on a CPU, and 512 deep features per region before the heads.
+channels so that it trains on a CPU, and 512 deep features per region before the heads. The heads may be told age and
+sex: the network guesses both from the image, and only what the header tells beyond the guess moves its answers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -24,6 +27,10 @@ TRAITS = 7
 """What simulated people teach of every crop besides (`lessons.TRAITS`)."""
 _QUIET = 0.125
 """Scale of the features before the heads: 512 of size 1 make every step of the optimiser a large one."""
+_PERSON = ((57.0, 12.0), (0.5, 0.5))
+"""Mean and SD, by which age in years and sex (1 for men) are standardised."""
+MOST_SURPRISE = 3.0
+"""SD beyond which an unexpected age moves the answers no farther."""
 _FARTHEST = 10.0
 """SD beyond which one feature no longer adds to the distance."""
 
@@ -58,6 +65,8 @@ class Outputs:
         Expected number of stems left and right, (n, 2).
     groups
         Logits, (n, groups).
+    person
+        Age and sex as the image shows them, standardised, (n, 2).
     traits
         Of every crop (n, s, 7); only simulated people teach them, and no result is made of them.
     distance
@@ -70,6 +79,7 @@ class Outputs:
     log_sd: Tensor
     roots: Tensor
     groups: Tensor
+    person: Tensor
     traits: Tensor
     distance: Tensor
 
@@ -89,9 +99,12 @@ class BiomarkerNetwork(nn.Module):
         self.roots = nn.Linear(wide, 1)
         self.groups = nn.Linear(wide, architecture.groups)
         self.traits = nn.Linear(FEATURES, TRAITS)
-        for head in (self.maps, self.roots, self.groups, self.traits):
+        self.person = nn.Linear(regions * FEATURES, len(_PERSON))
+        self.surprise = nn.Linear(len(_PERSON), regions * len(MAPS) + 1 + architecture.groups, bias=False)
+        for head in (self.maps, self.roots, self.groups, self.traits, self.person):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
+        nn.init.zeros_(self.surprise.weight)
 
     def features(self, crops: Tensor) -> Tensor:
         """Deep features (n, s, 512) of crops (n, s, 2, L, P, S)."""
@@ -100,23 +113,23 @@ class BiomarkerNetwork(nn.Module):
         seen = torch.cat([flat, inside], dim=1).contiguous(memory_format=torch.channels_last_3d)
         return torch.relu(self.backbone(seen).float()).reshape(*crops.shape[:2], FEATURES)
 
-    def forward(self, crops: Tensor) -> Outputs:
-        """Everything the network says of n patients."""
-        return self.heads(self.features(crops), has_region(crops))
+    def forward(self, crops: Tensor, person: Tensor | None = None) -> Outputs:
+        """Everything the network says of n patients; `person` as `heads` takes it."""
+        return self.heads(self.features(crops), has_region(crops), person)
 
-    def heads(self, features: Tensor, found: Tensor | None = None) -> Outputs:
+    def heads(self, features: Tensor, found: Tensor | None = None, person: Tensor | None = None) -> Outputs:
         """Apply the heads to features (n, s, 512).
 
-        Features are first taken relative to those of the same region in other people, which differ far less than
-        those of different regions. What is said of a side rests on all its regions and on the mean of both sides:
-        a scanner's contrast, age and disease show everywhere.
+        What is said of a side rests on all its regions and on the mean of both sides: a scanner's contrast, age and
+        disease show everywhere.
 
         found
             (n, s), where a region is; the others count as those of the mean of all people. None: everywhere.
+        person
+            Age and sex from `standardised`, (n, 2); nan where unknown. None: unknown of everybody.
         """
         regions = len(self.architecture.regions)
-        level = self.level(features.reshape(-1, regions * FEATURES)).reshape(features.shape)
-        known = level if found is None else level * found[..., None]
+        known = self.relative(features, found)
         distance = known.clamp(-_FARTHEST, _FARTHEST).square().mean(-1).sqrt()
         sides = self.dropout(_QUIET * known).reshape(-1, 2, regions * FEATURES)
         both = sides.mean(1, keepdim=True)
@@ -125,7 +138,49 @@ class BiomarkerNetwork(nn.Module):
         apart = (sides[:, 0] - sides[:, 1]).abs()
         groups = self.groups(torch.cat([both[:, 0], apart], dim=1))
         traits = self.traits(sides.reshape(features.shape))
-        return Outputs(features, mean, log_sd.clamp(-3, 2), self.roots(seen)[..., 0], groups, traits, distance)
+        guess = self.person(both[:, 0])
+        on_maps, on_roots, on_groups = self.moves(guess, person)
+        return Outputs(
+            features,
+            mean + on_maps,
+            log_sd.clamp(-3, 2),
+            self.roots(seen)[..., 0] + on_roots,
+            groups + on_groups,
+            guess,
+            traits,
+            distance,
+        )
+
+    def relative(self, features: Tensor, found: Tensor | None) -> Tensor:
+        """Take features (n, s, 512) relative to those of the same region in other people.
+
+        Those differ far less than those of different regions.
+        """
+        level: Tensor = self.level(features.reshape(-1, len(self.architecture.regions) * FEATURES)).reshape(
+            features.shape
+        )
+        return level if found is None else level * found[..., None]
+
+    def shared(self, features: Tensor) -> Tensor:
+        """Give what the guess of age and sex rests on: features of both sides, (n, regions * 512), as in `heads`."""
+        return _QUIET * self.relative(features, None).reshape(len(features), 2, -1).mean(1)
+
+    def moves(self, guess: Tensor, person: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """How far age and sex move maps, roots and groups: not at all where they are unknown."""
+        surprise = torch.zeros_like(guess) if person is None else (person - guess).nan_to_num(0.0)
+        return self.split_moves(self.surprise(surprise.clamp(-MOST_SURPRISE, MOST_SURPRISE)))
+
+    def split_moves(self, moved: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Take what `surprise` gives apart: for maps (n, s, 2), the same on both sides, roots (n, 2) and groups."""
+        regions = len(self.architecture.regions)
+        maps, roots, groups = torch.split(moved, [regions * len(MAPS), 1, self.architecture.groups], dim=1)
+        return maps.reshape(-1, regions, len(MAPS)).repeat(1, 2, 1), roots.repeat(1, 2), groups
+
+
+def standardised(people: npt.ArrayLike) -> Tensor:
+    """Age in years and sex, 1 for men, (n, 2), as the heads take them; nan stays."""
+    mean, sd = np.array(_PERSON).T
+    return torch.from_numpy((np.asarray(people, float).reshape(-1, len(mean)) - mean) / sd).float()
 
 
 def has_region(crops: Tensor) -> Tensor:

@@ -12,12 +12,14 @@ import torch
 
 from lnc_dicom.biomarker.calibrating import Skill
 from lnc_dicom.biomarker.calibration import FILE as CALIBRATION
-from lnc_dicom.biomarker.calibration import Calibration, save_calibration
+from lnc_dicom.biomarker.calibration import Calibration, save_calibrations
 from lnc_dicom.biomarker.model import ABOUT, NETWORK
 from lnc_dicom.biomarker.network import save_network
 from lnc_dicom.biomarker.training import Epoch, Run, Schedule
 from lnc_dicom.report import DEMONSTRATION
 from lnc_dicom.segment.model import sha256
+
+CURVE = "curve.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,17 @@ def write_model(
     folder: Path,
     about: About,
     run: Run,
-    calibration: Calibration,
+    calibrations: Sequence[Calibration],
     skill: Skill,
     schedule: Schedule,
     trained_on: int,
 ) -> None:
-    """Write weights, calibration, digests, learning curve and card."""
+    """Write weights, calibrations (age and sex known; unknown), digests, learning curve and card."""
     folder.mkdir(parents=True, exist_ok=True)
     save_network(folder / NETWORK, run.network, {"patients": str(trained_on), "seed": str(schedule.seed)})
     (folder / NETWORK).chmod(0o644)
-    save_calibration(folder, calibration)
+    told, untold = calibrations
+    save_calibrations(folder, told, untold)
     digests = {file: sha256(folder / file) for file in (NETWORK, CALIBRATION)}
     lines = [
         f"name = {json.dumps(about.name)}",
@@ -56,7 +59,8 @@ def write_model(
         *(f'"{file}" = "{digest}"' for file, digest in digests.items()),
     ]
     (folder / ABOUT).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    _draw_curve(folder / "curve.png", run.curve)
+    if run.curve:
+        _draw_curve(folder / CURVE, run.curve)
     (folder / "MODEL_CARD.md").write_text(_card(about, run, skill, schedule, trained_on, digests), encoding="utf-8")
 
 
@@ -99,6 +103,7 @@ def _card(about: About, run: Run, skill: Skill, schedule: Schedule, trained_on: 
         width=architecture.width,
         schedule=f"{schedule.pretraining} epochs of pre-training, {schedule.finetuning} of fine-tuning, "
         f"{schedule.batch} patients per step, AdamW, one cycle to {schedule.rate}, seed {schedule.seed}",
+        curve=f"\n![learning curve]({CURVE})\n" if run.curve else "",
         torch=f"torch {torch.__version__}, {platform.machine()}",
         aside=skill.patients,
         rows="\n".join(rows),
@@ -111,8 +116,8 @@ def _card(about: About, run: Run, skill: Skill, schedule: Schedule, trained_on: 
 _CARD = """# {name} {version}
 
 {warning}
-A 3D ResNet18 that looks at {regions} of both sides on a T1-weighted image and predicts mean FA and CBF of each,
-the number of LSA stems per hemisphere, and the category ({groups}).
+A 3D ResNet18 that looks at {regions} of both sides on a T1-weighted image, is told age and sex where the header tells
+them, and predicts mean FA and CBF of each, the number of LSA stems per hemisphere, and the category ({groups}).
 
 ## Intended use
 
@@ -129,8 +134,9 @@ does not count vessels; FA and CBF are predictions, not measurements.
 ResNet18 of MONAI with {width} channels in its first stage, 512 deep features per region, {weights} million weights;
 {schedule}; {torch}.
 
-![learning curve](curve.png)
-
+What age and sex add was learned last, by two linear heads beside it: where neither is known, it says what the image
+alone tells.
+{curve}
 ## On {aside} patients kept aside
 
 They chose nothing but the calibration (intervals, temperature, line of the roots). RMSE in the unit of the map; beside

@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from lnc_dicom.biomarker.calibrating import calibrate, measure_skill
 from lnc_dicom.biomarker.dataset import Cohort
-from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, adopt
+from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, adopt, standardised
 from lnc_dicom.biomarker.release import About, write_model
 from lnc_dicom.biomarker.training import Epoch, Schedule, predict, train_network
 from lnc_dicom.errors import BadCohort
@@ -36,23 +36,34 @@ class TrainingPlan:
 
 
 def train_model(
-    cohort: Cohort, plan: TrainingPlan, progress: Callable[[Epoch], None], start: BiomarkerNetwork | None = None
+    cohort: Cohort,
+    plan: TrainingPlan,
+    progress: Callable[[Epoch], None],
+    start: BiomarkerNetwork | None = None,
+    aside: Cohort | None = None,
 ) -> None:
     """Train, calibrate and write a model. Stop it and call it again to go on from the last epoch.
 
+    aside
+        Patients that only watch the training and calibrate its results; None: a fifth of the cohort.
     start
         A trained network to begin with; its weights are taken as far as regions and categories are the same.
     """
-    training, watching = split(cohort, plan.schedule.seed)
     names = plan.about.groups
-    some, others = cohort.chosen(training), cohort.chosen(watching)
+    some, others = _parted(cohort, plan.schedule.seed) if aside is None else (cohort, aside)
     network = adopt(start, Architecture(cohort.regions, len(names))) if start else None
     run = train_network(some, others, names, plan.schedule, progress, network, plan.out / "training.pt")
     trained = run.network.to("cpu")
-    outputs = predict(trained, others.crops)
-    calibration = calibrate(outputs, others, run.scales, names)
-    skill = measure_skill(outputs, others, run.scales, names)
-    write_model(plan.out / "model", plan.about, run, calibration, skill, plan.schedule, len(some))
+    told = predict(trained, others.crops, standardised(others.persons))
+    untold = predict(trained, others.crops)
+    calibrations = tuple(calibrate(outputs, others, run.scales, names) for outputs in (told, untold))
+    skill = measure_skill(told, others, run.scales, names)
+    write_model(plan.out / "model", plan.about, run, calibrations, skill, plan.schedule, len(some))
+
+
+def _parted(cohort: Cohort, seed: int) -> tuple[Cohort, Cohort]:
+    training, watching = split(cohort, seed)
+    return cohort.chosen(training), cohort.chosen(watching)
 
 
 def pretrain_virtually(

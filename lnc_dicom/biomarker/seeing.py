@@ -11,8 +11,9 @@ from lnc_dicom.biomarker.crops import MARGIN
 from lnc_dicom.biomarker.dataset import Cohort
 from lnc_dicom.biomarker.evaluation.inputs import Ints, Seen, SeenInFold
 from lnc_dicom.biomarker.inference import BiomarkerModel
-from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, Outputs, adopt
-from lnc_dicom.biomarker.training import Epoch, Scales, Schedule, predict, train_network
+from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, Outputs, adopt, standardised
+from lnc_dicom.biomarker.targets import Scales
+from lnc_dicom.biomarker.training import Epoch, Schedule, predict, train_network
 
 VIEWS = 4
 """Views of every patient where leakage by slices is shown: crops that lie a voxel apart."""
@@ -21,10 +22,14 @@ _INNER = 3
 
 
 def seen_by(model: BiomarkerModel, cohort: Cohort, shift: int = 0) -> Seen:
-    """Ask a trained network about every patient; `shift` moves the crops by so many voxels along all axes."""
+    """Ask a trained network about every patient, with age and sex where they are known.
+
+    shift
+        Voxels by which the crops are moved along all axes.
+    """
     crops = cohort.crops.roll((shift, shift, shift), (3, 4, 5)) if shift else cohort.crops
     scales = Scales(np.array(model.calibration.maps), np.array(model.calibration.roots))
-    return _seen(predict(model.network, crops), scales)
+    return _seen(predict(model.network, crops, standardised(cohort.persons)), scales)
 
 
 def views_by(model: BiomarkerModel, cohort: Cohort) -> list[Seen]:
@@ -60,7 +65,8 @@ def trained_in_fold(
         some, nobody = cohort.chosen(training), cohort.chosen(np.empty(0, np.int64))
         network = adopt(start, Architecture(cohort.regions, len(names))) if start else None
         run = train_network(some, nobody, names, schedule, _nothing, network)
-        return asked, _seen(predict(run.network.to("cpu"), cohort.chosen(asked).crops), run.scales)
+        others = cohort.chosen(asked)
+        return asked, _seen(predict(run.network.to("cpu"), others.crops, standardised(others.persons)), run.scales)
 
     def seen(training: Ints, _test: Ints) -> Seen:
         key = np.sort(training).tobytes()

@@ -1,6 +1,7 @@
 """Cohort → network: first FA and CBF of every region (pre-training), then roots and disease as well (fine-tuning).
 
-Simulated people, of whom more is known (`lessons`), teach everything from the first epoch on.
+Simulated people, of whom more is known (`lessons`), teach everything from the first epoch on. What age and sex add is
+learned last, by a network that has only seen images.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lnc_dicom.biomarker.age_and_sex import learn_age_and_sex
 from lnc_dicom.biomarker.augment import augment, inner
 from lnc_dicom.biomarker.dataset import Cohort
 from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, Outputs, has_region, ready
 from lnc_dicom.biomarker.settle import settle
+from lnc_dicom.biomarker.targets import Scales, Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +44,6 @@ class Schedule:
     weight_decay: float = 0.05
     seed: int = 1
     device: str = "cpu"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scales:
-    """Mean and SD of what is predicted, over the patients that are learned from: (regions, 2) and (2,)."""
-
-    maps: npt.NDArray[np.float64]
-    roots: npt.NDArray[np.float64]
-
-    @classmethod
-    def of(cls, cohort: Cohort) -> Scales:
-        """Measure the scales; sides share them."""
-        per_region = cohort.measured.reshape(len(cohort) * 2, len(cohort.regions), -1)
-        counted = np.isfinite(per_region).sum(axis=0)
-        mean = np.nansum(per_region, axis=0) / np.maximum(counted, 1)
-        sd = np.sqrt(np.nansum((per_region - mean) ** 2, axis=0) / np.maximum(counted - 1, 1))
-        roots = cohort.roots.astype(float)
-        return cls(
-            np.stack([mean, np.maximum(sd, 1e-6)], axis=-1), np.array([roots.mean(), max(float(roots.std()), 0.1)])
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +92,14 @@ def train_network(
     network = start or BiomarkerNetwork(Architecture(cohort.regions, len(group_names)))
     network.to(schedule.device)
     run = Run(ready(network), Scales.of(cohort))
+    targets = Targets(cohort, run.scales, group_names)
     for part, epochs, rate in (
         ("pre-training", schedule.pretraining, schedule.rate),
         ("fine-tuning", schedule.finetuning, schedule.rate * schedule.finetuning_share),
     ):
-        _run_part(
-            run, part, epochs, rate, _Data(cohort, run.scales, group_names), kept_aside, schedule, progress, checkpoint
-        )
+        _run_part(run, part, epochs, rate, targets, kept_aside, schedule, progress, checkpoint)
     ready(network)
+    learn_age_and_sex(network, predict(network, cohort.crops, device=schedule.device), targets)
     return run
 
 
@@ -126,33 +108,12 @@ def _kind(device: str) -> str:
     return torch.device(device).type
 
 
-class _Data:
-    """Targets in the units of the heads."""
-
-    def __init__(self, cohort: Cohort, scales: Scales, group_names: tuple[str, ...]) -> None:
-        self.crops = cohort.crops
-        two_sides = np.concatenate([scales.maps, scales.maps])
-        self.maps = torch.from_numpy((cohort.measured - two_sides[..., 0]) / two_sides[..., 1]).float()
-        self.roots = torch.from_numpy((cohort.roots - scales.roots[0]) / scales.roots[1]).float()
-        self.groups = torch.from_numpy(cohort.groups(group_names))
-        self.names = group_names
-        self.expected_maps, self.expected_roots = self.maps, self.roots
-        self.chances = functional.one_hot(self.groups, len(group_names)).float()
-        self.traits: Tensor | None = None
-        if lessons := cohort.lessons:
-            self.expected_maps = torch.from_numpy((lessons.maps - two_sides[..., 0]) / two_sides[..., 1]).float()
-            self.expected_roots = torch.from_numpy((lessons.roots - scales.roots[0]) / scales.roots[1]).float()
-            order = [lessons.group_names.index(name) for name in group_names]
-            self.chances = torch.from_numpy(lessons.groups[:, order]).float()
-            self.traits = torch.from_numpy(lessons.traits).float()
-
-
 def _run_part(  # noqa: PLR0913, PLR0917 - the one place where everything meets
     run: Run,
     part: str,
     epochs: int,
     rate: float,
-    data: _Data,
+    data: Targets,
     kept_aside: Cohort,
     schedule: Schedule,
     progress: Callable[[Epoch], None],
@@ -187,7 +148,7 @@ def _run_part(  # noqa: PLR0913, PLR0917 - the one place where everything meets
         _keep(run, part, number, optimiser, cycle, checkpoint)
 
 
-def _loss(outputs: Outputs, data: _Data, rows: Tensor, *, tasks: bool) -> Tensor:
+def _loss(outputs: Outputs, data: Targets, rows: Tensor, *, tasks: bool) -> Tensor:
     """Squared error of FA and CBF where measured, and Gaussian likelihood of what remains of them.
 
     For the tasks also the squared error of the roots and the cross-entropy; of simulated people the traits.
@@ -207,14 +168,22 @@ def _loss(outputs: Outputs, data: _Data, rows: Tensor, *, tasks: bool) -> Tensor
 
 
 @torch.inference_mode()
-def predict(network: BiomarkerNetwork, crops: Tensor, device: str = "cpu", batch: int = 8) -> Outputs:
-    """Everything the network says of crops with a margin, patient by patient, on the CPU."""
+def predict(
+    network: BiomarkerNetwork, crops: Tensor, person: Tensor | None = None, device: str = "cpu", batch: int = 8
+) -> Outputs:
+    """Everything the network says of crops with a margin, patient by patient, on the CPU.
+
+    person
+        Age and sex, (n, 2) as `heads` takes them; None: the images alone.
+    """
     network.eval()
     parts = []
-    for some in torch.split(crops, batch):
+    for rows in torch.split(torch.arange(len(crops)), batch):
+        some = crops[rows]
+        told = None if person is None else person[rows].to(device)
         with torch.autocast(_kind(device), dtype=torch.bfloat16):
             features = network.features(inner(some).to(device))
-        parts.append(network.heads(features, has_region(some).to(device)))
+        parts.append(network.heads(features, has_region(some).to(device), told))
     return Outputs(*(torch.cat([getattr(p, f).float().cpu() for p in parts]) for f in Outputs.__slots__))
 
 
@@ -222,8 +191,8 @@ def _watch(run: Run, part: str, number: int, loss: float, kept_aside: Cohort, na
     """Look at the patients kept aside."""
     if not len(kept_aside):
         return Epoch(part, number, loss, math.nan, math.nan, math.nan, math.nan)
-    data = _Data(kept_aside, run.scales, names)
-    outputs = predict(run.network, kept_aside.crops, str(next(run.network.parameters()).device))
+    data = Targets(kept_aside, run.scales, names)
+    outputs = predict(run.network, kept_aside.crops, device=str(next(run.network.parameters()).device))
     fa, cbf = (_skill(outputs.maps[..., k], data.maps[..., k]) for k in range(2))
     roots = _skill(outputs.roots, data.roots)
     accuracy = float((outputs.groups.argmax(1) == data.groups).float().mean())

@@ -31,10 +31,14 @@ class Oracle:
     group: npt.NDArray[np.float64]
 
 
-def consult(people: People, study: Study, seed: int) -> Oracle:
-    """Predict what the T1 of these people can tell. `seed` is the cohort's; other people are drawn from another."""
+def consult(people: People, study: Study, seed: int, *, told: bool = False) -> Oracle:
+    """Predict what the T1 of these people can tell. `seed` is the cohort's; other people are drawn from another.
+
+    told
+        Whether the oracle knows age and sex besides.
+    """
     others = draw_people(PEOPLE, study, seed + _SEED_OFFSET)
-    seen, known = people.visible(), others.visible()
+    seen, known = _known(people, told=told), _known(others, told=told)
     shape = people.fa.shape[1:]
 
     def linear(target: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -53,3 +57,8 @@ def consult(people: People, study: Study, seed: int) -> Oracle:
         roots_class=np.stack([c[p.argmax(axis=1)] for p, c in sides], axis=1),
         group=classes(others.group)[0],
     )
+
+
+def _known(people: People, *, told: bool) -> npt.NDArray[np.float64]:
+    visible = people.visible()
+    return np.column_stack([visible, people.age, people.man]) if told else visible

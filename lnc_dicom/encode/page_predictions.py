@@ -20,7 +20,7 @@ def draw_predictions(draw: ImageDraw.ImageDraw, report: Report, x: int, y: int) 
     found = report.biomarker
     if found is None:
         return y
-    draw.text((x, y), "Predicted from the T1, not measured, with 90 % intervals", WHITE, font(20))
+    draw.text((x, y), f"Predicted from the {found.basis}, not measured, with 90 % intervals", WHITE, font(20))
     made = f"{found.model.name} {found.model.version}"
     draw.text((x, y + 28), f"{made}: {DEMONSTRATION}" if found.demonstration else made, AMBER, font(16))
     y += 56

@@ -29,6 +29,7 @@ from lnc_dicom.codes import (
     PREDICTED_CBF,
     PREDICTED_FA,
     PREDICTED_FROM_T1,
+    PREDICTED_FROM_T1_AND_PERSON,
     PREDICTED_ROOTS,
     STRUCTURE,
     UNFAMILIAR_HEAD,
@@ -49,9 +50,11 @@ def prediction_groups(
     """Give TID 1501 groups: FA and CBF per structure, stems of the LSA per side and, if wanted, disease categories.
 
     They stand apart from what was measured, each with the method at group level: there readers look for it.
+    The method says whether the model knew age and sex.
     """
     if biomarker is None:
         return []
+    method = PREDICTED_FROM_T1_AND_PERSON if biomarker.told else PREDICTED_FROM_T1
     topics = [
         *(_region(prediction, canvas) for prediction in biomarker.regions),
         *(_roots(prediction, canvas) for prediction in biomarker.roots),
@@ -64,7 +67,7 @@ def prediction_groups(
     return [
         group
         for topic, items in topics
-        for group in topic_groups(replace(topic, algorithm=made_by), origin, items, _warnings(biomarker))
+        for group in topic_groups(replace(topic, method=method, algorithm=made_by), origin, items, _warnings(biomarker))
     ]
 
 
@@ -98,7 +101,7 @@ def _disease(biomarker: Biomarker, canvas: Canvas) -> tuple[Topic, list[Measurem
 
 
 def _topic(title: str, site: FindingSite, place: Callable[[], Outline | Anchor]) -> Topic:
-    return Topic(title, site, place, PREDICTED_FROM_T1)
+    return Topic(title, site, place)
 
 
 def _warnings(biomarker: Biomarker) -> list[QualitativeEvaluation]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import special
@@ -8,8 +10,8 @@ from lnc_dicom.biomarker.calibration import (
     count_probabilities,
     fit_roots,
     fit_temperature,
-    load_calibration,
-    save_calibration,
+    load_calibrations,
+    save_calibrations,
 )
 
 EXAMPLE = Calibration(
@@ -17,9 +19,10 @@ EXAMPLE = Calibration(
 )
 
 
-def test_a_calibration_comes_back_as_it_was_written(tmp_path):
-    save_calibration(tmp_path, EXAMPLE)
-    assert load_calibration(tmp_path) == EXAMPLE
+def test_both_calibrations_come_back_as_they_were_written(tmp_path):
+    other = replace(EXAMPLE, widths=(1.9, 1.8))
+    save_calibrations(tmp_path, EXAMPLE, other)
+    assert load_calibrations(tmp_path) == (EXAMPLE, other)
 
 
 def test_a_prediction_has_the_unit_of_its_map():
@@ -39,9 +42,16 @@ def test_conformal_intervals_cover_nine_of_ten_new_people():
     chance = np.random.default_rng(1)
     covered = []
     for _ in range(300):
-        scores = chance.standard_t(3, size=81)
+        scores = chance.standard_t(3, size=(81, 1))
         covered.append(abs(scores[80]) <= conformal_width(scores[:80]))
     assert np.mean(covered) == pytest.approx(0.9, abs=0.05)
+
+
+def test_regions_of_one_person_do_not_count_as_so_many_people():
+    scores = np.random.default_rng(4).normal(size=(9, 1)).repeat(6, axis=1)
+    assert conformal_width(scores) == pytest.approx(np.abs(scores).max())  # nine of ten need all nine
+    scores[3] = np.nan
+    assert conformal_width(scores) == pytest.approx(np.nanmax(np.abs(scores)))
 
 
 def test_temperature_undoes_what_was_overstated():

@@ -20,7 +20,7 @@ PLAIN = Calibration((((0.25, 0.03), (50.0, 9.0)),) * 2, (1.7, 1.6), (3.3, 1.0), 
 
 @pytest.fixture(scope="module")
 def model(trained):
-    return BiomarkerModel(trained.network, PLAIN, GROUPS, Model("m", "1", "0"), demonstration=True)
+    return BiomarkerModel(trained.network, PLAIN, PLAIN, GROUPS, Model("m", "1", "0"), demonstration=True)
 
 
 @pytest.mark.parametrize("answer", Answer)

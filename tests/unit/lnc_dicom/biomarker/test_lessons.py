@@ -39,6 +39,13 @@ def test_what_is_expected_errs_less_than_the_mean_and_is_not_the_truth(people, l
     np.testing.assert_allclose(lessons.groups.sum(axis=1), 1)
 
 
+def test_whoever_knows_age_and_sex_expects_flow_better(people, lessons):
+    true = people.cbf[:, 1, 0]
+    blind, told = (np.mean((maps[:, 1, 1] - true) ** 2) for maps in (lessons.maps, lessons.told_maps))
+    assert told < 0.97 * blind
+    np.testing.assert_allclose(lessons.told_groups.sum(axis=1), 1)
+
+
 def test_people_are_chosen_with_what_is_known_of_them(lessons):
     some = lessons.chosen(np.array([7, 3]))
     assert np.array_equal(some.traits[1], lessons.traits[3])

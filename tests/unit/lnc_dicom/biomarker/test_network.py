@@ -9,6 +9,7 @@ from lnc_dicom.biomarker.network import (
     load_network,
     ready,
     save_network,
+    standardised,
 )
 
 ARCHITECTURE = Architecture(("caudate", "putamen", "pallidum"), 3)
@@ -70,6 +71,29 @@ def test_a_region_that_is_missing_counts_as_that_of_the_mean_of_all_people():
     outputs = network(crops)
     torch.testing.assert_close(outputs.roots, network(other).roots)
     assert float(outputs.distance[0, 1].detach()) == 0
+
+
+def test_only_an_age_that_the_image_does_not_show_moves_the_answers():
+    network = _noisy()
+    crops = torch.randn(1, 6, 2, *SHAPE)
+    blind = network(crops)
+    as_seen, older, unknown = (
+        network(crops, blind.person + torch.tensor([[more, 0.0]])) for more in (0.0, 1.0, float("nan"))
+    )
+    torch.testing.assert_close(as_seen.maps, blind.maps)
+    torch.testing.assert_close(unknown.groups, blind.groups)
+    moved = network.surprise.weight[:, 0]
+    torch.testing.assert_close((older.maps - blind.maps)[0, :3].flatten(), moved[:6], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close((older.maps - blind.maps)[0, 3:].flatten(), moved[:6], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close((older.roots - blind.roots)[0], moved[6].expand(2), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close((older.groups - blind.groups)[0], moved[7:], atol=1e-5, rtol=1e-4)
+
+
+def test_age_and_sex_are_relative_to_57_years_and_to_as_many_women_as_men():
+    found = standardised([[69.0, 1.0], [57.0, 0.0], [float("nan"), 1.0]])
+    assert found[:2].tolist() == [[1.0, 1.0], [0.0, -1.0]]
+    assert torch.isnan(found[2, 0])
+    assert found[2, 1] == 1
 
 
 def test_distance_is_one_among_the_people_that_were_learned_from():

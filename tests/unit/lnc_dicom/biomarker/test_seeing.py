@@ -15,7 +15,7 @@ def model(trained):
     maps = tuple(tuple((float(m), float(s)) for m, s in region) for region in trained.scales.maps)
     roots = (float(trained.scales.roots[0]), float(trained.scales.roots[1]))
     calibration = Calibration(maps, (1.7, 1.6), roots, (0.0, 1.0), 0.8, 1.0, 1.3, 16)
-    return BiomarkerModel(trained.network, calibration, GROUPS, Model("m", "1", "0"), demonstration=True)
+    return BiomarkerModel(trained.network, calibration, calibration, GROUPS, Model("m", "1", "0"), demonstration=True)
 
 
 def test_what_a_network_says_has_the_unit_of_the_maps(model):

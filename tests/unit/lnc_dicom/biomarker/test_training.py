@@ -6,7 +6,8 @@ import torch
 
 from lnc_dicom.biomarker.lessons import Lessons
 from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork
-from lnc_dicom.biomarker.training import Scales, Schedule, predict, train_network
+from lnc_dicom.biomarker.targets import Scales
+from lnc_dicom.biomarker.training import Schedule, predict, train_network
 from tests.unit.lnc_dicom.biomarker.conftest import GROUPS, REGIONS, make_cohort
 
 SHORT = Schedule(pretraining=1, finetuning=1, batch=8)
@@ -78,9 +79,8 @@ def test_an_untrained_network_says_the_mean_of_everything():
 def test_what_only_a_simulation_knows_is_learned_from_the_first_epoch_on(cohort):
     count, places = cohort.measured.shape[:2]
     bright = (cohort.measured[:, :, :1] - 0.25) / 0.03
-    lessons = Lessons(
-        np.repeat(bright, 7, axis=2), cohort.measured, np.full((count, 2), 4.0), np.full((count, 3), 1 / 3), GROUPS
-    )
+    expected = (cohort.measured, np.full((count, 2), 4.0), np.full((count, 3), 1 / 3))
+    lessons = Lessons(np.repeat(bright, 7, axis=2), *expected, *expected, GROUPS)
     taught = replace(cohort, lessons=lessons)
     run = train_network(taught, taught, GROUPS, replace(SHORT, pretraining=3, finetuning=0, rate=3e-3), lambda _: None)
     assert places == 2 * len(REGIONS)

@@ -27,14 +27,21 @@ class Oracle:
 
     model = Model("oracle", "3", "a" * 64)
 
-    def __call__(self, _volume, _labels):
+    def __call__(self, _volume, _labels, person):
         regions = tuple(
             RegionPrediction(s, Predicted(0.21, 0.17, 0.26), Predicted(48.5, 31.0, 64.0)) for s in STRUCTURES[:6]
         )
         roots = tuple(RootPrediction(side, Predicted(3.4, 2.0, 4.8), 3, 0.4) for side in Side)
         disease = {"well": 0.7, "ill": 0.3}
         return Biomarker(
-            self.model, demonstration=True, regions=regions, roots=roots, distance=0.9, farthest=1.2, disease=disease
+            self.model,
+            demonstration=True,
+            told=person.is_known,
+            regions=regions,
+            roots=roots,
+            distance=0.9,
+            farthest=1.2,
+            disease=disease,
         )
 
 

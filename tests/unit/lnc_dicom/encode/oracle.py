@@ -13,11 +13,12 @@ class Oracle:
         self.model = Model("oracle", "3", digest)
         self._demonstration, self._distance = demonstration, distance
 
-    def __call__(self, _volume, _labels):
+    def __call__(self, _volume, _labels, person):
         caudate = STRUCTURES[0]
         return Biomarker(
             model=self.model,
             demonstration=self._demonstration,
+            told=person.is_known,
             regions=(RegionPrediction(caudate, Predicted(0.21, 0.17, 0.26), Predicted(48.5, 31.0, 64.0)),),
             roots=(RootPrediction(Side.LEFT, Predicted(3.4, 2.0, 4.8), 3, 0.4),),
             distance=self._distance,
