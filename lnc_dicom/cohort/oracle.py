@@ -1,4 +1,4 @@
-"""What can be known at best: predictions from everything that the T1 shows, as if it were read without error.
+"""What can be known at best: predictions from all that the T1 shows, read without error, and from age and sex.
 
 Fitted on 40,000 other people drawn from the same distribution, so it is as close to the Bayes-optimal predictor as a
 linear one gets; the simulation is linear and Gaussian but for the counts of lesions.

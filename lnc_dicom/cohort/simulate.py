@@ -115,7 +115,7 @@ def _write_tables(out: Path, people: People, plan: Plan) -> None:
     ]
     write_table(out, patients)
     _write_csv(out / TRUTH, _truth(people))
-    _write_csv(out / ORACLE, _best(consult(people, plan.study, plan.seed)))
+    _write_csv(out / ORACLE, _best(consult(people, plan.study, plan.seed, told=True)))
 
 
 def _truth(people: People) -> dict[str, np.ndarray]:

@@ -152,7 +152,8 @@ def _shares(e: Evaluation) -> Table:
         "Share of the oracle's gain over the mean predictor (%)",
         ("target", "score", *(design_name(d, e) for d in columns)),
         tuple(lines),
-        "The oracle reads everything that the T1 shows without error and was fitted on very many simulated people. "
+        "The oracle reads everything that the T1 shows without error, knows age and sex, and was fitted on very many "
+        "simulated people. "
         "100 % is all that can be known; where the oracle itself gains little, the share means little.",
     )
 

@@ -13,9 +13,7 @@ def _header(**attributes):
     return header
 
 
-@pytest.mark.parametrize(
-    ("told", "years"), [("057Y", 57), ("018M", 1.5), ("026W", 0.4983), ("000D", 0), ("120Y", 120)]
-)
+@pytest.mark.parametrize(("told", "years"), [("057Y", 57), ("018M", 1.5), ("026W", 0.4983), ("000D", 0), ("120Y", 120)])
 def test_an_age_is_read_in_years_whatever_its_unit(told, years):
     assert person_of(_header(PatientAge=told)).age == pytest.approx(years, abs=1e-3)
 

@@ -112,3 +112,41 @@ def test_the_same_study_and_model_give_the_same_bytes(folder):
     assert datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC) == NOW
     one, other = (_process(folder, Oracle())[1] for _ in range(2))
     assert [o.data for o in one] == [o.data for o in other]
+
+
+def _methods(objects):
+    """Codes of ours among the methods of the SR."""
+    import io
+
+    import pydicom
+
+    found = set()
+
+    def walk(item):
+        for child in item.get("ContentSequence", ()):
+            if child.ValueType == "CODE" and child.ConceptNameCodeSequence[0].CodeValue == "370129005":
+                found.add(child.ConceptCodeSequence[0].CodeValue)
+            walk(child)
+
+    walk(pydicom.dcmread(io.BytesIO(objects[1].data)))
+    return {code for code in found if code.startswith("PRED-")}
+
+
+@pytest.mark.parametrize(
+    ("age", "sex", "wanted", "method", "caveat"),
+    [
+        ("057Y", "F", True, "PRED-T1-AS", False),
+        ("", "F", True, "PRED-T1", True),
+        ("057Y", "O", True, "PRED-T1", True),
+        ("057Y", "F", False, "PRED-T1", False),
+    ],
+)
+def test_the_method_says_whether_age_and_sex_were_known(tmp_path, age, sex, wanted, method, caveat):
+    def change(dataset):
+        dataset.PatientAge, dataset.PatientSex, dataset.PatientBirthDate = age, sex, ""
+
+    write_series(tmp_path, change=change)
+    report, objects = _process(tmp_path, Oracle(), age_and_sex=wanted)
+    assert _methods(objects) == {method}
+    assert ("LNC-424" in {c.code for c in report.caveats}) is caveat
+    assert all("57" not in c.text for c in report.caveats)
