@@ -23,6 +23,9 @@ simulate = typer.Typer(no_args_is_help=True, help="Make data that no patient gav
 Folder = Annotated[Path, typer.Option(help="Folder with one folder of DICOM per patient and cohort.csv.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 Regions = Annotated[str, typer.Option(help="Regions that the model sees, separated by commas.")]
+Aside = Annotated[
+    Path | None, typer.Option(help="Cohort that only calibrates; without it, a fifth of --cohort is kept aside.")
+]
 Config = Annotated[Path | None, typer.Option(help="TOML file with settings of FA and CBF; without it, the defaults.")]
 
 
@@ -85,9 +88,7 @@ def train_biomarker(
         str, typer.Option(help="Weights to begin with: 'released', 'scratch', or the folder of a model.")
     ] = "released",
     anatomy: Annotated[Path | None, typer.Option(help="Label maps of which --virtual makes people.")] = None,
-    aside: Annotated[
-        Path | None, typer.Option(help="Cohort that only calibrates; without it, a fifth of --cohort is kept aside.")
-    ] = None,
+    aside: Aside = None,
     virtual: Annotated[int, typer.Option(help="First train on so many simulated people (needs --anatomy).")] = 0,
     virtual_epochs: Annotated[int, typer.Option(help="Epochs on simulated people.")] = 40,
     pretraining: Annotated[int, typer.Option(help="Epochs of pre-training: FA and CBF.")] = 4,

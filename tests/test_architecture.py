@@ -13,7 +13,7 @@ ORDER = [
     ["lnc_dicom.errors", "lnc_dicom.syntaxes", "lnc_dicom.uids", "lnc_dicom.kinds"],
     ["lnc_dicom.anatomy", "lnc_dicom.options"],
     ["lnc_dicom.predictions"],
-    ["lnc_dicom.codes"],
+    ["lnc_dicom.codes", "lnc_dicom.person"],
     ["lnc_dicom.prior"],
     ["lnc_dicom.types"],
     ["lnc_dicom.tools"],
@@ -26,6 +26,7 @@ ORDER = [
     ["lnc_dicom.labelling"],
     ["lnc_dicom.diffusion", "lnc_dicom.perfusion"],
     ["lnc_dicom.console"],
+    ["lnc_dicom.precision"],
     ["lnc_dicom.segment"],
     ["lnc_dicom.quality"],
     ["lnc_dicom.align"],
@@ -50,7 +51,7 @@ ORDER = [
 ]
 CORE = {"types", "traits", "select", "volume", "quality", "regions", "report", "encode", "pipeline", "anatomy"}
 CORE |= {"codes", "errors", "options", "companions", "nifti", "rigid", "frames", "scanner_map", "labelling"}
-CORE |= {"prior", "uids", "mend", "kinds", "diffusion", "perfusion", "align", "maps", "check"}
+CORE |= {"prior", "person", "uids", "mend", "kinds", "diffusion", "perfusion", "align", "maps", "check"}
 
 
 def _module(path):

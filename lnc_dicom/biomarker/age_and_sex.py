@@ -55,7 +55,8 @@ def learn_age_and_sex(network: BiomarkerNetwork, outputs: Outputs, targets: Targ
     known = torch.isfinite(targets.person).all(dim=1)
     if int(known.sum()) < FEWEST:
         return
-    features = network.shared(outputs.features[known].to(network.person.weight.device))
+    device = network.person.weight.device
+    features = network.shared(outputs.features[known].to(device), outputs.distance[known].to(device) > 0)
     beyond = (targets.person[known] - outputs.person[known]).numpy().astype(float)
     people = _People(
         _learn_guess(network, features.cpu().numpy().astype(float), beyond),

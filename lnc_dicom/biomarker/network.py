@@ -161,14 +161,16 @@ class BiomarkerNetwork(nn.Module):
         )
         return level if found is None else level * found[..., None]
 
-    def shared(self, features: Tensor) -> Tensor:
+    def shared(self, features: Tensor, found: Tensor) -> Tensor:
         """Give what the guess of age and sex rests on: features of both sides, (n, regions * 512), as in `heads`."""
-        return _QUIET * self.relative(features, None).reshape(len(features), 2, -1).mean(1)
+        return _QUIET * self.relative(features, found).reshape(len(features), 2, -1).mean(1)
 
     def moves(self, guess: Tensor, person: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """How far age and sex move maps, roots and groups: not at all where they are unknown."""
-        surprise = torch.zeros_like(guess) if person is None else (person - guess).nan_to_num(0.0)
-        return self.split_moves(self.surprise(surprise.clamp(-MOST_SURPRISE, MOST_SURPRISE)))
+        if person is None:
+            return self.split_moves(guess.new_zeros(len(guess), self.surprise.out_features))
+        surprise = (person - guess).nan_to_num(0.0).clamp(-MOST_SURPRISE, MOST_SURPRISE)
+        return self.split_moves(self.surprise(surprise))
 
     def split_moves(self, moved: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Take what `surprise` gives apart: for maps (n, s, 2), the same on both sides, roots (n, 2) and groups."""

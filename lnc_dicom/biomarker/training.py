@@ -22,6 +22,7 @@ from lnc_dicom.biomarker.dataset import Cohort
 from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, Outputs, has_region, ready
 from lnc_dicom.biomarker.settle import settle
 from lnc_dicom.biomarker.targets import Scales, Targets
+from lnc_dicom.precision import learning_precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +104,6 @@ def train_network(
     return run
 
 
-def _kind(device: str) -> str:
-    """Name the kind of a device, without its number."""
-    return torch.device(device).type
-
-
 def _run_part(  # noqa: PLR0913, PLR0917 - the one place where everything meets
     run: Run,
     part: str,
@@ -132,7 +128,7 @@ def _run_part(  # noqa: PLR0913, PLR0917 - the one place where everything meets
         losses = []
         for rows in torch.split(torch.randperm(len(data.crops), generator=chance), schedule.batch):
             crops = augment(data.crops[rows], chance).to(schedule.device)
-            with torch.autocast(_kind(schedule.device), dtype=torch.bfloat16):
+            with learning_precision(schedule.device):
                 features = run.network.features(crops)
             outputs = run.network.heads(features, has_region(crops))
             loss = _loss(outputs, data, rows, tasks=part == "fine-tuning" or data.traits is not None)
@@ -181,7 +177,7 @@ def predict(
     for rows in torch.split(torch.arange(len(crops)), batch):
         some = crops[rows]
         told = None if person is None else person[rows].to(device)
-        with torch.autocast(_kind(device), dtype=torch.bfloat16):
+        with learning_precision(device):
             features = network.features(inner(some).to(device))
         parts.append(network.heads(features, has_region(some).to(device), told))
     return Outputs(*(torch.cat([getattr(p, f).float().cpu() for p in parts]) for f in Outputs.__slots__))
