@@ -26,6 +26,7 @@ ORDER = [
     ["lnc_dicom.labelling"],
     ["lnc_dicom.diffusion", "lnc_dicom.perfusion"],
     ["lnc_dicom.console"],
+    ["lnc_dicom.precision"],
     ["lnc_dicom.segment"],
     ["lnc_dicom.quality"],
     ["lnc_dicom.align"],

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lnc_dicom.biomarker.augment import inner
 from lnc_dicom.biomarker.network import BiomarkerNetwork, has_region, ready
+from lnc_dicom.precision import learning_precision
 
 _Norm = nn.BatchNorm3d | nn.BatchNorm1d
 
@@ -47,7 +48,7 @@ def _measure(network: BiomarkerNetwork, norms: Sequence[_Norm], batches: Iterabl
         norm.train()
     for some in batches:
         seen = inner(some).to(device)
-        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
+        with learning_precision(device):
             features = network.features(seen)
         network.heads(features, has_region(seen))
     for norm, momentum in momenta.items():

@@ -20,6 +20,7 @@ from lnc_dicom.biomarker.augment import augment, inner
 from lnc_dicom.biomarker.dataset import Cohort
 from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, Outputs, has_region, ready
 from lnc_dicom.biomarker.settle import settle
+from lnc_dicom.precision import learning_precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +122,6 @@ def train_network(
     return run
 
 
-def _kind(device: str) -> str:
-    """Name the kind of a device, without its number."""
-    return torch.device(device).type
-
-
 class _Data:
     """Targets in the units of the heads."""
 
@@ -171,7 +167,7 @@ def _run_part(  # noqa: PLR0913, PLR0917 - the one place where everything meets
         losses = []
         for rows in torch.split(torch.randperm(len(data.crops), generator=chance), schedule.batch):
             crops = augment(data.crops[rows], chance).to(schedule.device)
-            with torch.autocast(_kind(schedule.device), dtype=torch.bfloat16):
+            with learning_precision(schedule.device):
                 features = run.network.features(crops)
             outputs = run.network.heads(features, has_region(crops))
             loss = _loss(outputs, data, rows, tasks=part == "fine-tuning" or data.traits is not None)
@@ -212,7 +208,7 @@ def predict(network: BiomarkerNetwork, crops: Tensor, device: str = "cpu", batch
     network.eval()
     parts = []
     for some in torch.split(crops, batch):
-        with torch.autocast(_kind(device), dtype=torch.bfloat16):
+        with learning_precision(device):
             features = network.features(inner(some).to(device))
         parts.append(network.heads(features, has_region(some).to(device)))
     return Outputs(*(torch.cat([getattr(p, f).float().cpu() for p in parts]) for f in Outputs.__slots__))

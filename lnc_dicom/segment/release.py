@@ -108,7 +108,7 @@ def _stage_section(stage: str, trainer: Trainer, digest: str) -> str:
         f"{trainer.step} steps of batch 1 "
         f"(best on the held-out maps: step {trainer.best_step}), AdamW, one cycle to {schedule.peak_rate}, "
         f"seed {schedule.seed}, "
-        f"moving average of the weights, bfloat16 autocast, torch {torch.__version__}, {platform.machine()}.\n"
+        f"moving average of the weights, torch {torch.__version__}, {platform.machine()}.\n"
         f"SHA-256 `{digest}`.\n\n"
         f"![learning curve]({stage}.png)\n\n"
         f"Dice on crops synthesised from the held-out label maps:\n\n{header}\n" + "\n".join(rows) + "\n"

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from lnc_dicom.precision import learning_precision
 from lnc_dicom.segment.draw import Draw
 from lnc_dicom.segment.labelmaps import LabelMap, Palette
 from lnc_dicom.segment.network import Architecture, UNet, channels_last
@@ -174,7 +175,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.rate(self.step)
         image = image.contiguous(memory_format=torch.channels_last_3d)
-        with torch.autocast(self.schedule.device.split(":")[0], torch.bfloat16):
+        with learning_precision(self.schedule.device):
             logits = self.network(image)
         dice_weight = self.stage.dice_weight(self.schedule.done(self.step))
         loss = dice_and_cross_entropy(logits, target, self.stage.balance, self.stage.cross_entropy_share, dice_weight)
@@ -212,7 +213,7 @@ class Trainer:
         for i in range(_VALIDATION_IMAGES):
             image, target = heads[i]
             image = image[None].to(self.schedule.device, memory_format=torch.channels_last_3d)
-            with torch.autocast(self.schedule.device.split(":")[0], torch.bfloat16):
+            with learning_precision(self.schedule.device):
                 labels = self.average(image).argmax(1)[0].cpu()
             sums += torch.tensor(dice_per_class(labels, target.argmax(0), self.stage.classes), dtype=torch.float64)
         return tuple(round(float(o / s), 4) if s else math.nan for o, s in sums)
