@@ -46,7 +46,7 @@ def consult(people: People, study: Study, seed: int, *, told: bool = False) -> O
         return np.asarray(fitted.predict(seen))
 
     def classes(target: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(known, target)
+        fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(known, target)
         return np.asarray(fitted.predict_proba(seen)), np.asarray(fitted.classes_)
 
     sides = [classes(others.roots_read[:, side]) for side in range(2)]
