@@ -92,9 +92,17 @@ def test_it_names_the_first_image_and_those_from_the_first_to_the_last_with_a_st
         for frame in seg.PerFrameFunctionalGroupsSequence
     }
     assert used <= named
-    slices = np.flatnonzero(report.segmented.labels.array.any(axis=(1, 2)))
-    assert report.sources[0].SOPInstanceUID in named - used
-    assert len(named) == 1 + slices[-1] - slices[0] + 1 < len(report.sources)
+    labels = report.segmented.labels
+    held = np.flatnonzero(labels.array.any(axis=(1, 2)))
+    slices = {
+        source.SOPInstanceUID: round(
+            labels.map_reference_to_indices(np.array([source.ImagePositionPatient], float))[0][0]
+        )
+        for source in report.sources
+    }
+    between = {uid for uid, k in slices.items() if held[0] <= k <= held[-1]}
+    assert named == between | {report.sources[0].SOPInstanceUID}
+    assert len(named) < len(report.sources)
 
 
 def test_every_segment_has_label_side_colour_and_tracking(encoded):

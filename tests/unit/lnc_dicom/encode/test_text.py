@@ -27,7 +27,7 @@ def test_every_structure_has_a_sentence_with_its_numbers_and_predictions_say_wha
         (sentence,) = [t for t in texts if t.startswith(f"{measurement.structure.title}: volume")]
         assert f"{measurement.volume_ml:.2f} mL (90 % interval" in sentence
         assert "FA 0.40, CBF 30 ml/100 g/min" in sentence
-    predicted = [t for t in texts if "predicted" in t]
+    predicted = [t for t in texts if "predicted" in t and "LNC-424" not in t]  # the head tells no age
     assert len(predicted) == 6 + 2
     assert all(DEMONSTRATION in t for t in predicted)
     assert any(BANNER in t for t in texts)
