@@ -20,13 +20,13 @@ from lnc_dicom.align import SAMPLING, SMOOTHING_MM, middle_of_head, structure_po
 from lnc_dicom.console import quieten_libraries  # noqa: E402
 from lnc_dicom.nifti import convert  # noqa: E402
 from lnc_dicom.perfusion import read_labelling  # noqa: E402
-from lnc_dicom.read import read_study  # noqa: E402
 from lnc_dicom.rigid import register  # noqa: E402
 from lnc_dicom.scanner_map import load_map  # noqa: E402
 from lnc_dicom.segment.model import load_segmenter  # noqa: E402
-from lnc_dicom.select import select  # noqa: E402
+from lnc_dicom.study.load import load  # noqa: E402
+from lnc_dicom.study.read import read_study  # noqa: E402
+from lnc_dicom.study.select_t1 import select  # noqa: E402
 from lnc_dicom.types import Role  # noqa: E402
-from lnc_dicom.volume import load  # noqa: E402
 
 STUDIES = ("philips-ingenia-3t", "siemens-xa30-enhanced", "siemens-prisma-3t")
 

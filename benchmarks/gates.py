@@ -21,7 +21,6 @@ from lnc_dicom.anatomy import MAIN_NUCLEI, STRUCTURES  # noqa: E402
 from lnc_dicom.console import quieten_libraries  # noqa: E402
 from lnc_dicom.errors import StudyRejected  # noqa: E402
 from lnc_dicom.quality import GATES, check_study  # noqa: E402
-from lnc_dicom.read import read_study  # noqa: E402
 from lnc_dicom.regions import measure  # noqa: E402
 from lnc_dicom.report import refuse  # noqa: E402
 from lnc_dicom.segment.calibrating import SEED, WHOLE_HEAD  # noqa: E402
@@ -32,10 +31,11 @@ from lnc_dicom.segment.labelmaps import load_label_map, load_palette  # noqa: E4
 from lnc_dicom.segment.model import WEIGHTS, load_segmenter  # noqa: E402
 from lnc_dicom.segment.robustness import describe  # noqa: E402
 from lnc_dicom.segment.synthesis import synthesise  # noqa: E402
-from lnc_dicom.select import select  # noqa: E402
+from lnc_dicom.study.load import load  # noqa: E402
+from lnc_dicom.study.read import read_study  # noqa: E402
+from lnc_dicom.study.select_t1 import select  # noqa: E402
 from lnc_dicom.tools import Segmenter  # noqa: E402
 from lnc_dicom.types import Measurement  # noqa: E402
-from lnc_dicom.volume import load  # noqa: E402
 from service.sample import icbm152  # noqa: E402
 from tests.odd_images import no_t1_heads, volume  # noqa: E402
 

@@ -26,11 +26,11 @@ from lnc_dicom.maps import measure_map  # noqa: E402
 from lnc_dicom.options import Diffusion, Maps, Perfusion  # noqa: E402
 from lnc_dicom.perfusion import cbf_map, read_labelling  # noqa: E402
 from lnc_dicom.pipeline import analyse  # noqa: E402
-from lnc_dicom.read import read_study  # noqa: E402
 from lnc_dicom.regions import usable_labels  # noqa: E402
 from lnc_dicom.rigid import Motion, carry  # noqa: E402
 from lnc_dicom.scanner_map import load_map  # noqa: E402
 from lnc_dicom.segment.model import load_segmenter  # noqa: E402
+from lnc_dicom.study.read import read_study  # noqa: E402
 from lnc_dicom.tools import Tools  # noqa: E402
 from lnc_dicom.types import Quantity, Report, Role  # noqa: E402
 

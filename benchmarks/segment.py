@@ -27,7 +27,7 @@ from lnc_dicom.segment.evaluation import read_nifti  # noqa: E402
 from lnc_dicom.segment.inference import CROP_SHAPE, NetworkSegmenter  # noqa: E402
 from lnc_dicom.segment.model import WEIGHTS, load_segmenter  # noqa: E402
 from lnc_dicom.segment.network import _InstanceNorm  # noqa: E402
-from lnc_dicom.volume import sample  # noqa: E402
+from lnc_dicom.study.load import sample  # noqa: E402
 
 REPEATS = 5
 _PARTS = ("resample", "normalise", "_on_source_grid", "doubt", "mirror_dice")

@@ -13,8 +13,8 @@ from highdicom import Volume
 from lnc_dicom.errors import OffTheHead
 from lnc_dicom.quality import COVERED, INFORMATION, MAP_GATES, MIN_INFORMATION_OF_MAP, SHIFT, TURN_OF_MAP
 from lnc_dicom.rigid import register
+from lnc_dicom.study.load import resample
 from lnc_dicom.types import AlignedMap, Check, QuantityMap, Segmented
-from lnc_dicom.volume import resample
 
 SPACING_MM = 2.0
 """Grid on which T1 and partner are compared: as fine as a diffusion series."""

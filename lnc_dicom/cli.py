@@ -68,19 +68,20 @@ def process(paths: Paths, out: Out, config: Config = None, objects: Objects = No
     watch = Stopwatch(STAGES)
     with exits(), watch as stage:
         with stage("start"):
-            from lnc_dicom import pipeline, prior  # noqa: PLC0415 - torch takes a second to import; --help should not
+            from lnc_dicom import pipeline  # noqa: PLC0415 - torch takes a second to import; --help should not
             from lnc_dicom.biomarker.model import explainer_of, load_predictor  # noqa: PLC0415
             from lnc_dicom.options import choose_objects, load_options  # noqa: PLC0415
-            from lnc_dicom.read import read_results, read_study, with_results  # noqa: PLC0415
             from lnc_dicom.result import ALL_FILES, rejection_json, result_json, side_files  # noqa: PLC0415
             from lnc_dicom.segment.model import load_segmenter  # noqa: PLC0415
+            from lnc_dicom.study import priors  # noqa: PLC0415 - torch takes a second to import; --help should not
+            from lnc_dicom.study.read import read_results, read_study, with_results  # noqa: PLC0415
             from lnc_dicom.tools import Tools  # noqa: PLC0415
 
             options = choose_objects(load_options(config), objects)
             now, predictor = datetime.now(UTC), load_predictor(options.biomarker)
             tools = Tools(load_segmenter(), now, stage, options, predictor, explainer_of(predictor))
             make_folder(out)
-            earlier = read_results([out / prior.FILE])
+            earlier = read_results([out / priors.FILE])
             for name in ALL_FILES:  # a rejected study must not seem to have the results of an earlier one
                 (out / name).unlink(missing_ok=True)
         study = None

@@ -17,9 +17,9 @@ from highdicom import Volume
 from pydicom import Dataset
 
 from lnc_dicom.errors import StudyRejected, UnpairedVolumes, UnreadableSeries
-from lnc_dicom.traits import Plane, frame_planes, item
+from lnc_dicom.study.attributes import Plane, frame_planes, item
+from lnc_dicom.study.load import check_planes, refuse_transfer_syntax
 from lnc_dicom.types import Series
-from lnc_dicom.volume import check_planes, refuse_transfer_syntax
 
 _PHILIPS_LABEL = (0x2005, 0x1429)
 """Private CONTROL or LABEL of Philips' classic images."""

@@ -10,7 +10,7 @@ from highdicom import Volume
 
 from lnc_dicom.nifti import Converted
 from lnc_dicom.options import Perfusion
-from lnc_dicom.traits import traits_of
+from lnc_dicom.study.attributes import traits_of
 from lnc_dicom.types import Caveat, Series
 
 ASSUMED = "LNC-405"

@@ -19,7 +19,7 @@ from lnc_dicom.labelling import ASSUMED, Timing, timing_of
 from lnc_dicom.nifti import Converted, convert
 from lnc_dicom.options import Perfusion
 from lnc_dicom.scanner_map import load_map, to_cbf
-from lnc_dicom.traits import traits_of
+from lnc_dicom.study.attributes import traits_of
 from lnc_dicom.types import Caveat, Quantity, QuantityMap, Role, Series
 
 ORDER_ASSUMED = "LNC-406"

@@ -16,14 +16,14 @@ from lnc_dicom.kinds import Kind
 from lnc_dicom.maps import NAMES, measure_map
 from lnc_dicom.options import settings_of_results
 from lnc_dicom.perfusion import cbf_map, relative_cbf_map
-from lnc_dicom.person import person_of
 from lnc_dicom.predictions import Answer, Person
 from lnc_dicom.regions import measure, usable_labels
 from lnc_dicom.report import compose, with_biomarker, with_change, with_maps, with_repairs
-from lnc_dicom.select import select
+from lnc_dicom.study.demographics import person_of
+from lnc_dicom.study.load import load_mended
+from lnc_dicom.study.select_t1 import select
 from lnc_dicom.tools import Tools
 from lnc_dicom.types import AlignedMap, Caveat, Quantity, QuantityMap, Report, Segmented, Study
-from lnc_dicom.volume import load_mended
 
 STAGES = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "saliency", "encode")
 """Names of the stages, in order; progress bars and timings use them."""

@@ -14,9 +14,9 @@ from highdicom import Volume
 from pydicom import Dataset
 
 from lnc_dicom.errors import StudyRejected, UnknownScale, UnreadableSeries
-from lnc_dicom.traits import item
+from lnc_dicom.study.attributes import item
+from lnc_dicom.study.load import load
 from lnc_dicom.types import Caveat, Series
-from lnc_dicom.volume import load
 
 SCALE_ASSUMED = "LNC-407"
 """Caveat: the header does not name the unit of a map; it was told from the range of its values."""

@@ -19,7 +19,7 @@ from pydicom import Dataset
 
 from lnc_dicom.anatomy import Structure
 from lnc_dicom.predictions import Biomarker, Model
-from lnc_dicom.prior import Change, Prior
+from lnc_dicom.study.priors import Change, Prior
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
 from pynetdicom.dsutils import encode_file_meta
 from pynetdicom.sop_class import Verification
 
-from lnc_dicom.syntaxes import TRANSFER_SYNTAXES
+from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
 from service.logs import log, start_logging
 from service.settings import Listen, load_settings
 from service.spool import Spool

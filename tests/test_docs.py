@@ -10,13 +10,14 @@ import pytest
 from pydantic import BaseModel
 from typer.main import get_command
 
-from lnc_dicom import errors, labelling, maps, perfusion, read, report, scanner_map
+from lnc_dicom import errors, labelling, maps, perfusion, report, scanner_map
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.cli import app
 from lnc_dicom.codes import STRUCTURE
 from lnc_dicom.kinds import FHIR_FILE, FILES_OF, Kind
 from lnc_dicom.quality import GATES, MAP_GATES
-from lnc_dicom.syntaxes import TRANSFER_SYNTAXES
+from lnc_dicom.study import read
+from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
 from service import cli as service_cli
 from service import receive
 from service.demo import DemoFailed

@@ -30,7 +30,7 @@ from lnc_dicom.encode.groups import Topic, topic_groups
 from lnc_dicom.encode.items import measured
 from lnc_dicom.encode.origin import Origin
 from lnc_dicom.encode.outline import Canvas
-from lnc_dicom.prior import Change, VolumeChange
+from lnc_dicom.study.priors import Change, VolumeChange
 
 
 def change_groups(change: Change | None, origin: Origin, canvas: Canvas) -> list[MeasurementsAndQualitativeEvaluations]:

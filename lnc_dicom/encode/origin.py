@@ -17,7 +17,7 @@ from pydicom import Dataset
 from pydicom.valuerep import DA, DT, TM
 
 from lnc_dicom.codes import PROCESSING_EQUIPMENT
-from lnc_dicom.prior import OUR_NAME, Prior, replaced_result, same_result
+from lnc_dicom.study.priors import OUR_NAME, Prior, replaced_result, same_result
 from lnc_dicom.types import Report
 from lnc_dicom.uids import tracking_uid, uid
 

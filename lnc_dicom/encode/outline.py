@@ -18,7 +18,7 @@ from pydicom import Dataset
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
-from lnc_dicom.traits import Plane, frame_planes
+from lnc_dicom.study.attributes import Plane, frame_planes
 
 _CENTRE = 0.5
 """A pixel's centre, from its top left corner, where SCOORD has its origin (PS3.3 C.18.6.1.1)."""

@@ -16,7 +16,7 @@ from scipy import ndimage
 from lnc_dicom.anatomy import STRUCTURES, Structure
 from lnc_dicom.errors import PathMissing, UnusableInput
 from lnc_dicom.segment.internal_capsule import add_internal_capsule
-from lnc_dicom.volume import sample_labels
+from lnc_dicom.study.load import sample_labels
 
 _SURFACE_PERCENTILE = 95
 _SAME_GRID_MM = 1e-3

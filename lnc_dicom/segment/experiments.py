@@ -17,7 +17,7 @@ import torch
 from scipy import ndimage
 
 from lnc_dicom.segment.labelmaps import PUSH_SPACING_MM, ventricle_push
-from lnc_dicom.volume import resample, sample
+from lnc_dicom.study.load import resample, sample
 
 Array = npt.NDArray[np.float32]
 Before = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]

@@ -22,8 +22,8 @@ from lnc_dicom.segment.pose import Constellation, Placement, centroids, fit
 from lnc_dicom.segment.pose import upright as placed_upright
 from lnc_dicom.segment.signs import doubt, likeliest, mirror_dice
 from lnc_dicom.segment.stages import LABEL, LOCATE
+from lnc_dicom.study.load import resample, sample
 from lnc_dicom.types import Segmented, Sign
-from lnc_dicom.volume import resample, sample
 
 CROP_SHAPE = (96, 112, 80)
 """Voxels (L, P, S) of the labelled crop: 120 x 140 x 100 mm holds the deep grey matter and the lateral ventricles of

@@ -13,8 +13,8 @@ from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.errors import StudyRejected
 from lnc_dicom.segment.evaluation import dice
 from lnc_dicom.segment.experiments import EXPERIMENTS, Experiment, Head
+from lnc_dicom.study.load import sample_labels
 from lnc_dicom.tools import Segmenter
-from lnc_dicom.volume import sample_labels
 
 _VENTRICLES = (4, 43)
 _GREY = (11, 50, 12, 51)

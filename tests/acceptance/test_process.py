@@ -14,11 +14,11 @@ import pytest
 from scipy import ndimage
 
 from lnc_dicom.anatomy import STRUCTURES, Side
-from lnc_dicom.read import read_study
 from lnc_dicom.regions import measure
 from lnc_dicom.segment.evaluation import compare, mean_of_sides, read_nifti, read_pair
-from lnc_dicom.select import select
-from lnc_dicom.volume import load
+from lnc_dicom.study.load import load
+from lnc_dicom.study.read import read_study
+from lnc_dicom.study.select_t1 import select
 from service.sample import icbm152
 from service.validate import validate
 from tests.acceptance.conftest import lnc

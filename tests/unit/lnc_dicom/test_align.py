@@ -8,10 +8,10 @@ from lnc_dicom.align import align, covered, structure_points
 from lnc_dicom.diffusion import B0_MAX
 from lnc_dicom.errors import NotAligned, OffTheHead
 from lnc_dicom.nifti import convert
-from lnc_dicom.read import read_study
-from lnc_dicom.select import select
+from lnc_dicom.study.load import load
+from lnc_dicom.study.read import read_study
+from lnc_dicom.study.select_t1 import select
 from lnc_dicom.types import Quantity, QuantityMap
-from lnc_dicom.volume import load
 
 
 @pytest.fixture(scope="module")

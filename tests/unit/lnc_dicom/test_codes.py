@@ -9,7 +9,7 @@ from lnc_dicom import codes, quality
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.options import Biomarker, Options
 from lnc_dicom.pipeline import process
-from lnc_dicom.read import read_study
+from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from tests.factories import NOW, BoxSegmenter, write_series
 from tests.unit.lnc_dicom.encode.oracle import Oracle

@@ -3,9 +3,9 @@ import pytest
 
 from lnc_dicom.errors import UnpairedVolumes, UnreadableSeries
 from lnc_dicom.frames import Context, volumes
-from lnc_dicom.read import read_study
+from lnc_dicom.study.load import load
+from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Series
-from lnc_dicom.volume import load
 from tests.factories import head, layout, write_series
 
 

@@ -5,7 +5,7 @@ import pytest
 from lnc_dicom.labelling import ASSUMED, timing_of
 from lnc_dicom.nifti import Converted
 from lnc_dicom.options import Perfusion
-from lnc_dicom.read import read_study
+from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Series
 from tests.factories import write_series
 

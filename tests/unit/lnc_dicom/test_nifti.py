@@ -4,9 +4,9 @@ import pytest
 
 from lnc_dicom.errors import UnreadableSeries
 from lnc_dicom.nifti import convert
-from lnc_dicom.read import read_study
+from lnc_dicom.study.load import load
+from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Instance, Series
-from lnc_dicom.volume import load
 from tests.factories import LAYOUTS, head, layout, write_series
 
 

@@ -12,7 +12,7 @@ from lnc_dicom.labelling import ASSUMED, Timing, timing_of
 from lnc_dicom.nifti import Converted, convert
 from lnc_dicom.options import Perfusion
 from lnc_dicom.perfusion import ORDER_ASSUMED, Labelling, alternate, cbf_map, quantify, read_labelling, relative_cbf_map
-from lnc_dicom.read import read_study
+from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Role
 
 XA30 = "siemens-xa30-enhanced/25_asl_2d_tra"

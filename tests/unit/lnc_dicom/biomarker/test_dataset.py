@@ -8,7 +8,7 @@ from lnc_dicom.biomarker.dataset import load_cohort
 from lnc_dicom.cohort.table import Patient, write_table
 from lnc_dicom.errors import BadCohort, NoT1, UnusableInput
 from lnc_dicom.pipeline import analyse
-from lnc_dicom.read import read_study
+from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from tests.factories import NOW, BoxSegmenter, head, layout, write_series
 

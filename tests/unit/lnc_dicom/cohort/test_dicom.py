@@ -3,9 +3,9 @@ import pydicom
 import pytest
 
 from lnc_dicom.cohort.dicom import write_study
-from lnc_dicom.read import read_study
-from lnc_dicom.select import select
-from lnc_dicom.volume import load
+from lnc_dicom.study.load import load
+from lnc_dicom.study.read import read_study
+from lnc_dicom.study.select_t1 import select
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from lnc_dicom.kinds import Kind
 from lnc_dicom.options import Options
 from lnc_dicom.pipeline import analyse
 from lnc_dicom.predictions import Biomarker, Model, Predicted, RegionPrediction, RootPrediction
-from lnc_dicom.read import read_study
+from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from lnc_dicom.types import AlignedMap, Quantity, QuantityMap, Statistic
 from tests.factories import NOW, BoxSegmenter, head, write_series

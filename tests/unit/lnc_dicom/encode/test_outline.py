@@ -13,11 +13,11 @@ from scipy.spatial.transform import Rotation
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode import encode
 from lnc_dicom.encode.outline import Canvas, largest_piece, trace
-from lnc_dicom.read import read_study
 from lnc_dicom.segment.evaluation import read_nifti
-from lnc_dicom.select import select
+from lnc_dicom.study.load import load
+from lnc_dicom.study.read import read_study
+from lnc_dicom.study.select_t1 import select
 from lnc_dicom.types import Measurement, Report, Segmented
-from lnc_dicom.volume import load
 from service.sample import mr_series
 from tests.enhanced import enhanced
 from tests.factories import MODEL, NOW, head, layout, write_series

@@ -6,8 +6,8 @@ from highdicom.sr import Comprehensive3DSR
 from lnc_dicom.options import Biomarker as BiomarkerOptions
 from lnc_dicom.options import Options
 from lnc_dicom.pipeline import process
-from lnc_dicom.read import read_study
 from lnc_dicom.report import DEMONSTRATION
+from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from tests.factories import NOW, BoxSegmenter, write_series
 from tests.unit.lnc_dicom.encode.oracle import Oracle

@@ -11,7 +11,7 @@ from lnc_dicom.encode.origin import Origin
 from lnc_dicom.encode.seg import segmentation
 from lnc_dicom.pipeline import analyse, process
 from lnc_dicom.quality import PROBABILITY
-from lnc_dicom.read import read_study
+from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from lnc_dicom.types import Sign
 from tests.factories import LAYOUTS, NOW, BoxSegmenter, head, layout, write_series

@@ -4,7 +4,7 @@ import torch
 
 from lnc_dicom.segment.inference import _likeliest_on
 from lnc_dicom.segment.signs import likeliest
-from lnc_dicom.volume import sample
+from lnc_dicom.study.load import sample
 
 SOURCE = (40, 44, 36)
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lnc_dicom.companions import companions_of, roles_by_uid
 from lnc_dicom.errors import NoMagneticResonance, NoT1, TooCoarse
-from lnc_dicom.traits import Traits, slice_distance_mm, traits_of
+from lnc_dicom.study.attributes import Traits, slice_distance_mm, traits_of
+from lnc_dicom.study.select_maps import companions_of, roles_by_uid
 from lnc_dicom.types import Reason, Role, Selection, Series, Study
 
 MIN_SLICES = 20

@@ -23,9 +23,9 @@ from lnc_dicom.errors import (
     UnreadablePixels,
     UnsupportedTransferSyntax,
 )
-from lnc_dicom.mend import mend
-from lnc_dicom.syntaxes import TRANSFER_SYNTAXES
-from lnc_dicom.traits import Plane, planes_of
+from lnc_dicom.study.attributes import Plane, planes_of
+from lnc_dicom.study.header_repair import mend
+from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
 from lnc_dicom.types import Series
 
 SLICE_GAP_RELATIVE_TOLERANCE = 0.01

@@ -3,7 +3,7 @@ import pytest
 from pydicom.uid import RLELossless
 
 from lnc_dicom.errors import NoFiles, PathMissing, SeveralStudies
-from lnc_dicom.read import UNREADABLE, read_study
+from lnc_dicom.study.read import UNREADABLE, read_study
 from tests.factories import write_series
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pydicom
 from pydicom import Dataset
 
-from lnc_dicom.traits import Traits, item, slice_distance_mm
+from lnc_dicom.study.attributes import Traits, item, slice_distance_mm
 from lnc_dicom.types import Reason, Role, Series
 
 _COLOUR = {"COLFA", "FA_COLOR", "COLOR", "RGB", "FACOLOR", "TENSOR", "TENSOR_COLOR"}

@@ -15,7 +15,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import Comprehensive3DSRStorage
 
 from lnc_dicom.errors import NoFiles, PathMissing, SeveralStudies
-from lnc_dicom.prior import Prior, is_ours, prior_of
+from lnc_dicom.study.priors import Prior, is_ours, prior_of
 from lnc_dicom.types import Caveat, Instance, Series, Study
 
 UNREADABLE = "LNC-401"

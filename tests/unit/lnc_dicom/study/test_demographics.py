@@ -3,7 +3,7 @@ import math
 import pytest
 from pydicom import Dataset
 
-from lnc_dicom.person import person_of
+from lnc_dicom.study.demographics import person_of
 
 
 def _header(**attributes):

@@ -9,10 +9,10 @@ from pydicom import DataElement, Dataset
 from pydicom.config import settings
 from pydicom.uid import generate_uid
 
-from lnc_dicom.mend import OWED, mend
 from lnc_dicom.pipeline import process
-from lnc_dicom.read import read_study
 from lnc_dicom.report import REPAIRED
+from lnc_dicom.study.header_repair import OWED, mend
+from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from tests.factories import NOW, BoxSegmenter, head, write_series
 

@@ -8,8 +8,8 @@ import pytest
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
 from lnc_dicom.errors import DoubledSlices, MissingSlices, UnevenSlices, UnsupportedTransferSyntax
-from lnc_dicom.read import read_study
-from lnc_dicom.volume import load, resample, sample, sample_labels
+from lnc_dicom.study.load import load, resample, sample, sample_labels
+from lnc_dicom.study.read import read_study
 from tests.factories import LAYOUTS, head, layout, write_series
 
 

@@ -2,8 +2,8 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 
-from lnc_dicom.read import read_study
-from lnc_dicom.select import select
+from lnc_dicom.study.read import read_study
+from lnc_dicom.study.select_t1 import select
 from lnc_dicom.types import Reason, Role
 from tests.factories import head, layout, write_series
 

@@ -3,8 +3,8 @@ import pytest
 from pydicom.uid import CTImageStorage, generate_uid
 
 from lnc_dicom.errors import NoMagneticResonance, NoT1, TooCoarse
-from lnc_dicom.read import read_study
-from lnc_dicom.select import RULES, select
+from lnc_dicom.study.read import read_study
+from lnc_dicom.study.select_t1 import RULES, select
 from lnc_dicom.types import Reason
 from tests.factories import head, layout, write_series
 
