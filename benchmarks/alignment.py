@@ -18,9 +18,9 @@ sys.path.insert(0, str(ROOT))
 
 from lnc_dicom.align import SAMPLING, SMOOTHING_MM, middle_of_head, structure_points  # noqa: E402
 from lnc_dicom.console import quieten_libraries  # noqa: E402
+from lnc_dicom.geometry.registration import register  # noqa: E402
 from lnc_dicom.nifti import convert  # noqa: E402
 from lnc_dicom.perfusion import read_labelling  # noqa: E402
-from lnc_dicom.rigid import register  # noqa: E402
 from lnc_dicom.scanner_map import load_map  # noqa: E402
 from lnc_dicom.segment.model import load_segmenter  # noqa: E402
 from lnc_dicom.study.load import load  # noqa: E402

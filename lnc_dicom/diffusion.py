@@ -13,9 +13,9 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from lnc_dicom.errors import NotMeasured, OneBValue, TooFewDirections, WrongGradients
+from lnc_dicom.geometry.registration import carry, register
 from lnc_dicom.nifti import Converted, convert
 from lnc_dicom.options import Diffusion
-from lnc_dicom.rigid import carry, register
 from lnc_dicom.scanner_map import load_map, to_fa
 from lnc_dicom.types import Quantity, QuantityMap, Role, Series
 

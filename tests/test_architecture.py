@@ -22,7 +22,7 @@ ORDER = [
     ["lnc_dicom.study.select_t1"],
     ["lnc_dicom.study.header_repair"],
     ["lnc_dicom.study.load"],
-    ["lnc_dicom.nifti", "lnc_dicom.rigid", "lnc_dicom.frames", "lnc_dicom.scanner_map"],
+    ["lnc_dicom.nifti", "lnc_dicom.geometry.registration", "lnc_dicom.frames", "lnc_dicom.scanner_map"],
     ["lnc_dicom.labelling"],
     ["lnc_dicom.diffusion", "lnc_dicom.perfusion"],
     ["lnc_dicom.console"],

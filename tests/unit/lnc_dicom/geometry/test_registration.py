@@ -3,7 +3,7 @@ import pytest
 from highdicom import Volume
 from scipy import ndimage
 
-from lnc_dicom.rigid import Motion, carry, register
+from lnc_dicom.geometry.registration import Motion, carry, register
 
 SPACING_MM = 2.0
 SHAPE = (40, 44, 36)
