@@ -16,12 +16,12 @@ from scipy.spatial.transform import Rotation
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lnc_dicom.align import SAMPLING, SMOOTHING_MM, middle_of_head, structure_points  # noqa: E402
 from lnc_dicom.console import quieten_libraries  # noqa: E402
 from lnc_dicom.geometry.registration import register  # noqa: E402
-from lnc_dicom.nifti import convert  # noqa: E402
-from lnc_dicom.perfusion import read_labelling  # noqa: E402
-from lnc_dicom.scanner_map import load_map  # noqa: E402
+from lnc_dicom.maps.alignment import SAMPLING, SMOOTHING_MM, middle_of_head, structure_points  # noqa: E402
+from lnc_dicom.maps.cbf import read_labelling  # noqa: E402
+from lnc_dicom.maps.dcm2niix import convert  # noqa: E402
+from lnc_dicom.maps.vendor_map import load_map  # noqa: E402
 from lnc_dicom.segment.model import load_segmenter  # noqa: E402
 from lnc_dicom.study.load import load  # noqa: E402
 from lnc_dicom.study.read import read_study  # noqa: E402

@@ -19,16 +19,16 @@ from dipy.segment.mask import median_otsu
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lnc_dicom.align import align  # noqa: E402
 from lnc_dicom.console import quieten_libraries  # noqa: E402
-from lnc_dicom.diffusion import fa_map  # noqa: E402
 from lnc_dicom.geometry.registration import Motion, carry  # noqa: E402
-from lnc_dicom.maps import measure_map  # noqa: E402
+from lnc_dicom.maps.alignment import align  # noqa: E402
+from lnc_dicom.maps.cbf import cbf_map, read_labelling  # noqa: E402
+from lnc_dicom.maps.fa import fa_map  # noqa: E402
+from lnc_dicom.maps.regional import measure_map  # noqa: E402
+from lnc_dicom.maps.vendor_map import load_map  # noqa: E402
 from lnc_dicom.options import Diffusion, Maps, Perfusion  # noqa: E402
-from lnc_dicom.perfusion import cbf_map, read_labelling  # noqa: E402
 from lnc_dicom.pipeline import analyse  # noqa: E402
 from lnc_dicom.regions import usable_labels  # noqa: E402
-from lnc_dicom.scanner_map import load_map  # noqa: E402
 from lnc_dicom.segment.model import load_segmenter  # noqa: E402
 from lnc_dicom.study.read import read_study  # noqa: E402
 from lnc_dicom.tools import Tools  # noqa: E402

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from highdicom import Volume
 
-from lnc_dicom.align import align
-from lnc_dicom.diffusion import fa_map
 from lnc_dicom.encode import EncodedObject, encode
 from lnc_dicom.encode.origin import algorithm_of
 from lnc_dicom.errors import NotMeasured
 from lnc_dicom.kinds import Kind
-from lnc_dicom.maps import NAMES, measure_map
+from lnc_dicom.maps.alignment import align
+from lnc_dicom.maps.cbf import cbf_map, relative_cbf_map
+from lnc_dicom.maps.fa import fa_map
+from lnc_dicom.maps.regional import NAMES, measure_map
 from lnc_dicom.options import settings_of_results
-from lnc_dicom.perfusion import cbf_map, relative_cbf_map
 from lnc_dicom.predictions import Answer, Person
 from lnc_dicom.regions import measure, usable_labels
 from lnc_dicom.report import compose, with_biomarker, with_change, with_maps, with_repairs

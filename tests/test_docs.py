@@ -10,11 +10,12 @@ import pytest
 from pydantic import BaseModel
 from typer.main import get_command
 
-from lnc_dicom import errors, labelling, maps, perfusion, report, scanner_map
+from lnc_dicom import errors, report
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.cli import app
 from lnc_dicom.codes import STRUCTURE
 from lnc_dicom.kinds import FHIR_FILE, FILES_OF, Kind
+from lnc_dicom.maps import asl_timing, cbf, regional, vendor_map
 from lnc_dicom.quality import GATES, MAP_GATES
 from lnc_dicom.study import read
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
@@ -43,8 +44,8 @@ def test_every_error_is_documented_as_it_is():
 
 def test_every_caveat_is_documented():
     documented = {r[0] for r in _rows("docs/reference/errors.md") if len(r) == 2}
-    caveats = {report.RESEARCH_ONLY, report.STRUCTURE_FAILED, read.UNREADABLE, maps.FEW_VOXELS, maps.NO_VOXELS}
-    caveats |= {labelling.ASSUMED, perfusion.ORDER_ASSUMED, scanner_map.SCALE_ASSUMED}
+    caveats = {report.RESEARCH_ONLY, report.STRUCTURE_FAILED, read.UNREADABLE, regional.FEW_VOXELS, regional.NO_VOXELS}
+    caveats |= {asl_timing.ASSUMED, cbf.ORDER_ASSUMED, vendor_map.SCALE_ASSUMED}
     caveats |= {report.REPAIRED, report.OTHER_MODEL_BEFORE}
     assert documented >= caveats
 

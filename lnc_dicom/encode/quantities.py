@@ -6,7 +6,7 @@ from PIL import ImageDraw
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode.canvas import GREEN, GREY, WHITE, font
-from lnc_dicom.maps import NAMES
+from lnc_dicom.maps.regional import NAMES
 from lnc_dicom.types import Measurement, Quantity, Report
 
 _STEP = 31

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lnc_dicom.encode.quantities import UNITS, written
-from lnc_dicom.maps import NAMES
+from lnc_dicom.maps.regional import NAMES
 from lnc_dicom.predictions import Predicted
 from lnc_dicom.report import DEMONSTRATION, OWN_CAVEATS, RESEARCH_ONLY, failure_text
 from lnc_dicom.types import Measurement, Quantity, Report

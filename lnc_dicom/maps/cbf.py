@@ -14,11 +14,11 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from lnc_dicom.errors import NoM0, UnpairedVolumes
-from lnc_dicom.frames import Context, volumes
-from lnc_dicom.labelling import ASSUMED, Timing, timing_of
-from lnc_dicom.nifti import Converted, convert
+from lnc_dicom.maps.asl_timing import ASSUMED, Timing, timing_of
+from lnc_dicom.maps.asl_volumes import Context, volumes
+from lnc_dicom.maps.dcm2niix import Converted, convert
+from lnc_dicom.maps.vendor_map import load_map, to_cbf
 from lnc_dicom.options import Perfusion
-from lnc_dicom.scanner_map import load_map, to_cbf
 from lnc_dicom.study.attributes import traits_of
 from lnc_dicom.types import Caveat, Quantity, QuantityMap, Role, Series
 

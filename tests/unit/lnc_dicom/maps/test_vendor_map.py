@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from lnc_dicom.errors import UnknownScale, UnreadableSeries
-from lnc_dicom.scanner_map import SCALE_ASSUMED, ScannerMap, load_map, to_cbf, to_fa
+from lnc_dicom.maps.vendor_map import SCALE_ASSUMED, ScannerMap, load_map, to_cbf, to_fa
 from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Series
 

@@ -4,10 +4,10 @@ import highdicom as hd
 import numpy as np
 import pytest
 
-from lnc_dicom.align import align, covered, structure_points
-from lnc_dicom.diffusion import B0_MAX
 from lnc_dicom.errors import NotAligned, OffTheHead
-from lnc_dicom.nifti import convert
+from lnc_dicom.maps.alignment import align, covered, structure_points
+from lnc_dicom.maps.dcm2niix import convert
+from lnc_dicom.maps.fa import B0_MAX
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select

@@ -2,8 +2,8 @@ import highdicom as hd
 import numpy as np
 import pytest
 
-from lnc_dicom.labelling import ASSUMED, timing_of
-from lnc_dicom.nifti import Converted
+from lnc_dicom.maps.asl_timing import ASSUMED, timing_of
+from lnc_dicom.maps.dcm2niix import Converted
 from lnc_dicom.options import Perfusion
 from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Series

@@ -14,9 +14,9 @@ from highdicom import Volume
 
 from lnc_dicom.errors import NotMeasured, OneBValue, TooFewDirections, WrongGradients
 from lnc_dicom.geometry.registration import carry, register
-from lnc_dicom.nifti import Converted, convert
+from lnc_dicom.maps.dcm2niix import Converted, convert
+from lnc_dicom.maps.vendor_map import load_map, to_fa
 from lnc_dicom.options import Diffusion
-from lnc_dicom.scanner_map import load_map, to_fa
 from lnc_dicom.types import Quantity, QuantityMap, Role, Series
 
 B0_MAX = 50.0

@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lnc_dicom.diffusion import coarser, correct_motion, different_directions, fit, gradients
 from lnc_dicom.errors import OneBValue, TooFewDirections, WrongGradients
 from lnc_dicom.geometry.registration import Motion, carry
-from lnc_dicom.nifti import Converted, convert
+from lnc_dicom.maps.dcm2niix import Converted, convert
+from lnc_dicom.maps.fa import coarser, correct_motion, different_directions, fit, gradients
 from lnc_dicom.study.read import read_study
 
 DIRECTIONS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1], [1, -1, 0]], float)

@@ -7,11 +7,11 @@ import pydicom
 import pytest
 
 from lnc_dicom.errors import NoM0, UnpairedVolumes
-from lnc_dicom.frames import volumes
-from lnc_dicom.labelling import ASSUMED, Timing, timing_of
-from lnc_dicom.nifti import Converted, convert
+from lnc_dicom.maps.asl_timing import ASSUMED, Timing, timing_of
+from lnc_dicom.maps.asl_volumes import volumes
+from lnc_dicom.maps.cbf import ORDER_ASSUMED, Labelling, alternate, cbf_map, quantify, read_labelling, relative_cbf_map
+from lnc_dicom.maps.dcm2niix import Converted, convert
 from lnc_dicom.options import Perfusion
-from lnc_dicom.perfusion import ORDER_ASSUMED, Labelling, alternate, cbf_map, quantify, read_labelling, relative_cbf_map
 from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Role
 

@@ -4,7 +4,7 @@ import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.errors import Implausible
-from lnc_dicom.maps import FEW_VOXELS, NO_VOXELS, measure_map, structure_shares
+from lnc_dicom.maps.regional import FEW_VOXELS, NO_VOXELS, measure_map, structure_shares
 from lnc_dicom.options import Maps
 from lnc_dicom.types import AlignedMap, Quantity, QuantityMap, Segmented
 from tests.factories import POSE, BoxSegmenter, head

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lnc_dicom.errors import UnpairedVolumes, UnreadableSeries
-from lnc_dicom.frames import Context, volumes
+from lnc_dicom.maps.asl_volumes import Context, volumes
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Series

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from highdicom import Volume
 
-from lnc_dicom.align import refuse_map
 from lnc_dicom.anatomy import STRUCTURES
+from lnc_dicom.maps.alignment import refuse_map
 from lnc_dicom.options import Maps
 from lnc_dicom.quality import CAPSULE_ABOVE_GREY, CAPSULE_FA, GREY_CBF
 from lnc_dicom.types import AlignedMap, Caveat, Check, Quantity, Segmented, Statistic

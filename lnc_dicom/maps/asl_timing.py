@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from highdicom import Volume
 
-from lnc_dicom.nifti import Converted
+from lnc_dicom.maps.dcm2niix import Converted
 from lnc_dicom.options import Perfusion
 from lnc_dicom.study.attributes import traits_of
 from lnc_dicom.types import Caveat, Series
