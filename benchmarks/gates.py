@@ -1,7 +1,7 @@
 """The number of every gate on heads, on spoiled heads, and on things that are no T1 heads.
 
 Run `python benchmarks/gates.py DATA [MODEL]`; DATA is the folder with the real heads and the label maps. The limits in
-`lnc_dicom/quality.py` were chosen from its tables.
+`lnc_dicom/measure/gates.py` were chosen from its tables.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT))
 from lnc_dicom.anatomy import MAIN_NUCLEI, STRUCTURES  # noqa: E402
 from lnc_dicom.console import quieten_libraries  # noqa: E402
 from lnc_dicom.errors import StudyRejected  # noqa: E402
-from lnc_dicom.quality import GATES, check_study  # noqa: E402
-from lnc_dicom.regions import measure  # noqa: E402
+from lnc_dicom.measure.gates import GATES, check_study  # noqa: E402
+from lnc_dicom.measure.volumetry import measure  # noqa: E402
 from lnc_dicom.report import refuse  # noqa: E402
 from lnc_dicom.segment.calibrating import SEED, WHOLE_HEAD  # noqa: E402
 from lnc_dicom.segment.draw import Draw  # noqa: E402

@@ -181,8 +181,8 @@ def explain_study(
         from lnc_dicom.biomarker.explain import explain_answers  # noqa: PLC0415
         from lnc_dicom.biomarker.model import WEIGHTS, load_model  # noqa: PLC0415
         from lnc_dicom.biomarker.pictures import draw_saliency, write_nifti  # noqa: PLC0415
+        from lnc_dicom.measure.volumetry import usable_labels  # noqa: PLC0415
         from lnc_dicom.predictions import Answer  # noqa: PLC0415
-        from lnc_dicom.regions import usable_labels  # noqa: PLC0415
         from lnc_dicom.report import DEMONSTRATION  # noqa: PLC0415
         from lnc_dicom.segment.model import load_segmenter  # noqa: PLC0415
         from lnc_dicom.study.load import load  # noqa: PLC0415

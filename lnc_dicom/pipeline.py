@@ -15,9 +15,9 @@ from lnc_dicom.maps.alignment import align
 from lnc_dicom.maps.cbf import cbf_map, relative_cbf_map
 from lnc_dicom.maps.fa import fa_map
 from lnc_dicom.maps.regional import NAMES, measure_map
+from lnc_dicom.measure.volumetry import measure, usable_labels
 from lnc_dicom.options import settings_of_results
 from lnc_dicom.predictions import Answer, Person
-from lnc_dicom.regions import measure, usable_labels
 from lnc_dicom.report import compose, with_biomarker, with_change, with_maps, with_repairs
 from lnc_dicom.study.demographics import person_of
 from lnc_dicom.study.load import load_mended

@@ -10,9 +10,9 @@ from pydicom import Dataset
 
 from lnc_dicom.anatomy import MAIN_NUCLEI
 from lnc_dicom.errors import FieldOfViewTooSmall, NoHead, NotT1Contrast
+from lnc_dicom.measure.gates import EDGE_VOXELS, FEATURE_DISTANCE, MISFIT, STUDY_GATES, Gate, check_study
 from lnc_dicom.options import Biomarker as Options
 from lnc_dicom.predictions import Biomarker, Model
-from lnc_dicom.quality import EDGE_VOXELS, FEATURE_DISTANCE, MISFIT, STUDY_GATES, Gate, check_study
 from lnc_dicom.study.priors import change_since
 from lnc_dicom.types import AlignedMap, Caveat, Check, Measurement, Report, Segmented, Selection, Study
 from lnc_dicom.uids import tracking_uid

@@ -27,8 +27,8 @@ from lnc_dicom.encode.groups import Topic, topic_groups
 from lnc_dicom.encode.items import judged, measured
 from lnc_dicom.encode.origin import Origin
 from lnc_dicom.encode.outline import Canvas
-from lnc_dicom.quality import EDGE_WIDTH, MISFIT, TURN
-from lnc_dicom.regions import asymmetry
+from lnc_dicom.measure.gates import EDGE_WIDTH, MISFIT, TURN
+from lnc_dicom.measure.volumetry import asymmetry
 from lnc_dicom.report import failure_text
 from lnc_dicom.types import Asymmetry, Report
 

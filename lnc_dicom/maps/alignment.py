@@ -12,7 +12,7 @@ from highdicom import Volume
 
 from lnc_dicom.errors import OffTheHead
 from lnc_dicom.geometry.registration import register
-from lnc_dicom.quality import COVERED, INFORMATION, MAP_GATES, MIN_INFORMATION_OF_MAP, SHIFT, TURN_OF_MAP
+from lnc_dicom.measure.gates import COVERED, INFORMATION, MAP_GATES, MIN_INFORMATION_OF_MAP, SHIFT, TURN_OF_MAP
 from lnc_dicom.study.load import resample
 from lnc_dicom.types import AlignedMap, Check, QuantityMap, Segmented
 

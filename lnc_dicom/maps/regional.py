@@ -15,8 +15,8 @@ from highdicom import Volume
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.maps.alignment import refuse_map
+from lnc_dicom.measure.gates import CAPSULE_ABOVE_GREY, CAPSULE_FA, GREY_CBF
 from lnc_dicom.options import Maps
-from lnc_dicom.quality import CAPSULE_ABOVE_GREY, CAPSULE_FA, GREY_CBF
 from lnc_dicom.types import AlignedMap, Caveat, Check, Quantity, Segmented, Statistic
 
 FEW_VOXELS = "LNC-403"

@@ -5,8 +5,9 @@ import pytest
 from pydicom.sr import _concepts_dict
 from pydicom.sr.coding import Code
 
-from lnc_dicom import codes, quality
+from lnc_dicom import codes
 from lnc_dicom.anatomy import STRUCTURES, Side
+from lnc_dicom.measure import gates
 from lnc_dicom.options import Biomarker, Options
 from lnc_dicom.pipeline import process
 from lnc_dicom.study.read import read_study
@@ -16,7 +17,7 @@ from tests.unit.lnc_dicom.encode.oracle import Oracle
 
 OF_THE_IMAGE_LIBRARY = {("UCUM", "{pixels}"), ("UCUM", "{-1:1}")}
 """Units that highdicom writes of itself (TID 1602, TID 1604)."""
-GATES = {gate.code for gate in quality.GATES}
+GATES = {gate.code for gate in gates.GATES}
 
 
 def _all_codes():

@@ -3,7 +3,7 @@ import pytest
 
 from lnc_dicom.cohort.heads import GROWING, HEAD, make_deep_t1, make_images
 from lnc_dicom.cohort.parameters import REGIONS
-from lnc_dicom.regions import measure
+from lnc_dicom.measure.volumetry import measure
 
 
 def test_the_same_seed_gives_the_same_images(model, palette, people, images):

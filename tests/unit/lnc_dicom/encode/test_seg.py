@@ -9,8 +9,8 @@ import pytest
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode.origin import Origin
 from lnc_dicom.encode.seg import segmentation
+from lnc_dicom.measure.gates import PROBABILITY
 from lnc_dicom.pipeline import analyse, process
-from lnc_dicom.quality import PROBABILITY
 from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from lnc_dicom.types import Sign

@@ -9,9 +9,9 @@ import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode import encode
+from lnc_dicom.measure.gates import PROBABILITY, STUDY_GATES
+from lnc_dicom.measure.volumetry import asymmetry
 from lnc_dicom.pipeline import process
-from lnc_dicom.quality import PROBABILITY, STUDY_GATES
-from lnc_dicom.regions import asymmetry
 from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from lnc_dicom.types import Quantity, Sign, Statistic

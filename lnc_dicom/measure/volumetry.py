@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from lnc_dicom.anatomy import STRUCTURES, Side
-from lnc_dicom.quality import check_structures
+from lnc_dicom.measure.gates import check_structures
 from lnc_dicom.types import AlignedMap, Asymmetry, Measurement, Quantity, Segmented, Sign, Statistic
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.quality import FOUND, VOLUME
-from lnc_dicom.regions import index, measure
+from lnc_dicom.measure.gates import FOUND, VOLUME
+from lnc_dicom.measure.volumetry import index, measure
 from lnc_dicom.types import Segmented, Sign
 from tests.factories import BoxSegmenter, head
 

@@ -5,9 +5,9 @@ import highdicom as hd
 import numpy as np
 import pytest
 
-from lnc_dicom import quality
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.quality import GATES, STUDY_GATES, check_structures, check_study
+from lnc_dicom.measure import gates
+from lnc_dicom.measure.gates import GATES, STUDY_GATES, check_structures, check_study
 from lnc_dicom.types import Pose, Segmented, Sign
 from tests.factories import POSE, BoxSegmenter, boxes, head
 
@@ -46,8 +46,8 @@ def test_every_gate_has_its_own_code_and_a_sharp_head_passes_all(volume, segment
 
 def test_an_inverted_contrast_is_not_t1(volume, segmented):
     checks = _study(volume.with_array(1.1 - volume.array), segmented)
-    assert not checks[quality.WHITE_TO_GREY.code].passed
-    assert not checks[quality.GREY_TO_FLUID.code].passed
+    assert not checks[gates.WHITE_TO_GREY.code].passed
+    assert not checks[gates.GREY_TO_FLUID.code].passed
 
 
 def test_white_matter_darker_than_grey_with_dark_fluid_is_not_t1(volume, segmented):
@@ -55,33 +55,33 @@ def test_white_matter_darker_than_grey_with_dark_fluid_is_not_t1(volume, segment
     for s, inside in boxes(array.shape, volume.affine):
         array[inside] = {"internal capsule": 0.6, "lateral ventricle": 0.1}.get(s.name, 0.8)
     checks = _study(volume.with_array(array), segmented)
-    assert not checks[quality.WHITE_TO_GREY.code].passed
-    assert checks[quality.GREY_TO_FLUID.code].passed
+    assert not checks[gates.WHITE_TO_GREY.code].passed
+    assert checks[gates.GREY_TO_FLUID.code].passed
 
 
 def test_noise_is_measured_in_the_units_of_the_contrast(volume, segmented):
-    check = _study(volume, segmented)[quality.CONTRAST_TO_NOISE.code]
+    check = _study(volume, segmented)[gates.CONTRAST_TO_NOISE.code]
     assert check.value == pytest.approx(0.3 / 0.03, rel=0.1)
     noisy = volume.array + np.random.default_rng(2).normal(0, 0.5, volume.shape).astype(np.float32)
-    assert not _study(volume.with_array(noisy), segmented)[quality.CONTRAST_TO_NOISE.code].passed
+    assert not _study(volume.with_array(noisy), segmented)[gates.CONTRAST_TO_NOISE.code].passed
 
 
 def test_blurring_widens_the_edges(volume, segmented):
     from scipy import ndimage
 
-    sharp = _study(volume, segmented)[quality.EDGE_WIDTH.code].value
+    sharp = _study(volume, segmented)[gates.EDGE_WIDTH.code].value
     blurred = volume.with_array(ndimage.gaussian_filter(volume.array, 3).astype(np.float32))
     assert sharp < 5
-    assert _study(blurred, segmented)[quality.EDGE_WIDTH.code].value > 1.5 * sharp
+    assert _study(blurred, segmented)[gates.EDGE_WIDTH.code].value > 1.5 * sharp
 
 
 @pytest.mark.parametrize(
     ("pose", "gate"),
     [
-        (Pose(60.0, 1.0, 1.0), quality.TURN),
-        (Pose(1.0, 0.5, 1.0), quality.SCALE),
-        (Pose(1.0, 1.0, 12.0), quality.MISFIT),
-        (None, quality.TURN),
+        (Pose(60.0, 1.0, 1.0), gates.TURN),
+        (Pose(1.0, 0.5, 1.0), gates.SCALE),
+        (Pose(1.0, 1.0, 12.0), gates.MISFIT),
+        (None, gates.TURN),
     ],
 )
 def test_a_head_that_lies_or_is_built_strangely_fails(volume, segmented, pose, gate):
@@ -91,16 +91,16 @@ def test_a_head_that_lies_or_is_built_strangely_fails(volume, segmented, pose, g
 
 def test_features_far_from_the_training_fail(volume, segmented):
     far = dataclasses.replace(segmented, feature_distance=40.0)
-    assert not _study(volume, far)[quality.FEATURE_DISTANCE.code].passed
+    assert not _study(volume, far)[gates.FEATURE_DISTANCE.code].passed
 
 
 @pytest.mark.parametrize(
     ("changes", "gate"),
     [
-        ({"probability": 0.5}, quality.PROBABILITY),
-        ({"entropy": 1.6}, quality.ENTROPY),
-        ({"mirror_dice": 0.4}, quality.MIRROR),
-        ({"main_piece": 0.6}, quality.MAIN_PIECE),
+        ({"probability": 0.5}, gates.PROBABILITY),
+        ({"entropy": 1.6}, gates.ENTROPY),
+        ({"mirror_dice": 0.4}, gates.MIRROR),
+        ({"main_piece": 0.6}, gates.MAIN_PIECE),
     ],
 )
 def test_a_structure_that_the_network_doubts_fails(segmented, changes, gate):
@@ -113,7 +113,7 @@ def test_a_structure_on_the_edge_of_the_images_is_cut(segmented, axis, end):
     array = segmented.labels.array.copy()
     array.swapaxes(0, axis)[end, 20, 20] = 7
     cut = dataclasses.replace(segmented, labels=segmented.labels.with_array(array))
-    assert not _structure(cut, 7)[quality.EDGE_VOXELS.code].passed
+    assert not _structure(cut, 7)[gates.EDGE_VOXELS.code].passed
 
 
 def test_sides_that_differ_fail_and_a_missing_side_fails_alone(segmented):
@@ -121,11 +121,11 @@ def test_sides_that_differ_fail_and_a_missing_side_fails_alone(segmented):
     half = np.argwhere(array == 3)[: (array == 3).sum() // 2]
     array[tuple(half.T)] = 0
     differ = dataclasses.replace(segmented, labels=segmented.labels.with_array(array))
-    assert not _structure(differ, 3)[quality.ASYMMETRY.code].passed
-    assert not _structure(differ, 4)[quality.ASYMMETRY.code].passed
+    assert not _structure(differ, 3)[gates.ASYMMETRY.code].passed
+    assert not _structure(differ, 4)[gates.ASYMMETRY.code].passed
     array = np.where(array == 3, 0, array).astype(np.uint8)
     missing = dataclasses.replace(segmented, labels=segmented.labels.with_array(array))
-    assert not _structure(missing, 3)[quality.FOUND.code].passed
+    assert not _structure(missing, 3)[gates.FOUND.code].passed
     assert all(check.passed for check in check_structures(missing)[4])
 
 
@@ -134,17 +134,17 @@ def test_a_volume_far_from_the_population_fails():
     array[10:31, 10:31, 10:31] = 5
     labels = hd.Volume(array, np.eye(4), coordinate_system="PATIENT")
     checks = _structure(Segmented(labels, {s.label: Sign(0.9) for s in STRUCTURES}), 5)
-    assert checks[quality.Z_SCORE.code].value == pytest.approx((9.261 - 1.996) / 0.287)
-    assert not checks[quality.Z_SCORE.code].passed
+    assert checks[gates.Z_SCORE.code].value == pytest.approx((9.261 - 1.996) / 0.287)
+    assert not checks[gates.Z_SCORE.code].passed
 
 
 def test_nothing_found_passes_no_gate_that_needs_tissue(volume):
     nothing = Segmented(volume.with_array(np.zeros(volume.shape, np.uint8)), {})
     checks = _study(volume, nothing)
-    assert math.isnan(checks[quality.CONTRAST_TO_NOISE.code].value)
-    assert not checks[quality.CONTRAST_TO_NOISE.code].passed
+    assert math.isnan(checks[gates.CONTRAST_TO_NOISE.code].value)
+    assert not checks[gates.CONTRAST_TO_NOISE.code].passed
 
 
 def test_a_check_says_the_number_and_the_limit_that_it_breaks():
-    assert str(quality.MIRROR.check(0.4)) == "agreement with the mirrored inference 0.4 (at least 0.7)"
-    assert str(quality.TURN.check(60)) == "turn of the head in degrees 60 (at most 45)"
+    assert str(gates.MIRROR.check(0.4)) == "agreement with the mirrored inference 0.4 (at least 0.7)"
+    assert str(gates.TURN.check(60)) == "turn of the head in degrees 60 (at most 45)"
