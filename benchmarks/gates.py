@@ -23,14 +23,14 @@ from lnc_dicom.errors import StudyRejected  # noqa: E402
 from lnc_dicom.measure.gates import GATES, check_study  # noqa: E402
 from lnc_dicom.measure.volumetry import measure  # noqa: E402
 from lnc_dicom.report import refuse  # noqa: E402
-from lnc_dicom.segment.calibrating import SEED, WHOLE_HEAD  # noqa: E402
-from lnc_dicom.segment.draw import Draw  # noqa: E402
-from lnc_dicom.segment.evaluation import read_nifti, read_pair  # noqa: E402
-from lnc_dicom.segment.experiments import EXPERIMENTS  # noqa: E402
-from lnc_dicom.segment.labelmaps import load_label_map, load_palette  # noqa: E402
-from lnc_dicom.segment.model import WEIGHTS, load_segmenter  # noqa: E402
-from lnc_dicom.segment.robustness import describe  # noqa: E402
-from lnc_dicom.segment.synthesis import synthesise  # noqa: E402
+from lnc_dicom.segment.evaluate.metrics import read_nifti, read_pair  # noqa: E402
+from lnc_dicom.segment.evaluate.perturbations import EXPERIMENTS  # noqa: E402
+from lnc_dicom.segment.evaluate.robustness import describe  # noqa: E402
+from lnc_dicom.segment.load import WEIGHTS, load_segmenter  # noqa: E402
+from lnc_dicom.segment.synthesis.label_maps import load_label_map, load_palette  # noqa: E402
+from lnc_dicom.segment.synthesis.rng import Draw  # noqa: E402
+from lnc_dicom.segment.synthesis.synthesise import synthesise  # noqa: E402
+from lnc_dicom.segment.train.calibrate import SEED, WHOLE_HEAD  # noqa: E402
 from lnc_dicom.study.load import load  # noqa: E402
 from lnc_dicom.study.read import read_study  # noqa: E402
 from lnc_dicom.study.select_t1 import select  # noqa: E402

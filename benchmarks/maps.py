@@ -29,7 +29,7 @@ from lnc_dicom.maps.vendor_map import load_map  # noqa: E402
 from lnc_dicom.measure.volumetry import usable_labels  # noqa: E402
 from lnc_dicom.options import Diffusion, Maps, Perfusion  # noqa: E402
 from lnc_dicom.pipeline import analyse  # noqa: E402
-from lnc_dicom.segment.model import load_segmenter  # noqa: E402
+from lnc_dicom.segment.load import load_segmenter  # noqa: E402
 from lnc_dicom.study.read import read_study  # noqa: E402
 from lnc_dicom.tools import Tools  # noqa: E402
 from lnc_dicom.types import Quantity, Report, Role  # noqa: E402

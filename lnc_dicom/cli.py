@@ -72,7 +72,7 @@ def process(paths: Paths, out: Out, config: Config = None, objects: Objects = No
             from lnc_dicom.biomarker.model import explainer_of, load_predictor  # noqa: PLC0415
             from lnc_dicom.options import choose_objects, load_options  # noqa: PLC0415
             from lnc_dicom.result import ALL_FILES, rejection_json, result_json, side_files  # noqa: PLC0415
-            from lnc_dicom.segment.model import load_segmenter  # noqa: PLC0415
+            from lnc_dicom.segment.load import load_segmenter  # noqa: PLC0415
             from lnc_dicom.study import priors  # noqa: PLC0415 - torch takes a second to import; --help should not
             from lnc_dicom.study.read import read_results, read_study, with_results  # noqa: PLC0415
             from lnc_dicom.tools import Tools  # noqa: PLC0415
@@ -125,7 +125,7 @@ def train_segmentation(
 ) -> None:
     """Train both networks on synthesised heads; stop and repeat the command to go on from the last checkpoint."""
     with exits():
-        from lnc_dicom.segment.run import RunSettings, train_both  # noqa: PLC0415
+        from lnc_dicom.segment.train.main import RunSettings, train_both  # noqa: PLC0415
 
         make_folder(out)
         numbers = tuple(int(n) for n in held_out.split(",") if n.strip())
@@ -147,24 +147,24 @@ def evaluate_segmentation(
 ) -> None:
     """Compare the segmentation with known labels: Dice, surface distance (95th percentile) and volume error."""
     with exits():
-        from lnc_dicom.segment import evaluation  # noqa: PLC0415
-        from lnc_dicom.segment.model import WEIGHTS, load_segmenter  # noqa: PLC0415
-        from lnc_dicom.segment.overlays import LabelledHead, draw_overlays  # noqa: PLC0415
-        from lnc_dicom.segment.robustness import describe, run_experiments  # noqa: PLC0415
+        from lnc_dicom.segment.evaluate import metrics  # noqa: PLC0415
+        from lnc_dicom.segment.evaluate.overlays import LabelledHead, draw_overlays  # noqa: PLC0415
+        from lnc_dicom.segment.evaluate.robustness import describe, run_experiments  # noqa: PLC0415
+        from lnc_dicom.segment.load import WEIGHTS, load_segmenter  # noqa: PLC0415
 
         make_folder(out)
         segmenter = load_segmenter(model or WEIGHTS)
-        scores: list[evaluation.Score] = []
+        scores: list[metrics.Score] = []
         heads: list[LabelledHead] = []
         outcomes = []
-        for image, truth_path in evaluation.pairs(images, labels):
-            volume, truth = evaluation.read_pair(image, truth_path)
+        for image, truth_path in metrics.pairs(images, labels):
+            volume, truth = metrics.read_pair(image, truth_path)
             found = segmenter(volume).labels
-            scores += evaluation.compare(found.array, truth, volume.spacing)
+            scores += metrics.compare(found.array, truth, volume.spacing)
             heads.append(LabelledHead(f"head {len(heads) + 1}", volume, truth, found))
             if robustness:
                 outcomes.append(run_experiments(segmenter, describe(volume, truth), show_experiment))
-        show_scores(evaluation.mean_of_sides(scores))
+        show_scores(metrics.mean_of_sides(scores))
         for rows in outcomes:
             show_outcomes([(o.name, o.setting, o.refused, o.volume_change, o.dice) for o in rows])
         draw_overlays(out / "overlays.png", heads)

@@ -59,7 +59,7 @@ def read_cohort(folder: Path, regions: str, config: Path | None) -> Cohort:
     from lnc_dicom.biomarker.dataset import load_cohort  # noqa: PLC0415
     from lnc_dicom.options import load_options  # noqa: PLC0415
     from lnc_dicom.pipeline import analyse  # noqa: PLC0415
-    from lnc_dicom.segment.model import load_segmenter  # noqa: PLC0415
+    from lnc_dicom.segment.load import load_segmenter  # noqa: PLC0415
     from lnc_dicom.study.read import read_study  # noqa: PLC0415
     from lnc_dicom.tools import Tools  # noqa: PLC0415
 
@@ -184,7 +184,7 @@ def explain_study(
         from lnc_dicom.measure.volumetry import usable_labels  # noqa: PLC0415
         from lnc_dicom.predictions import Answer  # noqa: PLC0415
         from lnc_dicom.report import DEMONSTRATION  # noqa: PLC0415
-        from lnc_dicom.segment.model import load_segmenter  # noqa: PLC0415
+        from lnc_dicom.segment.load import load_segmenter  # noqa: PLC0415
         from lnc_dicom.study.load import load  # noqa: PLC0415
         from lnc_dicom.study.read import read_study  # noqa: PLC0415
         from lnc_dicom.study.select_t1 import select  # noqa: PLC0415

@@ -30,7 +30,7 @@ def data():
 
 @pytest.fixture(scope="session")
 def segmenter():
-    from lnc_dicom.segment.model import load_segmenter
+    from lnc_dicom.segment.load import load_segmenter
 
     return load_segmenter()
 

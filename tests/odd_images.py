@@ -9,9 +9,9 @@ import highdicom as hd
 import numpy as np
 from scipy import ndimage
 
-from lnc_dicom.segment.evaluation import read_pair
-from lnc_dicom.segment.experiments import contrast
-from lnc_dicom.segment.robustness import describe
+from lnc_dicom.segment.evaluate.metrics import read_pair
+from lnc_dicom.segment.evaluate.perturbations import contrast
+from lnc_dicom.segment.evaluate.robustness import describe
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select

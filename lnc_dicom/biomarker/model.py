@@ -14,7 +14,7 @@ from lnc_dicom.biomarker.network import BiomarkerNetwork, load_network
 from lnc_dicom.errors import ModelMismatch, UnusableInput
 from lnc_dicom.options import Biomarker as Options
 from lnc_dicom.predictions import Model
-from lnc_dicom.segment.model import sha256
+from lnc_dicom.segment.load import sha256
 from lnc_dicom.tools import Explainer
 
 WEIGHTS = Path(__file__).parent / "weights"

@@ -17,7 +17,7 @@ from lnc_dicom.biomarker.model import ABOUT, NETWORK
 from lnc_dicom.biomarker.network import save_network
 from lnc_dicom.biomarker.training import Epoch, Run, Schedule
 from lnc_dicom.report import DEMONSTRATION
-from lnc_dicom.segment.model import sha256
+from lnc_dicom.segment.load import sha256
 
 CURVE = "curve.png"
 

@@ -20,7 +20,7 @@ from lnc_dicom.cohort.parameters import GROUPS, REGIONS, SITES
 from lnc_dicom.cohort.people import People, Study, draw_people
 from lnc_dicom.cohort.simulate import mean_brain_ml
 from lnc_dicom.cohort.table import Patient
-from lnc_dicom.segment.labelmaps import load_label_map, load_palette
+from lnc_dicom.segment.synthesis.label_maps import load_label_map, load_palette
 
 
 def make_virtual(

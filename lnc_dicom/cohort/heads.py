@@ -21,8 +21,8 @@ from lnc_dicom.cohort.growth import MOST_MM, Growth, prepare_growth
 from lnc_dicom.cohort.lesions import add_lesions
 from lnc_dicom.cohort.parameters import FLOW, HEAD_L, HEAD_SD_L, REGION, REGIONS, SITES
 from lnc_dicom.cohort.people import People
-from lnc_dicom.segment.draw import Draw
-from lnc_dicom.segment.labelmaps import WHITE_MATTER, LabelMap, Palette
+from lnc_dicom.segment.synthesis.label_maps import WHITE_MATTER, LabelMap, Palette
+from lnc_dicom.segment.synthesis.rng import Draw
 
 
 @dataclass(frozen=True, slots=True)

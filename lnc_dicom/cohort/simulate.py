@@ -19,7 +19,7 @@ from lnc_dicom.cohort.parameters import GROUPS, REGIONS, SITES
 from lnc_dicom.cohort.people import People, Study, draw_people
 from lnc_dicom.cohort.table import Patient, write_table
 from lnc_dicom.errors import UnusableInput
-from lnc_dicom.segment.labelmaps import Palette, load_label_map, load_palette
+from lnc_dicom.segment.synthesis.label_maps import Palette, load_label_map, load_palette
 
 PLAN, TRUTH, ORACLE = "plan.json", "truth.csv", "oracle.csv"
 """Files beside cohort.csv: how it was made, what is true, and what can be known of it at best."""

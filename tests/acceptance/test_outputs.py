@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 from lnc_dicom.kinds import DEFAULT_KINDS, FILES_OF, Kind
-from lnc_dicom.segment.evaluation import read_nifti
+from lnc_dicom.segment.evaluate.metrics import read_nifti
 from service.demo import embedded_archive
 from tests.acceptance.conftest import lnc, wait_for
 from tests.acceptance.test_process import STUDIES

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.measure.volumetry import measure
-from lnc_dicom.segment.evaluation import compare, mean_of_sides, read_nifti, read_pair
+from lnc_dicom.segment.evaluate.metrics import compare, mean_of_sides, read_nifti, read_pair
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select

@@ -12,7 +12,7 @@ from lnc_dicom.biomarker.run import KEPT_ASIDE, TrainingPlan, split, train_model
 from lnc_dicom.biomarker.training import Schedule
 from lnc_dicom.errors import BadCohort, ModelMismatch, UnusableInput
 from lnc_dicom.report import DEMONSTRATION
-from lnc_dicom.segment.model import sha256
+from lnc_dicom.segment.load import sha256
 from tests.unit.lnc_dicom.biomarker.conftest import GROUPS, make_cohort
 
 

@@ -11,7 +11,7 @@ from lnc_dicom.encode.labelmap import labelmap
 from lnc_dicom.encode.origin import Origin
 from lnc_dicom.encode.seg import segmentation
 from lnc_dicom.pipeline import analyse
-from lnc_dicom.segment.evaluation import read_nifti
+from lnc_dicom.segment.evaluate.metrics import read_nifti
 from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from tests.factories import LAYOUTS, NOW, BoxSegmenter, head, layout, write_series

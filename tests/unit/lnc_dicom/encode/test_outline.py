@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode import encode
 from lnc_dicom.encode.outline import Canvas, largest_piece, trace
-from lnc_dicom.segment.evaluation import read_nifti
+from lnc_dicom.segment.evaluate.metrics import read_nifti
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select
