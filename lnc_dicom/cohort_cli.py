@@ -40,8 +40,8 @@ def simulate_cohort(
 ) -> None:
     """Write DICOM studies (T1, FA map, CBF map) of simulated patients, cohort.csv, the truth and an oracle."""
     with exits():
-        from lnc_dicom.cohort import simulate as simulation  # noqa: PLC0415
-        from lnc_dicom.cohort.people import Study  # noqa: PLC0415
+        from lnc_dicom.simulate import main as simulation  # noqa: PLC0415
+        from lnc_dicom.simulate.subjects import Study  # noqa: PLC0415
 
         if confound not in {"", "age"}:
             raise UnusableInput("--confound knows only 'age'")
@@ -129,7 +129,7 @@ def train_biomarker(
 def _start(start: str, patients: Cohort) -> tuple[BiomarkerNetwork | None, tuple[str, ...]]:
     """Find the network to begin with, and the order of the categories: its own, if it knows them all."""
     from lnc_dicom.biomarker.model import WEIGHTS, load_model  # noqa: PLC0415
-    from lnc_dicom.cohort.parameters import GROUPS  # noqa: PLC0415
+    from lnc_dicom.simulate.parameters import GROUPS  # noqa: PLC0415
 
     if start == "scratch":
         known = GROUPS if set(patients.group_names) == set(GROUPS) else patients.group_names

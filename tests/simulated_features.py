@@ -8,9 +8,9 @@ from sklearn.preprocessing import StandardScaler
 
 from lnc_dicom.biomarker.dataset import Cohort
 from lnc_dicom.biomarker.evaluation.inputs import Attainable, Seen
-from lnc_dicom.cohort.parameters import GROUPS, REGIONS, SITES
-from lnc_dicom.cohort.people import draw_people
-from lnc_dicom.cohort.table import Patient
+from lnc_dicom.cohort_table import Patient
+from lnc_dicom.simulate.parameters import GROUPS, REGIONS, SITES
+from lnc_dicom.simulate.subjects import draw_people
 
 CHOSEN = ("caudate", "putamen", "pallidum")
 _PLACES = [REGIONS.index(name) for name in CHOSEN]

@@ -38,7 +38,7 @@ ORDER = [
     ["lnc_dicom.maps.regional"],
     ["lnc_dicom.measure.volumetry"],
     ["lnc_dicom.report"],
-    ["lnc_dicom.cohort"],
+    ["lnc_dicom.simulate"],
     ["lnc_dicom.biomarker"],
     ["lnc_dicom.check"],
     ["lnc_dicom.encode"],

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lnc_dicom.biomarker.crops import ALL_REGIONS, MARGIN, cut_crops, structures_of, volumetry_ml
 from lnc_dicom.biomarker.lessons import Lessons
-from lnc_dicom.cohort.table import Patient, read_table
+from lnc_dicom.cohort_table import Patient, read_table
 from lnc_dicom.errors import BadCohort, StudyRejected, UnusableInput
 from lnc_dicom.types import Quantity, Report, Study
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 import numpy.typing as npt
 
-from lnc_dicom.cohort.oracle import Oracle, consult
-from lnc_dicom.cohort.parameters import GROUPS, REGIONS
-from lnc_dicom.cohort.people import People, Study
+from lnc_dicom.simulate.oracle import Oracle, consult
+from lnc_dicom.simulate.parameters import GROUPS, REGIONS
+from lnc_dicom.simulate.subjects import People, Study
 
 Array = npt.NDArray[np.float64]
 

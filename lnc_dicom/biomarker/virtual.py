@@ -15,12 +15,12 @@ import torch
 from lnc_dicom.biomarker.crops import MARGIN, SHAPE, cut_crops, volumetry_ml
 from lnc_dicom.biomarker.dataset import Cohort
 from lnc_dicom.biomarker.lessons import lessons_of
-from lnc_dicom.cohort.heads import make_deep_t1, prepare
-from lnc_dicom.cohort.parameters import GROUPS, REGIONS, SITES
-from lnc_dicom.cohort.people import People, Study, draw_people
-from lnc_dicom.cohort.simulate import mean_brain_ml
-from lnc_dicom.cohort.table import Patient
+from lnc_dicom.cohort_table import Patient
 from lnc_dicom.segment.synthesis.label_maps import load_label_map, load_palette
+from lnc_dicom.simulate.images import make_deep_t1, prepare
+from lnc_dicom.simulate.main import mean_brain_ml
+from lnc_dicom.simulate.parameters import GROUPS, REGIONS, SITES
+from lnc_dicom.simulate.subjects import People, Study, draw_people
 
 
 def make_virtual(

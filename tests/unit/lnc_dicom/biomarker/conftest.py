@@ -4,7 +4,7 @@ import torch
 
 from lnc_dicom.biomarker.crops import MARGIN, SHAPE
 from lnc_dicom.biomarker.dataset import Cohort
-from lnc_dicom.cohort.table import Patient
+from lnc_dicom.cohort_table import Patient
 
 REGIONS = ("caudate", "putamen")
 GROUPS = ("low", "middle", "high")

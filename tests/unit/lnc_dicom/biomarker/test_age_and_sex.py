@@ -7,7 +7,7 @@ import torch
 from lnc_dicom.biomarker.age_and_sex import FEWEST, learn_age_and_sex
 from lnc_dicom.biomarker.network import FEATURES, Architecture, BiomarkerNetwork, ready
 from lnc_dicom.biomarker.targets import Scales, Targets
-from lnc_dicom.cohort.table import Patient
+from lnc_dicom.cohort_table import Patient
 from tests.unit.lnc_dicom.biomarker.conftest import GROUPS, REGIONS, make_cohort
 
 COUNT, PLACES = 400, 2 * len(REGIONS)

@@ -5,7 +5,7 @@ import pytest
 
 from lnc_dicom.biomarker.crops import MARGIN, SHAPE
 from lnc_dicom.biomarker.dataset import load_cohort
-from lnc_dicom.cohort.table import Patient, write_table
+from lnc_dicom.cohort_table import Patient, write_table
 from lnc_dicom.errors import BadCohort, NoT1, UnusableInput
 from lnc_dicom.pipeline import analyse
 from lnc_dicom.study.read import read_study

@@ -3,8 +3,8 @@ import pytest
 
 from lnc_dicom.biomarker.lessons import TRAITS, lessons_of
 from lnc_dicom.biomarker.network import TRAITS as HEADS
-from lnc_dicom.cohort import oracle
-from lnc_dicom.cohort.people import Study, draw_people
+from lnc_dicom.simulate import oracle
+from lnc_dicom.simulate.subjects import Study, draw_people
 
 COUNT = 400
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
+from tests.unit.lnc_dicom.cohort.test_simulate import anatomy  # noqa: F401
 
 from lnc_dicom.biomarker import virtual
 from lnc_dicom.biomarker.crops import MARGIN, SHAPE, SPACING_MM
-from lnc_dicom.cohort import oracle
-from lnc_dicom.cohort.parameters import REGIONS
-from lnc_dicom.cohort.people import Study, draw_people
-from tests.unit.lnc_dicom.cohort.test_simulate import anatomy  # noqa: F401
+from lnc_dicom.simulate import oracle
+from lnc_dicom.simulate.parameters import REGIONS
+from lnc_dicom.simulate.subjects import Study, draw_people
 
 
 @pytest.fixture(scope="module")

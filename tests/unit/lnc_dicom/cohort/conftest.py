@@ -1,8 +1,8 @@
 import pytest
 
-from lnc_dicom.cohort.heads import make_images, prepare
-from lnc_dicom.cohort.people import Study, draw_people
 from lnc_dicom.segment.synthesis.label_maps import load_label_map, load_palette
+from lnc_dicom.simulate.images import make_images, prepare
+from lnc_dicom.simulate.subjects import Study, draw_people
 
 
 @pytest.fixture(scope="session")

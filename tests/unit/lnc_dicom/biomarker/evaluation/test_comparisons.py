@@ -6,8 +6,8 @@ from scipy import stats
 from lnc_dicom.biomarker.dataset import Cohort
 from lnc_dicom.biomarker.evaluation.comparisons import cohen_dz, group_rows, side_rows
 from lnc_dicom.biomarker.evaluation.intervals import Bootstrap
-from lnc_dicom.cohort.parameters import GROUPS
-from lnc_dicom.cohort.people import Study, draw_people
+from lnc_dicom.simulate.parameters import GROUPS
+from lnc_dicom.simulate.subjects import Study, draw_people
 from tests.simulated_features import cohort_of
 
 BOOTSTRAP = Bootstrap(79, 200, 1)

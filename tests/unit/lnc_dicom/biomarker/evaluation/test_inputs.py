@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from lnc_dicom.biomarker.evaluation.inputs import Seen, read_oracle
-from lnc_dicom.cohort.parameters import GROUPS
-from lnc_dicom.cohort.people import Study, draw_people
 from lnc_dicom.errors import BadCohort
+from lnc_dicom.simulate.parameters import GROUPS
+from lnc_dicom.simulate.subjects import Study, draw_people
 from tests.simulated_features import CHOSEN, cohort_of
 
 COHORT = cohort_of(draw_people(6, Study(), 1))

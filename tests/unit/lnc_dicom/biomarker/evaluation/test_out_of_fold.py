@@ -4,9 +4,9 @@ import pytest
 from lnc_dicom.biomarker.evaluation.inputs import Leak, Options, Seen
 from lnc_dicom.biomarker.evaluation.out_of_fold import Setting, cross_validate, discretised, folds_of_rows
 from lnc_dicom.biomarker.evaluation.rows import Design, Kind, Task
-from lnc_dicom.cohort.parameters import GROUPS
-from lnc_dicom.cohort.people import Study, draw_people
 from lnc_dicom.errors import BadCohort
+from lnc_dicom.simulate.parameters import GROUPS
+from lnc_dicom.simulate.subjects import Study, draw_people
 from tests.simulated_features import cohort_of
 
 OPTIONS = Options(folds=3, repeats=1, inner=3, prior_weights=(3.0,), group_names=GROUPS)

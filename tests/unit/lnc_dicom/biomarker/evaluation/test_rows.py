@@ -2,8 +2,8 @@ import numpy as np
 
 from lnc_dicom.biomarker.evaluation.inputs import Leak, Seen
 from lnc_dicom.biomarker.evaluation.rows import Design, Kind, Task, columns_of, rows_of, tasks_of
-from lnc_dicom.cohort.parameters import GROUPS
-from lnc_dicom.cohort.people import Study, draw_people
+from lnc_dicom.simulate.parameters import GROUPS
+from lnc_dicom.simulate.subjects import Study, draw_people
 from tests.simulated_features import cohort_of
 
 COHORT = cohort_of(draw_people(7, Study(), 1))

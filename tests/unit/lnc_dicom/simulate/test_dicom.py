@@ -2,7 +2,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from lnc_dicom.cohort.dicom import write_study
+from lnc_dicom.simulate.dicom import write_study
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select

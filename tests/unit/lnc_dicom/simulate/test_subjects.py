@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from lnc_dicom.cohort.parameters import CONFOUNDED_AGE_MEAN, REGIONS, ROOTS
-from lnc_dicom.cohort.people import ISCHAEMIA, Study, draw_people
+from lnc_dicom.simulate.parameters import CONFOUNDED_AGE_MEAN, REGIONS, ROOTS
+from lnc_dicom.simulate.subjects import ISCHAEMIA, Study, draw_people
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from lnc_dicom.cohort.dicom import write_study
-from lnc_dicom.cohort.heads import GROWING, Images, Model, make_images, prepare
-from lnc_dicom.cohort.oracle import Oracle, consult
-from lnc_dicom.cohort.parameters import GROUPS, REGIONS, SITES
-from lnc_dicom.cohort.people import People, Study, draw_people
-from lnc_dicom.cohort.table import Patient, write_table
+from lnc_dicom.cohort_table import Patient, write_table
 from lnc_dicom.errors import UnusableInput
 from lnc_dicom.segment.synthesis.label_maps import Palette, load_label_map, load_palette
+from lnc_dicom.simulate.dicom import write_study
+from lnc_dicom.simulate.images import GROWING, Images, Model, make_images, prepare
+from lnc_dicom.simulate.oracle import Oracle, consult
+from lnc_dicom.simulate.parameters import GROUPS, REGIONS, SITES
+from lnc_dicom.simulate.subjects import People, Study, draw_people
 
 PLAN, TRUTH, ORACLE = "plan.json", "truth.csv", "oracle.csv"
 """Files beside cohort.csv: how it was made, what is true, and what can be known of it at best."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from lnc_dicom.cohort.parameters import (
+from lnc_dicom.simulate.parameters import (
     AGE_MEAN,
     AGE_RANGE,
     AGE_SD,

@@ -3,11 +3,11 @@ import json
 
 import pytest
 
-from lnc_dicom.cohort import oracle
-from lnc_dicom.cohort.people import Study
-from lnc_dicom.cohort.simulate import Plan, simulate
-from lnc_dicom.cohort.table import read_table
+from lnc_dicom.cohort_table import read_table
 from lnc_dicom.errors import UnusableInput
+from lnc_dicom.simulate import oracle
+from lnc_dicom.simulate.main import Plan, simulate
+from lnc_dicom.simulate.subjects import Study
 
 
 @pytest.fixture(scope="module")

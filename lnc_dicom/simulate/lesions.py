@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lnc_dicom.cohort.people import People
 from lnc_dicom.segment.synthesis.label_maps import Palette
 from lnc_dicom.segment.synthesis.rng import Draw
+from lnc_dicom.simulate.subjects import People
 
 _LEFT = {"nuclei": (11, 12, 13, 9001), "lateral": (12,), "white": (2,)}
 _RIGHT = {"nuclei": (50, 51, 52, 9002), "lateral": (51,), "white": (41,)}

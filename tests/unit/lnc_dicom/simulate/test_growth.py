@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lnc_dicom.cohort.growth import MOST_MM, prepare_growth
+from lnc_dicom.simulate.growth import MOST_MM, prepare_growth
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lnc_dicom.cohort.people import People, Study, draw_people
+from lnc_dicom.simulate.subjects import People, Study, draw_people
 
 PEOPLE = 40_000
 _SEED_OFFSET = 1_000_003

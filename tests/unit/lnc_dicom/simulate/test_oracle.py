@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score
 
-from lnc_dicom.cohort import oracle as module
-from lnc_dicom.cohort.oracle import consult
-from lnc_dicom.cohort.people import Study, draw_people
+from lnc_dicom.simulate import oracle as module
+from lnc_dicom.simulate.oracle import consult
+from lnc_dicom.simulate.subjects import Study, draw_people
 
 
 @pytest.fixture(autouse=True)

@@ -17,12 +17,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from lnc_dicom.anatomy import STRUCTURES, Side
-from lnc_dicom.cohort.growth import MOST_MM, Growth, prepare_growth
-from lnc_dicom.cohort.lesions import add_lesions
-from lnc_dicom.cohort.parameters import FLOW, HEAD_L, HEAD_SD_L, REGION, REGIONS, SITES
-from lnc_dicom.cohort.people import People
 from lnc_dicom.segment.synthesis.label_maps import WHITE_MATTER, LabelMap, Palette
 from lnc_dicom.segment.synthesis.rng import Draw
+from lnc_dicom.simulate.growth import MOST_MM, Growth, prepare_growth
+from lnc_dicom.simulate.lesions import add_lesions
+from lnc_dicom.simulate.parameters import FLOW, HEAD_L, HEAD_SD_L, REGION, REGIONS, SITES
+from lnc_dicom.simulate.subjects import People
 
 
 @dataclass(frozen=True, slots=True)

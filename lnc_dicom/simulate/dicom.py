@@ -14,7 +14,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
-from lnc_dicom.cohort.heads import Images
+from lnc_dicom.simulate.images import Images
 
 _NAMESPACE = uuid.UUID("5d3f0b0c-2d0a-4f5c-8a55-6f2b3a1c9e70")
 _DAY = "20000101"

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from lnc_dicom.cohort.table import COLUMNS, Patient, read_table, write_table
+from lnc_dicom.cohort_table import COLUMNS, Patient, read_table, write_table
 from lnc_dicom.errors import BadCohort
 
 HEADER = ",".join(COLUMNS)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lnc_dicom.cohort.heads import make_images
+from lnc_dicom.simulate.images import make_images
 
 
 def _with(people, **traits):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from lnc_dicom.cohort.heads import GROWING, HEAD, make_deep_t1, make_images
-from lnc_dicom.cohort.parameters import REGIONS
 from lnc_dicom.measure.volumetry import measure
+from lnc_dicom.simulate.images import GROWING, HEAD, make_deep_t1, make_images
+from lnc_dicom.simulate.parameters import REGIONS
 
 
 def test_the_same_seed_gives_the_same_images(model, palette, people, images):
