@@ -13,7 +13,7 @@ from lnc_dicom.console import exits, make_folder, show_line, show_progress, show
 from lnc_dicom.errors import UnusableInput
 
 if TYPE_CHECKING:
-    from lnc_dicom.biomarker.dataset import Cohort
+    from lnc_dicom.biomarker.cohort import Cohort
     from lnc_dicom.biomarker.evaluation.evaluate import Evaluation
     from lnc_dicom.biomarker.evaluation.inputs import Source
     from lnc_dicom.biomarker.network import BiomarkerNetwork
@@ -55,8 +55,8 @@ def read_cohort(folder: Path, regions: str, config: Path | None) -> Cohort:
     """Analyse every patient of a cohort that was not analysed before."""
     from datetime import UTC, datetime  # noqa: PLC0415
 
+    from lnc_dicom.biomarker.cohort import load_cohort  # noqa: PLC0415
     from lnc_dicom.biomarker.crops import ALL_REGIONS  # noqa: PLC0415
-    from lnc_dicom.biomarker.dataset import load_cohort  # noqa: PLC0415
     from lnc_dicom.options import load_options  # noqa: PLC0415
     from lnc_dicom.pipeline import analyse  # noqa: PLC0415
     from lnc_dicom.segment.load import load_segmenter  # noqa: PLC0415
@@ -103,10 +103,10 @@ def train_biomarker(
 ) -> None:
     """Train a biomarker model on a cohort of studies; repeat the command to go on after the last epoch."""
     with exits():
-        from lnc_dicom.biomarker.release import About  # noqa: PLC0415
-        from lnc_dicom.biomarker.run import TrainingPlan, describe_epoch, pretrain_virtually, train_model  # noqa: PLC0415
-        from lnc_dicom.biomarker.training import Schedule  # noqa: PLC0415
-        from lnc_dicom.biomarker.virtual import make_virtual  # noqa: PLC0415
+        from lnc_dicom.biomarker.train.main import TrainingPlan, describe_epoch, pretrain_virtually, train_model  # noqa: PLC0415
+        from lnc_dicom.biomarker.train.model_card import About  # noqa: PLC0415
+        from lnc_dicom.biomarker.train.simulated import make_virtual  # noqa: PLC0415
+        from lnc_dicom.biomarker.train.trainer import Schedule  # noqa: PLC0415
 
         if virtual and anatomy is None:
             raise UnusableInput("--virtual needs the label maps of --anatomy")
@@ -128,7 +128,7 @@ def train_biomarker(
 
 def _start(start: str, patients: Cohort) -> tuple[BiomarkerNetwork | None, tuple[str, ...]]:
     """Find the network to begin with, and the order of the categories: its own, if it knows them all."""
-    from lnc_dicom.biomarker.model import WEIGHTS, load_model  # noqa: PLC0415
+    from lnc_dicom.biomarker.load import WEIGHTS, load_model  # noqa: PLC0415
     from lnc_dicom.simulate.parameters import GROUPS  # noqa: PLC0415
 
     if start == "scratch":
@@ -153,8 +153,8 @@ def evaluate_explanation(
     with exits():
         import numpy as np  # noqa: PLC0415
 
-        from lnc_dicom.biomarker.model import WEIGHTS, load_model  # noqa: PLC0415
-        from lnc_dicom.biomarker.sanity import check_explanations  # noqa: PLC0415
+        from lnc_dicom.biomarker.evaluation.saliency_checks import check_explanations  # noqa: PLC0415
+        from lnc_dicom.biomarker.load import WEIGHTS, load_model  # noqa: PLC0415
         from lnc_dicom.predictions import Answer  # noqa: PLC0415
 
         loaded = load_model(model or WEIGHTS)
@@ -178,9 +178,9 @@ def explain_study(
     with exits():
         import numpy as np  # noqa: PLC0415
 
-        from lnc_dicom.biomarker.explain import explain_answers  # noqa: PLC0415
-        from lnc_dicom.biomarker.model import WEIGHTS, load_model  # noqa: PLC0415
-        from lnc_dicom.biomarker.pictures import draw_saliency, write_nifti  # noqa: PLC0415
+        from lnc_dicom.biomarker.evaluation.saliency_figures import draw_saliency, write_nifti  # noqa: PLC0415
+        from lnc_dicom.biomarker.gradcam import explain_answers  # noqa: PLC0415
+        from lnc_dicom.biomarker.load import WEIGHTS, load_model  # noqa: PLC0415
         from lnc_dicom.measure.volumetry import usable_labels  # noqa: PLC0415
         from lnc_dicom.predictions import Answer  # noqa: PLC0415
         from lnc_dicom.report import DEMONSTRATION  # noqa: PLC0415
@@ -224,10 +224,10 @@ def evaluate_biomarker(
     with exits():
         from lnc_dicom.biomarker.evaluation.evaluate import evaluate  # noqa: PLC0415
         from lnc_dicom.biomarker.evaluation.inputs import Leak, Options, read_oracle  # noqa: PLC0415
+        from lnc_dicom.biomarker.evaluation.network_outputs import seen_by, trained_in_fold, views_by  # noqa: PLC0415
         from lnc_dicom.biomarker.evaluation.report import write_report  # noqa: PLC0415
-        from lnc_dicom.biomarker.model import WEIGHTS, load_model  # noqa: PLC0415
-        from lnc_dicom.biomarker.seeing import seen_by, trained_in_fold, views_by  # noqa: PLC0415
-        from lnc_dicom.biomarker.training import Schedule  # noqa: PLC0415
+        from lnc_dicom.biomarker.load import WEIGHTS, load_model  # noqa: PLC0415
+        from lnc_dicom.biomarker.train.trainer import Schedule  # noqa: PLC0415
 
         if network not in {"frozen", "folds"} or leak not in {one.value for one in Leak}:
             raise UnusableInput("--network knows 'frozen' and 'folds', --leak 'sides' and 'slices'")

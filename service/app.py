@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dbos import DBOS, DBOSConfig
 
-from lnc_dicom.biomarker.model import explainer_of, load_predictor
+from lnc_dicom.biomarker.load import explainer_of, load_predictor
 from lnc_dicom.segment.load import load_segmenter
 from lnc_dicom.tools import Segmenter
 from service.logs import log

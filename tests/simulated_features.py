@@ -6,7 +6,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lnc_dicom.biomarker.dataset import Cohort
+from lnc_dicom.biomarker.cohort import Cohort
 from lnc_dicom.biomarker.evaluation.inputs import Attainable, Seen
 from lnc_dicom.cohort_table import Patient
 from lnc_dicom.simulate.parameters import GROUPS, REGIONS, SITES

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lnc_dicom.biomarker.dataset import Cohort
+from lnc_dicom.biomarker.cohort import Cohort
 from lnc_dicom.errors import BadCohort
 
 Array = npt.NDArray[np.float64]

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from lnc_dicom.biomarker.evaluation.bootstrap import Estimate
+from lnc_dicom.biomarker.evaluation.design import Design, Kind
 from lnc_dicom.biomarker.evaluation.evaluate import Evaluation
+from lnc_dicom.biomarker.evaluation.figures import pictures_of
 from lnc_dicom.biomarker.evaluation.inputs import Leak
-from lnc_dicom.biomarker.evaluation.intervals import Estimate
-from lnc_dicom.biomarker.evaluation.pictures import pictures_of
-from lnc_dicom.biomarker.evaluation.rows import Design, Kind
 from lnc_dicom.biomarker.evaluation.scoring import UNITS, Target, calibration_curve, confusion
 from lnc_dicom.biomarker.evaluation.tables import design_name, tables_of
 

@@ -7,18 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lnc_dicom.biomarker.dataset import MAPS
+from lnc_dicom.biomarker.cohort import MAPS
+from lnc_dicom.biomarker.evaluation.bootstrap import Bootstrap, Estimate, clopper_pearson, difference, share_of_gain
+from lnc_dicom.biomarker.evaluation.cross_validation import Outcome
+from lnc_dicom.biomarker.evaluation.design import Design, Kind
 from lnc_dicom.biomarker.evaluation.inputs import Array, Ints
-from lnc_dicom.biomarker.evaluation.intervals import (
-    Bootstrap,
-    Estimate,
-    clopper_pearson,
-    difference,
-    share_of_gain,
-)
-from lnc_dicom.biomarker.evaluation.out_of_fold import Outcome
-from lnc_dicom.biomarker.evaluation.rows import Design, Kind
-from lnc_dicom.biomarker.evaluation.statistics import (
+from lnc_dicom.biomarker.evaluation.metrics import (
     Statistic,
     both_sides_right,
     calibration_rows,

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lnc_dicom.biomarker.evaluation.bootstrap import Estimate
+from lnc_dicom.biomarker.evaluation.conclusions import label
+from lnc_dicom.biomarker.evaluation.design import Design, Kind
 from lnc_dicom.biomarker.evaluation.evaluate import Evaluation
-from lnc_dicom.biomarker.evaluation.intervals import Estimate
-from lnc_dicom.biomarker.evaluation.rows import Design, Kind
 from lnc_dicom.biomarker.evaluation.scoring import UNITS, Target
-from lnc_dicom.biomarker.evaluation.verdicts import label
 
 _SCORES = {
     Kind.MAP: ("rmse", "rmse_over_mean", "r2", "mae", "coverage"),

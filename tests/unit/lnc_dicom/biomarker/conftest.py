@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from lnc_dicom.biomarker.cohort import Cohort
 from lnc_dicom.biomarker.crops import MARGIN, SHAPE
-from lnc_dicom.biomarker.dataset import Cohort
 from lnc_dicom.cohort_table import Patient
 
 REGIONS = ("caudate", "putamen")
@@ -40,7 +40,7 @@ def cohort():
 
 @pytest.fixture(scope="session")
 def trained(cohort):
-    from lnc_dicom.biomarker.training import Schedule, train_network
+    from lnc_dicom.biomarker.train.trainer import Schedule, train_network
 
     torch.set_num_threads(1)
     schedule = Schedule(pretraining=6, finetuning=24, batch=8, rate=3e-3)

@@ -1,9 +1,9 @@
 import numpy as np
 
+from lnc_dicom.biomarker.evaluation.conclusions import gain
+from lnc_dicom.biomarker.evaluation.design import Design
 from lnc_dicom.biomarker.evaluation.evaluate import covariate_names, evaluate
 from lnc_dicom.biomarker.evaluation.inputs import Leak, Options
-from lnc_dicom.biomarker.evaluation.rows import Design
-from lnc_dicom.biomarker.evaluation.verdicts import gain
 from lnc_dicom.simulate.subjects import Study, draw_people
 from tests.simulated_features import cohort_of, seen_of
 
