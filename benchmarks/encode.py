@@ -25,8 +25,8 @@ sys.path.insert(0, str(ROOT))
 
 from lnc_dicom.anatomy import STRUCTURES  # noqa: E402
 from lnc_dicom.encode import encode  # noqa: E402
-from lnc_dicom.encode.origin import Origin  # noqa: E402
-from lnc_dicom.encode.seg import segmentation  # noqa: E402
+from lnc_dicom.encode.provenance import Origin  # noqa: E402
+from lnc_dicom.encode.seg.binary import segmentation  # noqa: E402
 from lnc_dicom.study.load import load  # noqa: E402
 from lnc_dicom.study.read import read_study  # noqa: E402
 from lnc_dicom.study.select_t1 import select  # noqa: E402

@@ -8,7 +8,7 @@ from dataclasses import replace
 from highdicom import Volume
 
 from lnc_dicom.encode import EncodedObject, encode
-from lnc_dicom.encode.origin import algorithm_of
+from lnc_dicom.encode.provenance import algorithm_of
 from lnc_dicom.errors import NotMeasured
 from lnc_dicom.kinds import Kind
 from lnc_dicom.maps.alignment import align

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lnc_dicom.encode import EncodedObject
-from lnc_dicom.encode.fhir import fhir_report
+from lnc_dicom.encode.fhir.bundle import fhir_report
 from lnc_dicom.errors import LncError
 from lnc_dicom.kinds import FHIR_FILE, FILES, Kind
 from lnc_dicom.measure.volumetry import asymmetry

@@ -9,16 +9,16 @@ from datetime import datetime
 
 from pydicom import Dataset
 
-from lnc_dicom.encode.labelmap import labelmap
-from lnc_dicom.encode.origin import Origin, origin_of
-from lnc_dicom.encode.page import draw_pages
+from lnc_dicom.encode.pages.pdf import encapsulated_pdf
+from lnc_dicom.encode.pages.saliency import saliency_overlay
+from lnc_dicom.encode.pages.summary import summary
+from lnc_dicom.encode.pages.summary_page import draw_pages
 from lnc_dicom.encode.parametric_map import parametric_maps
-from lnc_dicom.encode.pdf import encapsulated_pdf
-from lnc_dicom.encode.saliency import saliency_overlay
-from lnc_dicom.encode.seg import segmentation
-from lnc_dicom.encode.sr import measurement_report
-from lnc_dicom.encode.summary import summary
-from lnc_dicom.encode.text import text_report
+from lnc_dicom.encode.provenance import Origin, origin_of
+from lnc_dicom.encode.seg.binary import segmentation
+from lnc_dicom.encode.seg.labelmap import labelmap
+from lnc_dicom.encode.sr.document import measurement_report
+from lnc_dicom.encode.sr.text_report import text_report
 from lnc_dicom.kinds import DEFAULT_KINDS, FILES_OF, Kind
 from lnc_dicom.types import Report
 

@@ -25,7 +25,7 @@ from lnc_dicom.codes import (
     NO_UNITS,
     RELATIVE_BLOOD_FLOW,
 )
-from lnc_dicom.encode.origin import Origin
+from lnc_dicom.encode.provenance import Origin
 from lnc_dicom.study.load import resample
 from lnc_dicom.types import AlignedMap, Quantity, Report
 

@@ -11,7 +11,7 @@ from pydicom.sr.coding import Code
 
 from lnc_dicom.check import check_object
 from lnc_dicom.check.report import groups
-from lnc_dicom.encode.relationships import relate_methods
+from lnc_dicom.encode.sr.relationships import relate_methods
 from tests.broken_objects import child, written
 
 
