@@ -10,9 +10,9 @@ import pydicom
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 
-from lnc_dicom.check import Violation, check_object, check_references
-from lnc_dicom.check.objects import OURS
 from lnc_dicom.errors import PathMissing
+from lnc_dicom.validate import Violation, check_object, check_references
+from lnc_dicom.validate.objects import OURS
 from service.messages import Kind, Message, explain
 from service.programs import EDITION, PROGRAMS, TOGETHER, ask, find_program
 

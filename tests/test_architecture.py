@@ -40,7 +40,7 @@ ORDER = [
     ["lnc_dicom.report"],
     ["lnc_dicom.simulate"],
     ["lnc_dicom.biomarker"],
-    ["lnc_dicom.check"],
+    ["lnc_dicom.validate"],
     ["lnc_dicom.encode"],
     ["lnc_dicom.pipeline", "lnc_dicom.result"],
     ["lnc_dicom.cohort_cli"],

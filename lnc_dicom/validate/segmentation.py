@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from pydicom import Dataset
 
-from lnc_dicom.check.rows import context_group
-from lnc_dicom.check.tables import CATEGORIES
-from lnc_dicom.check.tree import Violation, coded
+from lnc_dicom.validate.content_tree import Violation, coded
+from lnc_dicom.validate.template_rows import context_group
+from lnc_dicom.validate.tid1500 import CATEGORIES
 
 _SIDES = context_group(244)
 _CODES = ("SegmentedPropertyCategoryCodeSequence", "SegmentedPropertyTypeCodeSequence")

@@ -8,10 +8,10 @@ from pydicom import Dataset
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.uid import SegmentationStorage
 
-from lnc_dicom.check.report import check_report, groups
-from lnc_dicom.check.segmentation import check_segmentation
-from lnc_dicom.check.tables import FINDING, REFERENCED_SEGMENT, TRACKING_UID
-from lnc_dicom.check.tree import Violation, children, coded, key, name_of, walk
+from lnc_dicom.validate.content_tree import Violation, children, coded, key, name_of, walk
+from lnc_dicom.validate.segmentation import check_segmentation
+from lnc_dicom.validate.sr import check_report, groups
+from lnc_dicom.validate.tid1500 import FINDING, REFERENCED_SEGMENT, TRACKING_UID
 
 OURS = "lnc-dicom"
 """Manufacturer of what we write."""

@@ -9,9 +9,9 @@ from highdicom import sr
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from lnc_dicom.check import check_object
-from lnc_dicom.check.report import groups
 from lnc_dicom.encode.sr.relationships import relate_methods
+from lnc_dicom.validate import check_object
+from lnc_dicom.validate.sr import groups
 from tests.broken_objects import child, written
 
 

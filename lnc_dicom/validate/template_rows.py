@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from lnc_dicom.check.tree import KNOWN_RELATIONSHIPS, Key, Violation, children, coded, key, name_of
+from lnc_dicom.validate.content_tree import KNOWN_RELATIONSHIPS, Key, Violation, children, coded, key, name_of
 
 _VALUE = {
     "TEXT": "TextValue",

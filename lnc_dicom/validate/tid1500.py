@@ -12,8 +12,8 @@ from dataclasses import replace
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from lnc_dicom.check.rows import Row, context_group, named
-from lnc_dicom.check.tree import Key, key
+from lnc_dicom.validate.content_tree import Key, key
+from lnc_dicom.validate.template_rows import Row, context_group, named
 
 CONTAINS, CONTEXT, MODIFIER = "CONTAINS", "HAS OBS CONTEXT", "HAS CONCEPT MOD"
 PROPERTY, INFERRED, SELECTED, ACQUISITION = "HAS PROPERTIES", "INFERRED FROM", "SELECTED FROM", "HAS ACQ CONTEXT"

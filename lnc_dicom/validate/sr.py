@@ -9,8 +9,9 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from lnc_dicom.check.rows import match
-from lnc_dicom.check.tables import (
+from lnc_dicom.validate.content_tree import Key, Violation, children, coded, key, name_of, template_of, walk
+from lnc_dicom.validate.template_rows import match
+from lnc_dicom.validate.tid1500 import (
     DERIVATION,
     DEVICE_UID,
     GROUP_NAME,
@@ -27,7 +28,6 @@ from lnc_dicom.check.tables import (
     UNCERTAINTIES,
     UNITS,
 )
-from lnc_dicom.check.tree import Key, Violation, children, coded, key, name_of, template_of, walk
 
 _DCM = {key(code) for code in codes.DCM.concepts.values()}
 _SMALLEST = {"POINT": 2, "MULTIPOINT": 2, "POLYLINE": 4, "CIRCLE": 4, "ELLIPSE": 8}

@@ -2,7 +2,7 @@ import copy
 
 import pytest
 
-from lnc_dicom.check import check_object, check_references
+from lnc_dicom.validate import check_object, check_references
 from tests.broken_objects import BROKEN_SEG, BROKEN_SR, written
 
 
