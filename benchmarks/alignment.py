@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lnc_dicom.console import quieten_libraries  # noqa: E402
+from lnc_dicom.cli.console import quieten_libraries  # noqa: E402
 from lnc_dicom.geometry.registration import register  # noqa: E402
 from lnc_dicom.maps.alignment import SAMPLING, SMOOTHING_MM, middle_of_head, structure_points  # noqa: E402
 from lnc_dicom.maps.cbf import read_labelling  # noqa: E402

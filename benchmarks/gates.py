@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lnc_dicom.anatomy import MAIN_NUCLEI, STRUCTURES  # noqa: E402
-from lnc_dicom.console import quieten_libraries  # noqa: E402
+from lnc_dicom.cli.console import quieten_libraries  # noqa: E402
 from lnc_dicom.errors import StudyRejected  # noqa: E402
 from lnc_dicom.measure.gates import GATES, check_study  # noqa: E402
 from lnc_dicom.measure.volumetry import measure  # noqa: E402

@@ -19,7 +19,7 @@ from dipy.segment.mask import median_otsu
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lnc_dicom.console import quieten_libraries  # noqa: E402
+from lnc_dicom.cli.console import quieten_libraries  # noqa: E402
 from lnc_dicom.geometry.registration import Motion, carry  # noqa: E402
 from lnc_dicom.maps.alignment import align  # noqa: E402
 from lnc_dicom.maps.cbf import cbf_map, read_labelling  # noqa: E402

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from lnc_dicom.cli import app
-from lnc_dicom.console import complaints, exits, screen, show_line
+from lnc_dicom.cli.console import complaints, exits, screen, show_line
+from lnc_dicom.cli.main import app
 from lnc_dicom.errors import UnusableInput
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
 from pynetdicom.sop_class import Verification
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lnc_dicom.console import complaints, quieten_libraries, show_line
+from lnc_dicom.cli.console import complaints, quieten_libraries, show_line
 from lnc_dicom.encode.pages.summary import SERIES_NUMBER as SUMMARY_SERIES
 from lnc_dicom.errors import Unavailable, UnusableInput
 from service.sample import icbm152, mr_series

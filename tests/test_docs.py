@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from lnc_dicom import errors, report
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.cli import app
+from lnc_dicom.cli.main import app
 from lnc_dicom.codes import STRUCTURE
 from lnc_dicom.kinds import FHIR_FILE, FILES_OF, Kind
 from lnc_dicom.maps import asl_timing, cbf, regional, vendor_map

@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-from lnc_dicom.console import quieten_libraries
+from lnc_dicom.cli.console import quieten_libraries
 from service.demo import free_port
 from service.jobs import list_jobs
 from service.settings import load_settings

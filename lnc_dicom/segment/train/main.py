@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lnc_dicom.console import complaints, is_terminal, show_line
+from lnc_dicom.cli.console import complaints, is_terminal, show_line
 from lnc_dicom.errors import PathMissing, UnusableInput
 from lnc_dicom.predictions import Model
 from lnc_dicom.segment.calibration import Calibration

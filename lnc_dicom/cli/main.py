@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from lnc_dicom.cohort_cli import evaluate_biomarker, evaluate_explanation, explain_study, simulate, train_biomarker
-from lnc_dicom.console import (
+from lnc_dicom.cli.cohort import evaluate_biomarker, evaluate_explanation, explain_study, simulate, train_biomarker
+from lnc_dicom.cli.console import (
     Stopwatch,
     exits,
     make_folder,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lnc_dicom.console import exits, make_folder, show_line, show_progress, show_rows
+from lnc_dicom.cli.console import exits, make_folder, show_line, show_progress, show_rows
 from lnc_dicom.errors import UnusableInput
 
 if TYPE_CHECKING:
