@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from lnc_dicom.errors import BadSettings
-from lnc_dicom.kinds import DEFAULT_KINDS, Kind
+from lnc_dicom.outputs import DEFAULT_KINDS, Kind
 
 SERVICE_SECTIONS = frozenset({"listen", "pacs", "others", "retry", "spool", "database_url"})
 """Names in the same file that are the service's: `lnc process` lets them pass."""

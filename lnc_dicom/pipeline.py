@@ -10,13 +10,13 @@ from highdicom import Volume
 from lnc_dicom.encode import EncodedObject, encode
 from lnc_dicom.encode.provenance import algorithm_of
 from lnc_dicom.errors import NotMeasured
-from lnc_dicom.kinds import Kind
 from lnc_dicom.maps.alignment import align
 from lnc_dicom.maps.cbf import cbf_map, relative_cbf_map
 from lnc_dicom.maps.fa import fa_map
 from lnc_dicom.maps.regional import NAMES, measure_map
 from lnc_dicom.measure.volumetry import measure, usable_labels
 from lnc_dicom.options import settings_of_results
+from lnc_dicom.outputs import Kind
 from lnc_dicom.predictions import Answer, Person
 from lnc_dicom.report import compose, with_biomarker, with_change, with_maps, with_repairs
 from lnc_dicom.study.demographics import person_of

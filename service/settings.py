@@ -15,8 +15,8 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from lnc_dicom.errors import BadSettings
-from lnc_dicom.kinds import DEFAULT_KINDS, Kind, union
 from lnc_dicom.options import Biomarker, Diffusion, Maps, Options, Perfusion, Section, complaint
+from lnc_dicom.outputs import DEFAULT_KINDS, Kind, union
 
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -18,9 +18,9 @@ from dbos import error as dbos_error
 
 from lnc_dicom import pipeline
 from lnc_dicom.errors import Defect, LncError, StudyRejected, Unavailable
-from lnc_dicom.kinds import files_for
+from lnc_dicom.outputs import files_for
 from lnc_dicom.report import DEMONSTRATION, DEMONSTRATION_MODEL
-from lnc_dicom.result import rejection_json, result_json, side_files
+from lnc_dicom.result_json import rejection_json, result_json, side_files
 from lnc_dicom.study.read import read_results, read_study, with_results
 from lnc_dicom.tools import Explainer, Predictor, Segmenter, Tools
 from lnc_dicom.types import Report, Study

@@ -10,7 +10,7 @@ SOURCES = sorted([*ROOT.glob("lnc_dicom/**/*.py"), *ROOT.glob("service/**/*.py")
 
 # Upstream first: a module imports only from lines above its own (or from its own line).
 ORDER = [
-    ["lnc_dicom.errors", "lnc_dicom.study.transfer_syntaxes", "lnc_dicom.uids", "lnc_dicom.kinds"],
+    ["lnc_dicom.errors", "lnc_dicom.study.transfer_syntaxes", "lnc_dicom.uids", "lnc_dicom.outputs"],
     ["lnc_dicom.anatomy", "lnc_dicom.options"],
     ["lnc_dicom.predictions"],
     ["lnc_dicom.codes", "lnc_dicom.study.demographics"],
@@ -31,7 +31,7 @@ ORDER = [
     ["lnc_dicom.maps.asl_timing"],
     ["lnc_dicom.maps.fa", "lnc_dicom.maps.cbf"],
     ["lnc_dicom.cli.console"],
-    ["lnc_dicom.precision"],
+    ["lnc_dicom.autocast"],
     ["lnc_dicom.segment"],
     ["lnc_dicom.measure.gates"],
     ["lnc_dicom.maps.alignment"],
@@ -42,7 +42,7 @@ ORDER = [
     ["lnc_dicom.biomarker"],
     ["lnc_dicom.validate"],
     ["lnc_dicom.encode"],
-    ["lnc_dicom.pipeline", "lnc_dicom.result"],
+    ["lnc_dicom.pipeline", "lnc_dicom.result_json"],
     ["lnc_dicom.cli.cohort"],
     ["lnc_dicom.cli.main"],
     ["service.settings", "service.logs"],

@@ -14,9 +14,9 @@ from lnc_dicom import errors, report
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.cli.main import app
 from lnc_dicom.codes import STRUCTURE
-from lnc_dicom.kinds import FHIR_FILE, FILES_OF, Kind
 from lnc_dicom.maps import asl_timing, cbf, regional, vendor_map
 from lnc_dicom.measure.gates import GATES, MAP_GATES
+from lnc_dicom.outputs import FHIR_FILE, FILES_OF, Kind
 from lnc_dicom.study import read
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
 from service import cli as service_cli

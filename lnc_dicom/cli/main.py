@@ -71,7 +71,7 @@ def process(paths: Paths, out: Out, config: Config = None, objects: Objects = No
             from lnc_dicom import pipeline  # noqa: PLC0415 - torch takes a second to import; --help should not
             from lnc_dicom.biomarker.load import explainer_of, load_predictor  # noqa: PLC0415
             from lnc_dicom.options import choose_objects, load_options  # noqa: PLC0415
-            from lnc_dicom.result import ALL_FILES, rejection_json, result_json, side_files  # noqa: PLC0415
+            from lnc_dicom.result_json import ALL_FILES, rejection_json, result_json, side_files  # noqa: PLC0415
             from lnc_dicom.segment.load import load_segmenter  # noqa: PLC0415
             from lnc_dicom.study import priors  # noqa: PLC0415 - torch takes a second to import; --help should not
             from lnc_dicom.study.read import read_results, read_study, with_results  # noqa: PLC0415

@@ -19,7 +19,7 @@ from lnc_dicom.encode.seg.binary import segmentation
 from lnc_dicom.encode.seg.labelmap import labelmap
 from lnc_dicom.encode.sr.document import measurement_report
 from lnc_dicom.encode.sr.text_report import text_report
-from lnc_dicom.kinds import DEFAULT_KINDS, FILES_OF, Kind
+from lnc_dicom.outputs import DEFAULT_KINDS, FILES_OF, Kind
 from lnc_dicom.types import Report
 
 

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from lnc_dicom.kinds import DEFAULT_KINDS, FILES_OF, Kind
+from lnc_dicom.outputs import DEFAULT_KINDS, FILES_OF, Kind
 from lnc_dicom.segment.evaluate.metrics import read_nifti
 from service.demo import embedded_archive
 from tests.acceptance.conftest import lnc, wait_for

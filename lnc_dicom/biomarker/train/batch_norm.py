@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from lnc_dicom.autocast import learning_precision
 from lnc_dicom.biomarker.network import BiomarkerNetwork, has_region, ready
 from lnc_dicom.biomarker.train.augment import inner
-from lnc_dicom.precision import learning_precision
 
 _Norm = nn.BatchNorm3d | nn.BatchNorm1d
 

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lnc_dicom.autocast import learning_precision
 from lnc_dicom.biomarker.cohort import Cohort
 from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, Outputs, has_region, ready
 from lnc_dicom.biomarker.train.augment import augment, inner
 from lnc_dicom.biomarker.train.batch_norm import settle
 from lnc_dicom.biomarker.train.covariates import learn_age_and_sex
 from lnc_dicom.biomarker.train.targets import Scales, Targets
-from lnc_dicom.precision import learning_precision
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from lnc_dicom.encode.objects import EncodedObject
 from lnc_dicom.encode.provenance import Origin
 from lnc_dicom.encode.seg.binary import segmentation
 from lnc_dicom.encode.sr.document import measurement_report
-from lnc_dicom.kinds import FILES_OF, Kind
+from lnc_dicom.outputs import FILES_OF, Kind
 from lnc_dicom.types import Report
 
 _GROUP, _FINDING, _CATEGORY, _SITE, _METHOD = "125007", "121071", "276214006", "363698007", "370129005"

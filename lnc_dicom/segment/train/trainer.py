@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from lnc_dicom.precision import learning_precision
+from lnc_dicom.autocast import learning_precision
 from lnc_dicom.segment.network import Architecture, UNet, channels_last
 from lnc_dicom.segment.stages import Stage
 from lnc_dicom.segment.synthesis.label_maps import LabelMap, Palette

@@ -1,8 +1,8 @@
 import pytest
 
 from lnc_dicom.errors import BadSettings
-from lnc_dicom.kinds import DEFAULT_KINDS, Kind
 from lnc_dicom.options import SERVICE_SECTIONS, Options, choose_objects, load_options
+from lnc_dicom.outputs import DEFAULT_KINDS, Kind
 from service.settings import Settings
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from lnc_dicom.errors import BadSettings
-from lnc_dicom.kinds import DEFAULT_KINDS, Kind
+from lnc_dicom.outputs import DEFAULT_KINDS, Kind
 from service.settings import Settings, load_settings
 
 GOOD = 'spool = "s"\n[pacs]\nhost = "pacs.example"\nae_title = "PACS"\n'

@@ -10,8 +10,8 @@ import pytest
 
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.encode import encode
-from lnc_dicom.kinds import Kind
 from lnc_dicom.options import Options
+from lnc_dicom.outputs import Kind
 from lnc_dicom.pipeline import analyse
 from lnc_dicom.predictions import Biomarker, Model, Predicted, RegionPrediction, RootPrediction
 from lnc_dicom.study.read import read_study

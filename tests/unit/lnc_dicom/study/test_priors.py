@@ -13,7 +13,7 @@ from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.options import Maps, Options
 from lnc_dicom.pipeline import process
 from lnc_dicom.predictions import Model
-from lnc_dicom.result import result_json
+from lnc_dicom.result_json import result_json
 from lnc_dicom.study.priors import prior_of
 from lnc_dicom.study.read import read_study, with_results
 from lnc_dicom.tools import Tools

@@ -7,7 +7,7 @@ from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.codes import STRUCTURE
 from lnc_dicom.encode import encode
 from lnc_dicom.encode.fhir.bundle import bundle, fhir_report
-from lnc_dicom.kinds import Kind
+from lnc_dicom.outputs import Kind
 from tests.factories import NOW
 
 

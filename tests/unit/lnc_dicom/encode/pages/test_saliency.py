@@ -3,7 +3,7 @@ from dataclasses import replace
 from lnc_dicom.encode import encode
 from lnc_dicom.encode.pages.saliency import saliency_overlay
 from lnc_dicom.encode.provenance import Origin
-from lnc_dicom.kinds import DEFAULT_KINDS
+from lnc_dicom.outputs import DEFAULT_KINDS
 from lnc_dicom.predictions import Answer
 from tests.factories import NOW
 

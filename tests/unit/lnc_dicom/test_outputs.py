@@ -1,4 +1,4 @@
-from lnc_dicom.kinds import DEFAULT_KINDS, FILES, FILES_OF, Kind, files_for, union
+from lnc_dicom.outputs import DEFAULT_KINDS, FILES, FILES_OF, Kind, files_for, union
 
 
 def test_every_kind_that_is_sent_has_files_of_its_own():

@@ -1,6 +1,6 @@
 import torch
 
-from lnc_dicom.precision import learning_precision
+from lnc_dicom.autocast import learning_precision
 
 
 def test_a_cpu_learns_in_single_precision():

@@ -14,8 +14,8 @@ import numpy as np
 from lnc_dicom.encode import EncodedObject
 from lnc_dicom.encode.fhir.bundle import fhir_report
 from lnc_dicom.errors import LncError
-from lnc_dicom.kinds import FHIR_FILE, FILES, Kind
 from lnc_dicom.measure.volumetry import asymmetry
+from lnc_dicom.outputs import FHIR_FILE, FILES, Kind
 from lnc_dicom.predictions import Biomarker, Predicted
 from lnc_dicom.study.priors import Change
 from lnc_dicom.types import (
