@@ -45,14 +45,14 @@ ORDER = [
     ["lnc_dicom.pipeline", "lnc_dicom.result_json"],
     ["lnc_dicom.cli.cohort"],
     ["lnc_dicom.cli.main"],
-    ["service.settings", "service.logs"],
-    ["service.spool", "service.stages", "service.sample", "service.messages", "service.programs"],
-    ["service.receive", "service.deliver", "service.validate"],
-    ["service.workflow"],
-    ["service.jobs"],
-    ["service.app"],
-    ["service.demo"],
-    ["service.cli"],
+    ["lnc_service.settings", "lnc_service.logs"],
+    ["lnc_service.spool", "lnc_service.demo.sample", "lnc_service.validate.messages", "lnc_service.validate.external"],
+    ["lnc_service.receive", "lnc_service.deliver", "lnc_service.validate.main"],
+    ["lnc_service.workflow"],
+    ["lnc_service.jobs"],
+    ["lnc_service.app"],
+    ["lnc_service.demo.main"],
+    ["lnc_service.cli"],
 ]
 CORE = {"types", "traits", "select", "volume", "quality", "regions", "report", "encode", "pipeline", "anatomy"}
 CORE |= {"codes", "errors", "options", "companions", "nifti", "rigid", "frames", "scanner_map", "labelling"}

@@ -7,6 +7,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from lnc_service import cli as service_cli
+from lnc_service import receive
+from lnc_service.demo.main import DemoFailed
+from lnc_service.settings import Settings, load_settings
 from pydantic import BaseModel
 from typer.main import get_command
 
@@ -19,10 +23,6 @@ from lnc_dicom.measure.gates import GATES, MAP_GATES
 from lnc_dicom.outputs import FHIR_FILE, FILES_OF, Kind
 from lnc_dicom.study import read
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
-from service import cli as service_cli
-from service import receive
-from service.demo import DemoFailed
-from service.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(

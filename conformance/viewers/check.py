@@ -27,7 +27,7 @@ DATA = HERE.parents[2] / "shared" / "data"
 HEADS = {"philips-ingenia-3t": "t1/*", "siemens-xa30-enhanced": "5_*/*"}
 """Folders of real studies, each with the files of its T1-weighted series."""
 KINDS = ("SEG", "SR", "PM", "SC", "PDF")
-_PROCESS = [sys.executable, "-c", "from service.cli import main; main()", "process"]
+_PROCESS = [sys.executable, "-c", "from lnc_service.cli import main; main()", "process"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from lnc_service.demo.sample import icbm152, mr_series
 from PIL import Image
 from pydicom.uid import MRImageStorage
 from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
@@ -24,7 +25,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from lnc_dicom.cli.console import complaints, quieten_libraries, show_line
 from lnc_dicom.encode.pages.summary import SERIES_NUMBER as SUMMARY_SERIES
 from lnc_dicom.errors import Unavailable, UnusableInput
-from service.sample import icbm152, mr_series
 
 ARCHIVE_AE_TITLE = "ARCHIVE"
 _STUDY_QUIET_S = 2.0
@@ -127,7 +127,7 @@ def _service(folder: Path, port: int, archive_port: int) -> Iterator[Callable[[]
         f'[pacs]\nhost = "127.0.0.1"\nport = {archive_port}\nae_title = "{ARCHIVE_AE_TITLE}"\n',
         encoding="utf-8",
     )
-    command = [sys.executable, "-c", "from service.cli import main; main()", "serve", "--config", str(config)]
+    command = [sys.executable, "-c", "from lnc_service.cli import main; main()", "serve", "--config", str(config)]
     with (folder / "service.log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:  # noqa: S603
         try:
             yield lambda: process.poll() is None

@@ -3,11 +3,11 @@ import sys
 
 import pydicom
 import pytest
+from lnc_service.validate.external import EDITION, PROGRAMS, Program, ask, find_program
+from lnc_service.validate.main import validate
+from lnc_service.validate.messages import Kind
 
 from lnc_dicom.errors import PathMissing
-from service.messages import Kind
-from service.programs import EDITION, PROGRAMS, Program, ask, find_program
-from service.validate import validate
 from tests.broken_objects import not_marked_as_research, written
 
 
@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
 
 
 def _lnc(*arguments):
-    command = [sys.executable, "-c", "from service.cli import main; main()", "validate", *map(str, arguments)]
+    command = [sys.executable, "-c", "from lnc_service.cli import main; main()", "validate", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -58,7 +58,7 @@ class Known:
 @functools.cache
 def known_messages() -> tuple[Known, ...]:
     """Read the table. The first row that fits a line holds."""
-    text = (files("service") / "known_messages.toml").read_text(encoding="utf-8")
+    text = (files("lnc_service.validate") / "known_messages.toml").read_text(encoding="utf-8")
     return tuple(Known(**row) for row in tomllib.loads(text)["message"])
 
 

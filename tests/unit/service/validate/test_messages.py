@@ -1,8 +1,7 @@
 import re
 
 import pytest
-
-from service.messages import Kind, explain, known_messages, row_of, without_values
+from lnc_service.validate.messages import Kind, explain, known_messages, row_of, without_values
 
 
 @pytest.mark.parametrize("row", known_messages(), ids=lambda r: f"{r.program} {r.pattern}")
