@@ -59,8 +59,8 @@ def wrong(volume: hd.Volume, centre_mm: np.ndarray) -> Iterator[tuple[str, hd.Vo
 
 def partners(data: Path, name: str) -> Iterator[tuple[str, hd.Volume]]:
     """B = 0, M0, and maps that have to be their own partners."""
-    series = select(read_study([data / name])).companions
-    for role in (Role.DIFFUSION, Role.FA_PARTNER):
+    series = select(read_study([data / name])).map_series
+    for role in (Role.DIFFUSION, Role.FA_REGISTRATION):
         if role in series:
             converted = convert(series[role])
             yield "b = 0", converted.volume(converted.array[..., 0])

@@ -11,20 +11,20 @@ from pathlib import Path
 from lnc_dicom.errors import BadCohort
 
 FILE = "cohort.csv"
-COLUMNS = ("patient", "group", "roots_left", "roots_right", "age", "sex", "site")
-"""patient: name of the folder; roots: stems of the LSA that a reader counted; sex: F, M or empty."""
-MOST_ROOTS = 15
+COLUMNS = ("patient", "group", "stems_left", "stems_right", "age", "sex", "site")
+"""patient: name of the folder; stems: stems of the LSA that a reader counted; sex: F, M or empty."""
+MOST_STEMS = 15
 """More stems in one hemisphere than autopsy has found (2 to 12) are a slip of the pen."""
 MOST_AGE = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """One line. `age` in years, nan where unknown; `roots` left and right."""
+    """One line. `age` in years, nan where unknown; `stems` left and right."""
 
     name: str = field(repr=False)
     group: str
-    roots: tuple[int, int]
+    stems: tuple[int, int]
     age: float
     sex: str
     site: str
@@ -56,7 +56,7 @@ def write_table(folder: Path, patients: Sequence[Patient]) -> None:
         writer.writerow(COLUMNS)
         for p in patients:
             age = "" if math.isnan(p.age) else f"{p.age:.1f}"
-            writer.writerow([p.name, p.group, *p.roots, age, p.sex, p.site])
+            writer.writerow([p.name, p.group, *p.stems, age, p.sex, p.site])
 
 
 def _patient(row: dict[str, str | None], line: int) -> Patient:
@@ -64,16 +64,16 @@ def _patient(row: dict[str, str | None], line: int) -> Patient:
     for name in ("patient", "group"):
         if not cell[name]:
             raise BadCohort(f"line {line}: {name} is empty")
-    left, right = (_roots(cell[c], c, line) for c in ("roots_left", "roots_right"))
+    left, right = (_stems(cell[c], c, line) for c in ("stems_left", "stems_right"))
     sex = cell["sex"].upper()
     if sex not in {"", "F", "M"}:
         raise BadCohort(f"line {line}: sex has to be F, M or empty")
     return Patient(cell["patient"], cell["group"], (left, right), _age(cell["age"], line), sex, cell["site"])
 
 
-def _roots(text: str, column: str, line: int) -> int:
-    if not text.isdigit() or int(text) > MOST_ROOTS:
-        raise BadCohort(f"line {line}: {column} has to be a whole number from 0 to {MOST_ROOTS}")
+def _stems(text: str, column: str, line: int) -> int:
+    if not text.isdigit() or int(text) > MOST_STEMS:
+        raise BadCohort(f"line {line}: {column} has to be a whole number from 0 to {MOST_STEMS}")
     return int(text)
 
 

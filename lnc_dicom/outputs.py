@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class Output(StrEnum):
     """What may be written of a study; the value is the name in settings and on the command line."""
 
     SEG = "seg"
@@ -20,18 +20,18 @@ class Kind(StrEnum):
     FHIR = "fhir"
 
 
-DEFAULT_KINDS = (Kind.SEG, Kind.SR, Kind.SUMMARY, Kind.SALIENCY)
+DEFAULT_OUTPUTS = (Output.SEG, Output.SR, Output.SUMMARY, Output.SALIENCY)
 """What a destination gets that does not choose; the saliency only where there is a biomarker model."""
 
-FILES_OF: dict[Kind, tuple[str, ...]] = {
-    Kind.SEG: ("segmentation.dcm",),
-    Kind.SR: ("measurements.dcm",),
-    Kind.SUMMARY: ("summary.dcm", "summary-2.dcm"),
-    Kind.SALIENCY: ("saliency.dcm",),
-    Kind.LABELMAP: ("labelmap.dcm",),
-    Kind.MAP: ("map-saliency.dcm", "map-fa.dcm", "map-cbf.dcm", "map-relative-cbf.dcm"),
-    Kind.TEXT: ("report.dcm",),
-    Kind.PDF: ("report-pdf.dcm",),
+FILES_OF: dict[Output, tuple[str, ...]] = {
+    Output.SEG: ("segmentation.dcm",),
+    Output.SR: ("measurements.dcm",),
+    Output.SUMMARY: ("summary.dcm", "summary-2.dcm"),
+    Output.SALIENCY: ("saliency.dcm",),
+    Output.LABELMAP: ("labelmap.dcm",),
+    Output.MAP: ("map-saliency.dcm", "map-fa.dcm", "map-cbf.dcm", "map-relative-cbf.dcm"),
+    Output.TEXT: ("report.dcm",),
+    Output.PDF: ("report-pdf.dcm",),
 }
 """DICOM files of each kind, in the order in which they are sent; not every study has all of them."""
 
@@ -42,13 +42,13 @@ FHIR_FILE = "report.fhir.json"
 """Lies beside result.json; it is no DICOM object and is not sent by DICOM."""
 
 
-def files_for(kinds: Iterable[Kind], written: Iterable[str]) -> list[str]:
+def files_for(kinds: Iterable[Output], written: Iterable[str]) -> list[str]:
     """Of the files that were written those of some kinds, in the order of the table: what most receivers know first."""
     wanted = {file for kind in kinds for file in FILES_OF.get(kind, ())}
     return [file for file in FILES if file in wanted.intersection(written)]
 
 
-def union(choices: Iterable[Iterable[Kind]]) -> tuple[Kind, ...]:
+def union(choices: Iterable[Iterable[Output]]) -> tuple[Output, ...]:
     """Everything that anyone has chosen, in the order of the table."""
     chosen = {kind for kinds in choices for kind in kinds}
-    return tuple(kind for kind in Kind if kind in chosen)
+    return tuple(kind for kind in Output if kind in chosen)

@@ -15,20 +15,10 @@ from lnc_dicom.encode import EncodedObject
 from lnc_dicom.encode.fhir.bundle import fhir_report
 from lnc_dicom.errors import LncError
 from lnc_dicom.measure.volumetry import asymmetry
-from lnc_dicom.outputs import FHIR_FILE, FILES, Kind
-from lnc_dicom.predictions import Biomarker, Predicted
-from lnc_dicom.study.priors import Change
-from lnc_dicom.types import (
-    AlignedMap,
-    Asymmetry,
-    Caveat,
-    Check,
-    Measurement,
-    Quantity,
-    Report,
-    Series,
-    Statistic,
-)
+from lnc_dicom.outputs import FHIR_FILE, FILES, Output
+from lnc_dicom.predictions import BiomarkerResult, PredictedValue
+from lnc_dicom.report import Report
+from lnc_dicom.types import AlignedMap, Asymmetry, Caveat, Change, Check, Measurement, Quantity, Series, Statistic
 
 SCHEMA = 1
 FEATURES = "features.npz"
@@ -45,7 +35,7 @@ def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Map
             "study": report.study.uid,
             "series": {
                 "chosen": {**_series(report.selection.chosen), "reason": "best T1-weighted series"},
-                "used": [{**_series(s), "reason": r.value} for r, s in report.selection.companions.items()],
+                "used": [{**_series(s), "reason": r.value} for r, s in report.selection.map_series.items()],
                 "passed_over": [{**_series(s), "reason": r.value} for s, r in report.selection.passed_over],
             },
             "model": {"name": report.model.name, "version": report.model.version, "digest": report.model.digest},
@@ -71,18 +61,18 @@ def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Map
 
 
 def side_files(
-    report: Report, objects: Sequence[EncodedObject], now: datetime, kinds: Collection[Kind]
+    report: Report, objects: Sequence[EncodedObject], now: datetime, kinds: Collection[Output]
 ) -> dict[str, bytes]:
     """Give what lies beside result.json and is not sent by DICOM: deep features, and the SR as FHIR where chosen."""
     files = {}
     if report.biomarker is not None:
         files[FEATURES] = features_npz(report.biomarker)
-    if Kind.FHIR in kinds:
+    if Output.FHIR in kinds:
         files[FHIR_FILE] = fhir_report(report, now, objects).encode()
     return files
 
 
-def features_npz(biomarker: Biomarker) -> bytes:
+def features_npz(biomarker: BiomarkerResult) -> bytes:
     """Give the deep features as a .npz file."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{s.title: values for s, values in biomarker.features.items()})
@@ -169,13 +159,13 @@ def _check(check: Check) -> dict[str, Any]:
     return {"code": check.code, "name": check.name, "value": value, "low": low, "high": high, "passed": check.passed}
 
 
-def _biomarker(biomarker: Biomarker) -> dict[str, Any]:
+def _biomarker(biomarker: BiomarkerResult) -> dict[str, Any]:
     """Describe what was predicted, each with its 90 % interval; nothing here was measured."""
     model = biomarker.model
     return {
         "model": {"name": model.name, "version": model.version, "digest": model.digest},
         "demonstration": biomarker.demonstration,
-        "age_and_sex_known": biomarker.told,
+        "age_and_sex_known": biomarker.age_and_sex_known,
         "familiar": biomarker.familiar,
         "distance": round(biomarker.distance, 3),
         "farthest": round(biomarker.farthest, 3),
@@ -188,21 +178,21 @@ def _biomarker(biomarker: Biomarker) -> dict[str, Any]:
             }
             for r in biomarker.regions
         ],
-        "roots": [
+        "stems": [
             {
                 "side": r.side.value,
                 "expected": _predicted(r.expected, 2),
                 "likeliest": r.likeliest,
                 "probability": round(r.probability, 4),
             }
-            for r in biomarker.roots
+            for r in biomarker.stems
         ],
         "disease": {name: round(p, 4) for name, p in biomarker.disease.items()},
         "features": FEATURES,
     }
 
 
-def _predicted(predicted: Predicted, digits: int) -> dict[str, float]:
+def _predicted(predicted: PredictedValue, digits: int) -> dict[str, float]:
     return {name: round(getattr(predicted, name), digits) for name in ("value", "low", "high")}
 
 

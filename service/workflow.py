@@ -25,11 +25,11 @@ from lnc_service.spool import Spool, SpooledStudy, write_durably
 from lnc_dicom import pipeline
 from lnc_dicom.errors import Defect, LncError, StudyRejected, Unavailable
 from lnc_dicom.outputs import files_for
-from lnc_dicom.report import DEMONSTRATION, DEMONSTRATION_MODEL
+from lnc_dicom.report import DEMONSTRATION, DEMONSTRATION_MODEL, Report
 from lnc_dicom.result_json import rejection_json, result_json, side_files
 from lnc_dicom.study.read import read_results, read_study, with_results
 from lnc_dicom.tools import Explainer, Predictor, Segmenter, Tools
-from lnc_dicom.types import Report, Study
+from lnc_dicom.types import Study
 
 WORKFLOW = "study"
 QUEUE = "studies"

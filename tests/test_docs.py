@@ -20,7 +20,7 @@ from lnc_dicom.cli.main import app
 from lnc_dicom.codes import STRUCTURE
 from lnc_dicom.maps import asl_timing, cbf, regional, vendor_map
 from lnc_dicom.measure.gates import GATES, MAP_GATES
-from lnc_dicom.outputs import FHIR_FILE, FILES_OF, Kind
+from lnc_dicom.outputs import FHIR_FILE, FILES_OF, Output
 from lnc_dicom.study import read
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
 
@@ -82,8 +82,8 @@ def test_every_setting_is_documented_with_its_default():
 
 
 def test_every_kind_of_object_is_documented_with_its_files():
-    documented = {r[0].strip("`"): r[1] for r in _rows("docs/reference/objects.md") if r[0].strip("`") in set(Kind)}
-    expected = {kind.value: ", ".join(f"`{file}`" for file in FILES_OF.get(kind, (FHIR_FILE,))) for kind in Kind}
+    documented = {r[0].strip("`"): r[1] for r in _rows("docs/reference/objects.md") if r[0].strip("`") in set(Output)}
+    expected = {kind.value: ", ".join(f"`{file}`" for file in FILES_OF.get(kind, (FHIR_FILE,))) for kind in Output}
     assert documented == expected
 
 

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from lnc_dicom.biomarker.crops import ALL_REGIONS, MARGIN, cut_crops, structures_of, volumetry_ml
-from lnc_dicom.biomarker.train.privileged import Lessons
+from lnc_dicom.biomarker.train.privileged import PrivilegedTargets
 from lnc_dicom.cohort_table import Patient, read_table
 from lnc_dicom.errors import BadCohort, StudyRejected, UnusableInput
-from lnc_dicom.types import Quantity, Report, Study
+from lnc_dicom.report import Report
+from lnc_dicom.types import Quantity, Study
 
 CACHE_VERSION = "1"
 MAPS = (Quantity.FA, Quantity.CBF)
@@ -40,7 +41,7 @@ class Cohort:
         Size of the head against the training heads of the segmentation, (n,); nan where unknown.
     rejected
         Patients that could not be used, with the code of the reason.
-    lessons
+    privileged_targets
         What only a simulation knows; None for studies.
     """
 
@@ -51,7 +52,7 @@ class Cohort:
     volumes: npt.NDArray[np.float64] = field(repr=False)
     head: npt.NDArray[np.float64] | None = field(repr=False, default=None)
     rejected: tuple[tuple[Patient, str], ...] = ()
-    lessons: Lessons | None = field(repr=False, default=None)
+    privileged_targets: PrivilegedTargets | None = field(repr=False, default=None)
 
     def __len__(self) -> int:
         """How many patients can be used."""
@@ -63,9 +64,9 @@ class Cohort:
         return tuple(dict.fromkeys(p.group for p in self.patients))
 
     @property
-    def roots(self) -> npt.NDArray[np.int64]:
+    def stems(self) -> npt.NDArray[np.int64]:
         """Stems as read, (n, 2)."""
-        return np.array([p.roots for p in self.patients], np.int64)
+        return np.array([p.stems for p in self.patients], np.int64)
 
     @property
     def persons(self) -> npt.NDArray[np.float64]:
@@ -104,7 +105,7 @@ class Cohort:
             self.measured[indices],
             self.volumes[indices],
             None if self.head is None else self.head[indices],
-            lessons=None if self.lessons is None else self.lessons.chosen(indices),
+            privileged_targets=None if self.privileged_targets is None else self.privileged_targets.chosen(indices),
         )
 
 

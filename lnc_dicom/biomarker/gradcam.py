@@ -19,7 +19,7 @@ from torch.nn import functional
 from lnc_dicom.biomarker.crops import SHAPE, SPACING_MM, cut_crops, grid_of, structures_of
 from lnc_dicom.biomarker.network import BiomarkerNetwork, Outputs
 from lnc_dicom.biomarker.predictor import BiomarkerModel
-from lnc_dicom.predictions import Answer
+from lnc_dicom.predictions import Target
 
 LAYER = "layer2"
 """Stage of the ResNet whose activations are weighed."""
@@ -28,14 +28,14 @@ _HALF_CROP_MM = SPACING_MM * float(np.linalg.norm(SHAPE)) / 2
 _TINY = float(np.finfo(np.float32).tiny)
 
 
-def attribution(network: BiomarkerNetwork, crops: Tensor, answer: Answer, category: int | None = None) -> Tensor:
+def attribution(network: BiomarkerNetwork, crops: Tensor, answer: Target, category: int | None = None) -> Tensor:
     """Grad-CAM of one patient's crops (s, 2, L, P, S) for one answer; see `attributions`."""
     return attributions(network, crops, (answer,), category)[answer]
 
 
 def attributions(
-    network: BiomarkerNetwork, crops: Tensor, answers: Sequence[Answer], category: int | None = None
-) -> dict[Answer, Tensor]:
+    network: BiomarkerNetwork, crops: Tensor, answers: Sequence[Target], category: int | None = None
+) -> dict[Target, Tensor]:
     """Grad-CAM of one patient's crops (s, 2, L, P, S) per answer: (s, L, P, S), not negative, in units of the answer.
 
     Of a category only what speaks for it; of a number what raises it and what lowers it, though Grad-CAM by itself
@@ -62,35 +62,35 @@ def attributions(
     return {answer: _weighed(kept[0].detach(), slope, answer, crops.shape[2:]) for answer, slope in slopes.items()}
 
 
-def _value(outputs: Outputs, answer: Answer, category: int | None) -> Tensor:
+def _value(outputs: Outputs, answer: Target, category: int | None) -> Tensor:
     """Sum of what all regions say; for disease the logit of the category over the mean of the others."""
     match answer:
-        case Answer.FA:
+        case Target.FA:
             return outputs.maps[..., 0].sum()
-        case Answer.CBF:
+        case Target.CBF:
             return outputs.maps[..., 1].sum()
-        case Answer.ROOTS:
-            return outputs.roots.sum()
-        case Answer.DISEASE:
+        case Target.STEMS:
+            return outputs.stems.sum()
+        case Target.DISEASE:
             logits = outputs.groups[0]
             return logits[int(logits.argmax()) if category is None else category] - logits.mean()
 
 
-def _weighed(seen: Tensor, slope: Tensor, answer: Answer, shape: Sequence[int]) -> Tensor:
+def _weighed(seen: Tensor, slope: Tensor, answer: Target, shape: Sequence[int]) -> Tensor:
     """Channels (s, c, l, p, s) weighed by their mean slope, on the grid of the crops: (s, L, P, S)."""
     weighed = (slope.mean((2, 3, 4), keepdim=True) * seen).sum(1, keepdim=True)
-    positive = torch.relu(weighed) if answer is Answer.DISEASE else weighed.abs()
+    positive = torch.relu(weighed) if answer is Target.DISEASE else weighed.abs()
     return functional.interpolate(positive, tuple(shape), mode="trilinear", align_corners=False)[:, 0]
 
 
-def explain(model: BiomarkerModel, volume: Volume, labels: Volume, answer: Answer) -> Volume:
+def explain(model: BiomarkerModel, volume: Volume, labels: Volume, answer: Target) -> Volume:
     """Map the attribution of all regions back onto the T1: float32, 0 to 1, on the grid of `volume`."""
     return explain_answers(model, volume, labels, (answer,))[answer]
 
 
 def explain_answers(
-    model: BiomarkerModel, volume: Volume, labels: Volume, answers: Sequence[Answer]
-) -> dict[Answer, Volume]:
+    model: BiomarkerModel, volume: Volume, labels: Volume, answers: Sequence[Target]
+) -> dict[Target, Volume]:
     """Map the attributions of several answers back onto the T1: float32, 0 to 1, on the grid of `volume`."""
     box = _reach(labels)
     part, marks = volume[box], labels[box]  # type: ignore[index]  # highdicom's annotation knows tuples of one

@@ -12,7 +12,7 @@ from lnc_dicom.biomarker.gradcam import explain_answers
 from lnc_dicom.biomarker.network import BiomarkerNetwork, load_network
 from lnc_dicom.biomarker.predictor import BiomarkerModel
 from lnc_dicom.errors import ModelMismatch, UnusableInput
-from lnc_dicom.options import Biomarker as Options
+from lnc_dicom.options import BiomarkerOptions
 from lnc_dicom.predictions import Model
 from lnc_dicom.segment.load import sha256
 from lnc_dicom.tools import Explainer
@@ -34,11 +34,11 @@ def load_model(folder: Path = WEIGHTS) -> BiomarkerModel:
         if digest != expected:
             raise ModelMismatch(f"the digest of {file} is {digest[:12]}…, released was {expected[:12]}…")
     digest = hashlib.sha256("".join(about["sha256"].values()).encode()).hexdigest()
-    told, untold = _calibrations(folder)
+    with_covariates, without_covariates = _calibrations(folder)
     return BiomarkerModel(
         network=_network(folder / NETWORK),
-        calibration=told,
-        untold=untold,
+        calibration=with_covariates,
+        without_covariates=without_covariates,
         groups=tuple(about["groups"]),
         model=Model(about["name"], about["version"], digest),
         demonstration=bool(about["demonstration"]),
@@ -59,7 +59,7 @@ def _calibrations(folder: Path) -> tuple[Calibration, Calibration]:
         raise UnusableInput(_OTHER_VERSION) from error
 
 
-def load_predictor(options: Options) -> BiomarkerModel | None:
+def load_predictor(options: BiomarkerOptions) -> BiomarkerModel | None:
     """Build the model that a site has chosen; None where it wants no predictions."""
     return load_model(options.model or WEIGHTS) if options.enabled else None
 

@@ -1,4 +1,4 @@
-"""T1 + labels → `Biomarker`: what the model predicts of FA, CBF, roots and disease."""
+"""T1 + labels → `BiomarkerResult`: what the model predicts of FA, CBF, stems and disease."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lnc_dicom.anatomy import Side
 from lnc_dicom.biomarker.calibration import Calibration
 from lnc_dicom.biomarker.crops import cut_crops, structures_of
 from lnc_dicom.biomarker.network import BiomarkerNetwork, Outputs, standardised
-from lnc_dicom.predictions import Biomarker, Model, Person, RegionPrediction, RootPrediction
+from lnc_dicom.predictions import BiomarkerResult, Demographics, Model, RegionPrediction, StemPrediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BiomarkerModel:
     """A trained network with all that makes its answers readable.
 
-    calibration, untold
+    calibration, without_covariates
         For patients whose age and sex are known, and for others.
     groups
         Names of the disease categories.
@@ -29,7 +29,7 @@ class BiomarkerModel:
 
     network: BiomarkerNetwork = field(repr=False)
     calibration: Calibration
-    untold: Calibration
+    without_covariates: Calibration
     groups: tuple[str, ...]
     model: Model
     demonstration: bool
@@ -40,22 +40,22 @@ class BiomarkerModel:
         return self.network.architecture.regions
 
     @torch.inference_mode()
-    def __call__(self, volume: Volume, labels: Volume, person: Person) -> Biomarker:
+    def __call__(self, volume: Volume, labels: Volume, person: Demographics) -> BiomarkerResult:
         """Predict from a T1, the labels of the structures that were found, and age and sex where both are known.
 
-        A region that is missing has no prediction; then its hemisphere has no roots and the patient no disease.
+        A region that is missing has no prediction; then its hemisphere has no stems and the patient no disease.
         """
         crops = cut_crops(volume, labels, self.regions)
         found = ~torch.isnan(crops).flatten(1).any(1)
-        told = standardised((person.age, person.man)) if person.is_known else None
-        outputs = self.network(crops.nan_to_num(0.0)[None], told)
-        calibration = self.calibration if person.is_known else self.untold
-        return Biomarker(
+        with_covariates = standardised((person.age, person.male)) if person.is_known else None
+        outputs = self.network(crops.nan_to_num(0.0)[None], with_covariates)
+        calibration = self.calibration if person.is_known else self.without_covariates
+        return BiomarkerResult(
             model=self.model,
             demonstration=self.demonstration,
-            told=person.is_known,
+            age_and_sex_known=person.is_known,
             regions=self._regions(outputs, found, calibration),
-            roots=_roots(outputs, found, calibration),
+            stems=_stems(outputs, found, calibration),
             distance=float(outputs.distance.max()),
             farthest=calibration.farthest,
             disease=self._disease(outputs, found, calibration),
@@ -83,11 +83,11 @@ class BiomarkerModel:
         return {name: float(p) for name, p in zip(self.groups, chances, strict=True)}
 
 
-def _roots(outputs: Outputs, found: torch.Tensor, calibration: Calibration) -> tuple[RootPrediction, ...]:
+def _stems(outputs: Outputs, found: torch.Tensor, calibration: Calibration) -> tuple[StemPrediction, ...]:
     predictions = []
     for k, side in enumerate((Side.LEFT, Side.RIGHT)):
         if bool(found.reshape(2, -1)[k].all()):
-            expected, chances = calibration.predict_roots(float(outputs.roots[0, k]))
+            expected, chances = calibration.predict_stems(float(outputs.stems[0, k]))
             likeliest = int(chances.argmax())
-            predictions.append(RootPrediction(side, expected, likeliest, float(chances[likeliest])))
+            predictions.append(StemPrediction(side, expected, likeliest, float(chances[likeliest])))
     return tuple(predictions)

@@ -92,7 +92,7 @@ def train_biomarker(
     virtual: Annotated[int, typer.Option(help="First train on so many simulated people (needs --anatomy).")] = 0,
     virtual_epochs: Annotated[int, typer.Option(help="Epochs on simulated people.")] = 40,
     pretraining: Annotated[int, typer.Option(help="Epochs of pre-training: FA and CBF.")] = 4,
-    finetuning: Annotated[int, typer.Option(help="Epochs of fine-tuning: roots and disease as well.")] = 6,
+    finetuning: Annotated[int, typer.Option(help="Epochs of fine-tuning: stems and disease as well.")] = 6,
     rate: Annotated[float, typer.Option(help="Peak learning rate; on simulated people ten times as much.")] = 1e-4,
     seed: Annotated[int, typer.Option(help="The same seed gives the same training.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -155,12 +155,12 @@ def evaluate_explanation(
 
         from lnc_dicom.biomarker.evaluation.saliency_checks import check_explanations  # noqa: PLC0415
         from lnc_dicom.biomarker.load import WEIGHTS, load_model  # noqa: PLC0415
-        from lnc_dicom.predictions import Answer  # noqa: PLC0415
+        from lnc_dicom.predictions import Target  # noqa: PLC0415
 
         loaded = load_model(model or WEIGHTS)
         people = read_cohort(cohort, ",".join(loaded.regions), config)
         some = people.chosen(np.arange(min(patients, len(people))))
-        verdicts = check_explanations(loaded.network, some, tuple(Answer), seed, show_progress)
+        verdicts = check_explanations(loaded.network, some, tuple(Target), seed, show_progress)
         rows = [
             (v.answer.value, v.name, f"{v.value:.2f}", v.rule, "passed" if v.passed else "FAILED") for v in verdicts
         ]
@@ -182,7 +182,7 @@ def explain_study(
         from lnc_dicom.biomarker.gradcam import explain_answers  # noqa: PLC0415
         from lnc_dicom.biomarker.load import WEIGHTS, load_model  # noqa: PLC0415
         from lnc_dicom.measure.volumetry import usable_labels  # noqa: PLC0415
-        from lnc_dicom.predictions import Answer  # noqa: PLC0415
+        from lnc_dicom.predictions import Target  # noqa: PLC0415
         from lnc_dicom.report import DEMONSTRATION  # noqa: PLC0415
         from lnc_dicom.segment.load import load_segmenter  # noqa: PLC0415
         from lnc_dicom.study.load import load  # noqa: PLC0415
@@ -195,7 +195,7 @@ def explain_study(
         segmented = load_segmenter()(volume)
         usable = np.isin(segmented.labels.array, sorted(usable_labels(segmented)))
         labels = segmented.labels.with_array(np.where(usable, segmented.labels.array, 0).astype(np.uint8))
-        saliency = explain_answers(loaded, volume, labels, tuple(Answer))
+        saliency = explain_answers(loaded, volume, labels, tuple(Target))
         for answer, one in saliency.items():
             write_nifti(out / f"saliency_{answer.value}.nii.gz", one)
         note = DEMONSTRATION if loaded.demonstration else f"{loaded.model.name} {loaded.model.version}"

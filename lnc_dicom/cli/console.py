@@ -17,8 +17,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from lnc_dicom.errors import LncError, StudyRejected, UnusableInput
-from lnc_dicom.predictions import Biomarker
-from lnc_dicom.types import Caveat, Measurement, Quantity, Report
+from lnc_dicom.predictions import BiomarkerResult
+from lnc_dicom.report import Report
+from lnc_dicom.types import Caveat, Measurement, Quantity
 
 OK, DEFECT, USAGE, REJECTED = 0, 1, 2, 3
 """Exit codes of every command."""
@@ -105,7 +106,7 @@ def show_report(report: Report) -> None:
         means = [_mean(m, q) for q in quantities for m in (left, right)]
         table.add_row(left.structure.name, _cell(left), _cell(right), *means)
     screen.print(table)
-    for role, series in report.selection.companions.items():
+    for role, series in report.selection.map_series.items():
         screen.print(
             f"  used series {series.header.get('SeriesNumber', '?')}: {role.value}", style="dim", highlight=False
         )
@@ -117,7 +118,7 @@ def show_report(report: Report) -> None:
     show_caveats(report.caveats)
 
 
-def show_predictions(found: Biomarker) -> None:
+def show_predictions(found: BiomarkerResult) -> None:
     """Print what was predicted, with 90 % intervals."""
     title = f"Predicted from the {found.basis}, not measured"
     table = Table("structure", "FA", "CBF", title=title, title_justify="left")
@@ -129,7 +130,7 @@ def show_predictions(found: Biomarker) -> None:
             f"{cbf.value:.0f} [dim]({cbf.low:.0f} to {cbf.high:.0f})[/]",
         )
     screen.print(table)
-    for root in found.roots:
+    for root in found.stems:
         e = root.expected
         screen.print(f"  LSA stems, {root.side.value}: {e.value:.1f} ({e.low:.1f} to {e.high:.1f})", highlight=False)
     for name, probability in found.disease.items():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 from highdicom import ContentQualificationValues, ContributingEquipment
@@ -17,8 +16,10 @@ from pydicom import Dataset
 from pydicom.valuerep import DA, DT, TM
 
 from lnc_dicom.codes import PROCESSING_EQUIPMENT
-from lnc_dicom.study.priors import OUR_NAME, Prior, replaced_result, same_result
-from lnc_dicom.types import Report
+from lnc_dicom.provenance import software_version
+from lnc_dicom.report import Report
+from lnc_dicom.study.priors import OUR_NAME, replaced_result, same_result
+from lnc_dicom.types import Prior
 from lnc_dicom.uids import tracking_uid, uid
 
 MANUFACTURER = OUR_NAME
@@ -30,16 +31,6 @@ def origin_of(report: Report, now: datetime) -> Origin:
     origin = Origin(report, now)
     before = same_result(report.study.priors, origin.series_uid("sr"))
     return replace(origin, now=before.made) if before else origin
-
-
-def software_version() -> str:
-    """Version of this package."""
-    return version("lnc-dicom")
-
-
-def algorithm_of(report: Report) -> tuple[str, str]:
-    """Name and version of what measured the volumes, as TID 4019 gives them."""
-    return report.model.name, f"{report.model.version}; lnc-dicom {software_version()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +53,7 @@ class Origin:
     def _recipe(self) -> tuple[str, ...]:
         """Give all that decides what is found: images, models, software, settings."""
         model = self.report.model
-        used = (i.header for s in self.report.selection.companions.values() for i in s.instances)
+        used = (i.header for s in self.report.selection.map_series.values() for i in s.instances)
         inputs = sorted(str(d.SOPInstanceUID) for d in (*self.report.sources, *used))
         made_with = (model.name, model.version, model.digest, *self._biomarker(), software_version())
         return (*inputs, *made_with, self.report.settings)

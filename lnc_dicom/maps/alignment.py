@@ -34,9 +34,9 @@ def align(found: QuantityMap, volume: Volume, segmented: Segmented) -> AlignedMa
     if before.value <= 0:
         raise OffTheHead(f"{before.code} {before}")
     fixed = middle_of_head(volume, points.mean(axis=0))
-    motion = register(fixed, found.partner, SMOOTHING_MM, sampling=SAMPLING)
+    motion = register(fixed, found.registration_image, SMOOTHING_MM, sampling=SAMPLING)
     checks = (
-        INFORMATION.check(motion.information, low=MIN_INFORMATION_OF_MAP if found.partner_is_map else None),
+        INFORMATION.check(motion.information, low=MIN_INFORMATION_OF_MAP if found.registers_itself else None),
         TURN_OF_MAP.check(motion.turn_deg),
         SHIFT.check(motion.shift_mm(points)),
         COVERED.check(covered(found, points, motion.lps_mm)),

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from lnc_dicom.maps.dcm2niix import Converted
-from lnc_dicom.options import Perfusion
+from lnc_dicom.options import PerfusionOptions
 from lnc_dicom.study.attributes import traits_of
 from lnc_dicom.types import Caveat, Series
 
@@ -41,7 +41,7 @@ class Timing:
         return self.kind == "PASL"
 
 
-def timing_of(series: Series, converted: Converted, grid: Volume, options: Perfusion) -> Timing:
+def timing_of(series: Series, converted: Converted, grid: Volume, options: PerfusionOptions) -> Timing:
     """Find the timing of a series whose volumes lie on `grid`, axes (slice, row, column)."""
     told = converted.description
     kind, assumed = _kind(series, converted)

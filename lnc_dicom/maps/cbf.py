@@ -18,7 +18,7 @@ from lnc_dicom.maps.asl_timing import ASSUMED, Timing, timing_of
 from lnc_dicom.maps.asl_volumes import Context, volumes
 from lnc_dicom.maps.dcm2niix import Converted, convert
 from lnc_dicom.maps.vendor_map import load_map, to_cbf
-from lnc_dicom.options import Perfusion
+from lnc_dicom.options import PerfusionOptions
 from lnc_dicom.study.attributes import traits_of
 from lnc_dicom.types import Caveat, Quantity, QuantityMap, Role, Series
 
@@ -55,26 +55,26 @@ class Labelling:
     suppressed: bool = False
 
 
-def cbf_map(companions: Mapping[Role, Series], options: Perfusion) -> QuantityMap | None:
+def cbf_map(map_series: Mapping[Role, Series], options: PerfusionOptions) -> QuantityMap | None:
     """Give CBF in ml/100 g/min: the scanner's map, or computed from control, label and M0; None without any series.
 
     Raises UnreadableSeries, UnknownScale, UnpairedVolumes, NoM0.
     """
-    if Role.CBF_MAP in companions:
-        series = companions[Role.CBF_MAP]
+    if Role.CBF_MAP in map_series:
+        series = map_series[Role.CBF_MAP]
         found = load_map(series)
         scanned, caveats = to_cbf(found)
-        partner, sources = _partner(companions, found.volume, (series,))
+        partner, sources = _partner(map_series, found.volume, (series,))
         return QuantityMap(Quantity.CBF, scanned, partner, Role.CBF_MAP.value, sources, caveats, len(sources) == 1)
-    if Role.LABELLING not in companions:
+    if Role.LABELLING not in map_series:
         return None
-    series = companions[Role.LABELLING]
+    series = map_series[Role.LABELLING]
     converted = convert(series)
-    labelling = read_labelling(series, converted, companions.get(Role.M0))
+    labelling = read_labelling(series, converted, map_series.get(Role.M0))
     timing = timing_of(series, converted, labelling.m0, options)
     values = quantify(labelling, timing, options)
     method = f"{timing.kind}, single compartment, {labelling.pairs} pairs"
-    sources = tuple(companions[role] for role in (Role.LABELLING, Role.M0) if role in companions)
+    sources = tuple(map_series[role] for role in (Role.LABELLING, Role.M0) if role in map_series)
     caveats = (*labelling.caveats, *timing.caveats)
     if labelling.suppressed:
         share = f"label left by background suppression {options.suppression_efficiency:g}"
@@ -82,26 +82,28 @@ def cbf_map(companions: Mapping[Role, Series], options: Perfusion) -> QuantityMa
     return QuantityMap(Quantity.CBF, labelling.m0.with_array(values), labelling.m0, method, sources, caveats)
 
 
-def relative_cbf_map(companions: Mapping[Role, Series]) -> QuantityMap | None:
+def relative_cbf_map(map_series: Mapping[Role, Series]) -> QuantityMap | None:
     """Give the scanner's relative CBF as it is, in units of its own; None without one. Raises UnreadableSeries."""
-    if Role.RELATIVE_CBF_MAP not in companions:
+    if Role.RELATIVE_CBF_MAP not in map_series:
         return None
-    series = companions[Role.RELATIVE_CBF_MAP]
+    series = map_series[Role.RELATIVE_CBF_MAP]
     found = load_map(series)
-    partner, sources = _partner(companions, found.volume, (series,))
+    partner, sources = _partner(map_series, found.volume, (series,))
     method = Role.RELATIVE_CBF_MAP.value
-    return QuantityMap(Quantity.RELATIVE_CBF, found.volume, partner, method, sources, partner_is_map=len(sources) == 1)
+    return QuantityMap(
+        Quantity.RELATIVE_CBF, found.volume, partner, method, sources, registers_itself=len(sources) == 1
+    )
 
 
 def _partner(
-    companions: Mapping[Role, Series], itself: Volume, sources: tuple[Series, ...]
+    map_series: Mapping[Role, Series], itself: Volume, sources: tuple[Series, ...]
 ) -> tuple[Volume, tuple[Series, ...]]:
     """Find the image to lay on the T1: M0 of the labelling if it can be read, else the map itself."""
-    for role in (Role.CBF_PARTNER, Role.LABELLING):
-        if role in companions:
-            series = companions[role]
+    for role in (Role.CBF_REGISTRATION, Role.LABELLING):
+        if role in map_series:
+            series = map_series[role]
             try:
-                return read_labelling(series, None, companions.get(Role.M0)).m0, (*sources, series)
+                return read_labelling(series, None, map_series.get(Role.M0)).m0, (*sources, series)
             except (NoM0, UnpairedVolumes):
                 continue
     return itself, sources
@@ -176,7 +178,7 @@ def _head(m0: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     return np.asarray(m0 > MIN_M0_SHARE * np.percentile(m0, 99))
 
 
-def quantify(labelling: Labelling, timing: Timing, options: Perfusion) -> npt.NDArray[np.float32]:
+def quantify(labelling: Labelling, timing: Timing, options: PerfusionOptions) -> npt.NDArray[np.float32]:
     """CBF in ml/100 g/min on the grid of M0, nan outside the head.
 
     Continuous labelling: 6000 λ ΔM exp(PLD / T1b) / (2 α T1b M0 (1 - exp(-LD / T1b))).

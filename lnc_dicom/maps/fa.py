@@ -16,7 +16,7 @@ from lnc_dicom.errors import NotMeasured, OneBValue, TooFewDirections, WrongGrad
 from lnc_dicom.geometry.registration import carry, register
 from lnc_dicom.maps.dcm2niix import Converted, convert
 from lnc_dicom.maps.vendor_map import load_map, to_fa
-from lnc_dicom.options import Diffusion
+from lnc_dicom.options import DiffusionOptions
 from lnc_dicom.types import Quantity, QuantityMap, Role, Series
 
 B0_MAX = 50.0
@@ -34,19 +34,19 @@ _MASK_RADIUS = 2
 _MASK_PASSES = 2
 
 
-def fa_map(companions: Mapping[Role, Series], options: Diffusion) -> QuantityMap | None:
+def fa_map(map_series: Mapping[Role, Series], options: DiffusionOptions) -> QuantityMap | None:
     """Give FA, 0 to 1: the scanner's map, or the tensor's; None without any series.
 
     Raises UnreadableSeries, UnknownScale, WrongGradients, OneBValue, TooFewDirections.
     """
-    if Role.FA_MAP in companions:
-        series = companions[Role.FA_MAP]
+    if Role.FA_MAP in map_series:
+        series = map_series[Role.FA_MAP]
         scanned, caveats = to_fa(load_map(series))
-        partner, sources = _partner(companions, scanned)
+        partner, sources = _partner(map_series, scanned)
         return QuantityMap(Quantity.FA, scanned, partner, Role.FA_MAP.value, (series, *sources), caveats, not sources)
-    if Role.DIFFUSION not in companions:
+    if Role.DIFFUSION not in map_series:
         return None
-    series = companions[Role.DIFFUSION]
+    series = map_series[Role.DIFFUSION]
     converted = convert(series)
     b_values, directions = gradients(converted, options.max_b)
     array = np.asarray(converted.array[..., b_values >= 0])
@@ -60,9 +60,9 @@ def fa_map(companions: Mapping[Role, Series], options: Diffusion) -> QuantityMap
     return QuantityMap(Quantity.FA, b0.with_array(values), b0, method, (series,))
 
 
-def _partner(companions: Mapping[Role, Series], itself: Volume) -> tuple[Volume, tuple[Series, ...]]:
+def _partner(map_series: Mapping[Role, Series], itself: Volume) -> tuple[Volume, tuple[Series, ...]]:
     """Find the image to lay on the T1: mean b = 0 if the diffusion series can be read, else the map itself."""
-    series = companions.get(Role.FA_PARTNER)
+    series = map_series.get(Role.FA_REGISTRATION)
     if series is None:
         return itself.with_array(np.nan_to_num(itself.array)), ()
     try:

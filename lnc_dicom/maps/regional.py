@@ -16,7 +16,7 @@ from highdicom import Volume
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.maps.alignment import refuse_map
 from lnc_dicom.measure.gates import CAPSULE_ABOVE_GREY, CAPSULE_FA, GREY_CBF
-from lnc_dicom.options import Maps
+from lnc_dicom.options import MapsOptions
 from lnc_dicom.types import AlignedMap, Caveat, Check, Quantity, Segmented, Statistic
 
 FEW_VOXELS = "LNC-403"
@@ -34,7 +34,7 @@ _NUCLEI = ("caudate", "putamen")
 _GREY = ("caudate", "putamen", "thalamus")
 
 
-def measure_map(aligned: AlignedMap, segmented: Segmented, usable: frozenset[int], options: Maps) -> AlignedMap:
+def measure_map(aligned: AlignedMap, segmented: Segmented, usable: frozenset[int], options: MapsOptions) -> AlignedMap:
     """Measure a map in the structures whose labels are usable. Raises Implausible, OffTheHead."""
     shares = structure_shares(aligned, segmented.labels)
     statistics: dict[int, Statistic] = {}

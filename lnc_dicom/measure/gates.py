@@ -27,7 +27,7 @@ from lnc_dicom.errors import (
     UnlikeHead,
     WrongPose,
 )
-from lnc_dicom.types import Check, Segmented, Sign
+from lnc_dicom.types import Check, Confidence, Segmented
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +121,14 @@ def check_structures(segmented: Segmented) -> dict[int, tuple[Check, ...]]:
     checks = {}
     for s in STRUCTURES:
         other = counts[MIRRORED_LABELS[s.label]]
-        sign = segmented.signs.get(s.label, Sign(0.0, math.nan, 0.0, 0.0))
+        sign = segmented.confidence.get(s.label, Confidence(0.0, math.nan, 0.0, 0.0))
         checks[s.label] = (
             FOUND.check(int(counts[s.label])),
             EDGE_VOXELS.check(int(edge[s.label])),
             PROBABILITY.check(sign.probability, low=MIN_PROBABILITY.get(s.name)),
             ENTROPY.check(sign.entropy, high=MAX_ENTROPY.get(s.name)),
             MIRROR.check(sign.mirror_dice),
-            MAIN_PIECE.check(sign.main_piece),
+            MAIN_PIECE.check(sign.largest_component),
             *_volume_checks(s, int(counts[s.label]) * voxel_ml, int(other) * voxel_ml),
         )
     return checks

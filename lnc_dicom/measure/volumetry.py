@@ -10,7 +10,7 @@ import numpy as np
 
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.measure.gates import check_structures
-from lnc_dicom.types import AlignedMap, Asymmetry, Measurement, Quantity, Segmented, Sign, Statistic
+from lnc_dicom.types import AlignedMap, Asymmetry, Confidence, Measurement, Quantity, Segmented, Statistic
 
 
 def measure(segmented: Segmented, maps: Sequence[AlignedMap] = ()) -> tuple[Measurement, ...]:
@@ -25,7 +25,7 @@ def measure(segmented: Segmented, maps: Sequence[AlignedMap] = ()) -> tuple[Meas
     measurements = []
     for s in STRUCTURES:
         volume_ml = int(counts[s.label]) * voxel_ml
-        interval_ml = _interval_ml(volume_ml, segmented.signs.get(s.label))
+        interval_ml = _interval_ml(volume_ml, segmented.confidence.get(s.label))
         measured = Measurement(s, int(counts[s.label]), volume_ml, interval_ml, checks[s.label])
         if measured.passed:
             measured = replace(measured, statistics=_statistics(s.label, maps))
@@ -62,7 +62,7 @@ def index(left: float, right: float) -> float | None:
     return 2 * (left - right) / (left + right) if min(left, right) > 0 else None
 
 
-def _interval_ml(volume_ml: float, sign: Sign | None) -> tuple[float, float] | None:
+def _interval_ml(volume_ml: float, sign: Confidence | None) -> tuple[float, float] | None:
     """90 % interval of a volume, symmetric in its logarithm."""
     if sign is None or sign.volume_error is None:
         return None

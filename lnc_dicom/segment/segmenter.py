@@ -15,7 +15,7 @@ from lnc_dicom.anatomy import MIRRORED_LABELS, STRUCTURES
 from lnc_dicom.errors import FieldOfViewTooSmall, NoHead
 from lnc_dicom.predictions import Model
 from lnc_dicom.segment.calibration import Calibration, pooled
-from lnc_dicom.segment.components import largest_piece, largest_pieces
+from lnc_dicom.segment.components import largest_component_of, largest_components
 from lnc_dicom.segment.confidence import doubt, likeliest, mirror_dice
 from lnc_dicom.segment.intensity import normalise
 from lnc_dicom.segment.network import UNet
@@ -23,7 +23,7 @@ from lnc_dicom.segment.pose import Constellation, Placement, centroids, fit
 from lnc_dicom.segment.pose import upright as placed_upright
 from lnc_dicom.segment.stages import LABEL, LOCATE
 from lnc_dicom.study.load import resample, sample
-from lnc_dicom.types import Segmented, Sign
+from lnc_dicom.types import Confidence, Segmented
 
 CROP_SHAPE = (96, 112, 80)
 """Voxels (L, P, S) of the labelled crop: 120 x 140 x 100 mm holds the deep grey matter and the lateral ventricles of
@@ -72,7 +72,7 @@ class NetworkSegmenter:
         mirrored = self._mirrored(view.image)
         probabilities = (view.probabilities + mirrored) / 2  # no side is preferred
         array, kept, mean_probability = _on_source_grid(probabilities, view.lps_mm, upright)
-        signs = self._signs(probabilities, mirror_dice(view.probabilities, mirrored), kept, mean_probability)
+        signs = self._confidence(probabilities, mirror_dice(view.probabilities, mirrored), kept, mean_probability)
         labels = as_stored.with_array(array).match_geometry(volume)
         distance = self.calibration.feature_distance(view.features)
         return Segmented(labels, signs, placement.pose if placement else None, distance, brain_is_cut), view.features
@@ -88,13 +88,13 @@ class NetworkSegmenter:
         """Probabilities of the mirrored image, mirrored back."""
         return self._run(self.label, image.flip(0))[0][list(MIRRORED_LABELS)].flip(1)
 
-    def _signs(
+    def _confidence(
         self,
         probabilities: Tensor,
         agreement: dict[int, float],
         kept: dict[int, float],
         mean_probability: dict[int, float],
-    ) -> dict[int, Sign]:
+    ) -> dict[int, Confidence]:
         """Collect what each structure showed; only those that have a voxel on the source grid."""
         entropy, spread = doubt(probabilities)
         signs = {}
@@ -102,7 +102,7 @@ class NetworkSegmenter:
             if s.label in kept:
                 per_spread = self.calibration.volume_error.get(s.name)
                 error = None if per_spread is None else per_spread * spread[s.label]
-                signs[s.label] = Sign(
+                signs[s.label] = Confidence(
                     mean_probability[s.label],
                     entropy.get(s.label, 0.0),
                     agreement.get(s.label, 0.0),
@@ -117,7 +117,7 @@ class NetworkSegmenter:
         spacing_mm = LOCATE.recipe.spacing_mm
         lps_mm, shape = _covering_grid(upright, spacing_mm, self.locate.architecture.multiple)
         probabilities, _ = self._run(self.locate, normalise(resample(upright, lps_mm, shape)))
-        deep = largest_piece(probabilities[1].numpy() > 0.5)  # noqa: PLR2004 - more likely than not
+        deep = largest_component_of(probabilities[1].numpy() > 0.5)  # noqa: PLR2004 - more likely than not
         voxel_ml = spacing_mm**3 / 1000
         deep_ml = float(deep.sum()) * voxel_ml
         brain = probabilities[1:].sum(0).numpy() > 0.5  # noqa: PLR2004
@@ -208,7 +208,7 @@ def _on_source_grid(
     """
     box, labels, best = _likeliest_on(np.linalg.inv(lps_mm) @ upright.affine, probabilities, upright.shape)
     before = np.bincount(labels.ravel(), minlength=len(STRUCTURES) + 1)
-    labels = largest_pieces(labels)
+    labels = largest_components(labels)
     after = np.bincount(labels.ravel(), minlength=len(before))
     sums = np.bincount(labels.ravel(), best.ravel(), len(before))
     found = [s.label for s in STRUCTURES if after[s.label]]

@@ -46,12 +46,12 @@ _KINDS = {
 _T1_TIMING = {"RepetitionTime": 2300, "EchoTime": 3, "InversionTime": 900, "FlipAngle": 9}
 
 
-def write_study(folder: Path, images: Images, seed: int, number: int, age: float, *, man: bool) -> None:
+def write_study(folder: Path, images: Images, seed: int, number: int, age: float, *, male: bool) -> None:
     """Write the three series of one person into a folder of their own.
 
     UIDs follow from seed and number; patient ID and name say that the patient is simulated.
     """
-    study = _patient(seed, number, age, man=man)
+    study = _patient(seed, number, age, male=male)
     for name, kind in _KINDS.items():
         volume: Volume = getattr(images, name)
         series = copy.deepcopy(study)
@@ -69,7 +69,7 @@ def _uid(*parts: object) -> str:
     return f"2.25.{uuid.uuid5(_NAMESPACE, chr(0).join(map(str, parts))).int}"
 
 
-def _patient(seed: int, number: int, age: float, *, man: bool) -> Dataset:
+def _patient(seed: int, number: int, age: float, *, male: bool) -> Dataset:
     d = Dataset()
     d.SpecificCharacterSet = "ISO_IR 100"
     d.SOPClassUID = MRImageStorage
@@ -78,7 +78,7 @@ def _patient(seed: int, number: int, age: float, *, man: bool) -> Dataset:
     d.AccessionNumber, d.Modality, d.Manufacturer = "", "MR", "lnc-dicom simulation"
     d.ReferringPhysicianName, d.StudyDescription = "", "SIMULATED PATIENT"
     d.PatientName, d.PatientID = "Simulated^Patient", f"SIM-{seed}-{number:04d}"
-    d.PatientBirthDate, d.PatientSex, d.PatientAge = "", "M" if man else "F", f"{round(age):03d}Y"
+    d.PatientBirthDate, d.PatientSex, d.PatientAge = "", "M" if male else "F", f"{round(age):03d}Y"
     d.BodyPartExamined, d.PatientPosition, d.PositionReferenceIndicator = "BRAIN", "HFS", ""
     d.StudyInstanceUID, d.StudyID = _uid(seed, number), "1"
     d.FrameOfReferenceUID = _uid(seed, number, "frame")

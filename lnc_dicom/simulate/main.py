@@ -89,7 +89,7 @@ def _make(model: Model, palette: Palette, people: People, person: int, seed: int
     images = make_images(model, palette, people, person, seed * 100_003 + person, brain_ml)
     aside = out / f".{_name(person)}"
     shutil.rmtree(aside, ignore_errors=True)
-    write_study(aside, images, seed, person, float(people.age[person]), man=bool(people.man[person]))
+    write_study(aside, images, seed, person, float(people.age[person]), male=bool(people.male[person]))
     _write_volumes(aside / ".volumes.json", images)
     aside.rename(out / _name(person))
 
@@ -106,22 +106,22 @@ def _write_tables(out: Path, people: People, plan: Plan) -> None:
         Patient(
             _name(i),
             GROUPS[people.group[i]],
-            (int(people.roots_read[i, 0]), int(people.roots_read[i, 1])),
+            (int(people.stems_read[i, 0]), int(people.stems_read[i, 1])),
             float(people.age[i]),
-            "M" if people.man[i] else "F",
+            "M" if people.male[i] else "F",
             SITES[people.site[i]].name,
         )
         for i in range(plan.patients)
     ]
     write_table(out, patients)
     _write_csv(out / TRUTH, _truth(people))
-    _write_csv(out / ORACLE, _best(consult(people, plan.study, plan.seed, told=True)))
+    _write_csv(out / ORACLE, _best(consult(people, plan.study, plan.seed, age_and_sex_known=True)))
 
 
 def _truth(people: People) -> dict[str, np.ndarray]:
     columns: dict[str, np.ndarray] = {"head": people.head, "affected": people.affected}
     for k, side in enumerate(_SIDES):
-        columns |= {f"roots_{side}": people.roots[:, k], f"spaces_{side}": people.spaces[:, k]}
+        columns |= {f"stems_{side}": people.stems[:, k], f"spaces_{side}": people.spaces[:, k]}
         columns |= {f"lacunes_{side}": people.lacunes[:, k], f"scar_mm_{side}": people.scar_mm[:, k]}
         for r, region in enumerate(REGIONS):
             columns |= {f"{q} {region} {side}": getattr(people, q)[:, r, k] for q in ("fa", "cbf", "volume", "t1")}
@@ -131,7 +131,7 @@ def _truth(people: People) -> dict[str, np.ndarray]:
 def _best(oracle: Oracle) -> dict[str, np.ndarray]:
     columns: dict[str, np.ndarray] = {}
     for k, side in enumerate(_SIDES):
-        columns |= {f"roots_{side}": oracle.roots[:, k], f"roots_class_{side}": oracle.roots_class[:, k]}
+        columns |= {f"stems_{side}": oracle.stems[:, k], f"stems_class_{side}": oracle.stems_class[:, k]}
         for r, region in enumerate(REGIONS):
             columns |= {f"fa {region} {side}": oracle.fa[:, r, k], f"cbf {region} {side}": oracle.cbf[:, r, k]}
     return columns | {f"group {name}": oracle.group[:, g] for g, name in enumerate(GROUPS)}

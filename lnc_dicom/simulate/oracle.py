@@ -22,23 +22,26 @@ _SEED_OFFSET = 1_000_003
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Oracle:
-    """Predictions for n people: FA and CBF (n, 5, 2), expected roots (n, 2), their class, group (n, groups)."""
+    """Predictions for n people: FA and CBF (n, 5, 2), expected stems (n, 2), their class, group (n, groups)."""
 
     fa: npt.NDArray[np.float64]
     cbf: npt.NDArray[np.float64]
-    roots: npt.NDArray[np.float64]
-    roots_class: npt.NDArray[np.int64]
+    stems: npt.NDArray[np.float64]
+    stems_class: npt.NDArray[np.int64]
     group: npt.NDArray[np.float64]
 
 
-def consult(people: People, study: Study, seed: int, *, told: bool = False) -> Oracle:
+def consult(people: People, study: Study, seed: int, *, age_and_sex_known: bool = False) -> Oracle:
     """Predict what the T1 of these people can tell. `seed` is the cohort's; other people are drawn from another.
 
-    told
+    age_and_sex_known
         Whether the oracle knows age and sex besides.
     """
     others = draw_people(PEOPLE, study, seed + _SEED_OFFSET)
-    seen, known = _known(people, told=told), _known(others, told=told)
+    seen, known = (
+        _known(people, age_and_sex_known=age_and_sex_known),
+        _known(others, age_and_sex_known=age_and_sex_known),
+    )
     shape = people.fa.shape[1:]
 
     def linear(target: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -49,16 +52,16 @@ def consult(people: People, study: Study, seed: int, *, told: bool = False) -> O
         fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(known, target)
         return np.asarray(fitted.predict_proba(seen)), np.asarray(fitted.classes_)
 
-    sides = [classes(others.roots_read[:, side]) for side in range(2)]
+    sides = [classes(others.stems_read[:, side]) for side in range(2)]
     return Oracle(
         fa=linear(others.fa).reshape(-1, *shape),
         cbf=linear(others.cbf).reshape(-1, *shape),
-        roots=np.stack([p @ c for p, c in sides], axis=1),
-        roots_class=np.stack([c[p.argmax(axis=1)] for p, c in sides], axis=1),
+        stems=np.stack([p @ c for p, c in sides], axis=1),
+        stems_class=np.stack([c[p.argmax(axis=1)] for p, c in sides], axis=1),
         group=classes(others.group)[0],
     )
 
 
-def _known(people: People, *, told: bool) -> npt.NDArray[np.float64]:
+def _known(people: People, *, age_and_sex_known: bool) -> npt.NDArray[np.float64]:
     visible = people.visible()
-    return np.column_stack([visible, people.age, people.man]) if told else visible
+    return np.column_stack([visible, people.age, people.male]) if age_and_sex_known else visible

@@ -16,7 +16,7 @@ REGIONS = ("caudate", "putamen", "pallidum", "thalamus", "internal capsule")
 
 
 @dataclass(frozen=True, slots=True)
-class Roots:
+class Stems:
     """Stems of the LSA per hemisphere: mean and SD by group, between-side correlation, loading of age, reader error.
 
     3.9 ± 0.9 with 3T TOF in 126 patients; 4.3 against 5.0 beside a stroke; r = -.33 with age at 7T (n = 140);
@@ -176,7 +176,7 @@ SITES = (
     Site("C", 0.97, 0.030, 0.02, 0.97, 1.06),
 )
 
-ROOTS, FLOW, LESIONS = Roots(), Flow(), Lesions()
+STEMS, FLOW, LESIONS = Stems(), Flow(), Lesions()
 
 AGE_MEAN, AGE_SD, AGE_RANGE = 57.0, 12.0, (30.0, 85.0)
 CONFOUNDED_AGE_MEAN = (45.0, 60.0, 68.0)

@@ -25,8 +25,8 @@ from lnc_dicom.simulate.parameters import (
     LESIONS,
     REGION,
     REGIONS,
-    ROOTS,
     SITES,
+    STEMS,
     VENTRICLE_DECADE,
     VENTRICLE_SD,
 )
@@ -61,7 +61,7 @@ class People:
         Years; 1 for men; head size in SD.
     affected
         Hemisphere of the ischaemia (0 left, 1 right); -1 where there is none.
-    roots, roots_read
+    stems, stems_read
         Stems of the LSA as they are, and as a reader counts them.
     volume
         Volume of each region over its mean. ventricle: the same for the lateral ventricles, per hemisphere.
@@ -76,11 +76,11 @@ class People:
     group: npt.NDArray[np.int64]
     site: npt.NDArray[np.int64]
     age: Array
-    man: Array
+    male: Array
     head: Array
     affected: npt.NDArray[np.int64]
-    roots: npt.NDArray[np.int64]
-    roots_read: npt.NDArray[np.int64]
+    stems: npt.NDArray[np.int64]
+    stems_read: npt.NDArray[np.int64]
     volume: Array = field(repr=False)
     ventricle: Array = field(repr=False)
     t1: Array = field(repr=False)
@@ -124,11 +124,11 @@ def draw_people(count: int, study: Study, seed: int) -> People:
     iron = IRON_AGE * decades * 10 / AGE_SD + np.sqrt(1 - IRON_AGE**2) * chance.normal(size=count)
     shown = integrity if link == 1 else link * integrity + np.sqrt(1 - link**2) * _integrity(chance, decades, 1.0)
     person = _Person(decades, man, head, hurt, on_side, integrity, shown, iron)
-    roots, read = _roots(chance, group, study.effect, person)
+    stems, read = _stems(chance, group, study.effect, person)
     volume, ventricle, t1 = _volumes(chance, person), _ventricles(chance, person), _intensities(chance, person)
     lesions = _lesions(chance, person, group, study.effect)
     fa, cbf = _anisotropy(chance, person, site), _flow(chance, person, site)
-    return People(group, site, age, man, head, affected, roots, read, volume, ventricle, t1, *lesions, fa, cbf)
+    return People(group, site, age, man, head, affected, stems, read, volume, ventricle, t1, *lesions, fa, cbf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class _Person:
     """
 
     decades: Array
-    man: Array
+    male: Array
     head: Array
     hurt: Array
     on_side: Array
@@ -169,22 +169,22 @@ def _paired(chance: np.random.Generator, shape: tuple[int, ...], sides: float | 
 
 def _integrity(chance: np.random.Generator, decades: Array, link: float) -> Array:
     """Latent integrity of the LSA (n, 2), about standard normal; lower with age, if there is an effect at all."""
-    age = ROOTS.age * link
-    rest = np.sqrt(1 - age**2) * _paired(chance, decades.shape, ROOTS.sides)
+    age = STEMS.age * link
+    rest = np.sqrt(1 - age**2) * _paired(chance, decades.shape, STEMS.sides)
     return np.asarray(age * (decades * 10 / AGE_SD)[:, None] + rest)
 
 
-def _roots(
+def _stems(
     chance: np.random.Generator, group: npt.NDArray[np.int64], effect: float, p: _Person
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Stems as they are and as read, (n, 2)."""
-    mean, sd = np.array(ROOTS.mean), np.array(ROOTS.sd)
+    mean, sd = np.array(STEMS.mean), np.array(STEMS.sd)
     mean, sd = mean[0] + effect * (mean - mean[0]), sd[0] + min(effect, 1.0) * (sd - sd[0])
-    wanted = mean[group][:, None] + sd[group][:, None] * p.arteries - ROOTS.affected_side * p.on_side
-    wanted += ROOTS.affected_side * p.on_side[:, ::-1]  # the group's mean stays
-    roots = np.clip(np.rint(wanted), ROOTS.least, ROOTS.most)
-    read = np.clip(np.rint(roots + chance.normal(0, ROOTS.reader_sd, roots.shape)), ROOTS.least, ROOTS.most)
-    return roots.astype(np.int64), read.astype(np.int64)
+    wanted = mean[group][:, None] + sd[group][:, None] * p.arteries - STEMS.affected_side * p.on_side
+    wanted += STEMS.affected_side * p.on_side[:, ::-1]  # the group's mean stays
+    stems = np.clip(np.rint(wanted), STEMS.least, STEMS.most)
+    read = np.clip(np.rint(stems + chance.normal(0, STEMS.reader_sd, stems.shape)), STEMS.least, STEMS.most)
+    return stems.astype(np.int64), read.astype(np.int64)
 
 
 def _volumes(chance: np.random.Generator, p: _Person) -> Array:
@@ -251,7 +251,7 @@ def _flow(chance: np.random.Generator, p: _Person, site: npt.NDArray[np.int64]) 
     """CBF as the map shows it in mL/100 g/min, (n, 5, 2)."""
     n = len(p.decades)
     loading = p.per_region("cbf_integrity")
-    whole = FLOW.decade * p.decades + FLOW.woman * (0.5 - p.man)
+    whole = FLOW.decade * p.decades + FLOW.woman * (0.5 - p.male)
     rest = np.sqrt(1 - loading**2) * (np.sqrt(0.8) * chance.normal(size=(n, 1, 1)) + np.sqrt(0.2) * _paired(
         chance, (n, len(REGIONS)), FLOW.sides))  # fmt: skip
     z = whole[:, None, None] + loading * p.integrity[:, None, :] + rest

@@ -1,4 +1,4 @@
-"""Header of an image → what the biomarker model is told of the patient: age and sex, nothing else."""
+"""Header of an image → what the biomarker model is age_and_sex_known of the patient: age and sex, nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import date
 from pydicom import Dataset
 from pydicom.valuerep import DA
 
-from lnc_dicom.predictions import Person
+from lnc_dicom.predictions import Demographics
 
 _AGE = re.compile(r"(\d{3})([DWMY])")
 _PER_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
@@ -17,14 +17,16 @@ _SEX = {"M": 1.0, "F": 0.0}
 MOST_YEARS = 120.0
 
 
-def person_of(header: Dataset) -> Person:
+def demographics_of(header: Dataset) -> Demographics:
     """Read age and sex at the time of the study; what is missing, or cannot be, is nan.
 
     Patient's Age (0010,1010), else the years from Patient's Birth Date (0010,0030) to Study Date (0008,0020).
     """
-    told = _AGE.fullmatch(str(header.get("PatientAge") or "").strip())
-    age = int(told[1]) / _PER_YEAR[told[2]] if told else _years_between(header)
-    return Person(age if 0 <= age <= MOST_YEARS else math.nan, _SEX.get(str(header.get("PatientSex") or ""), math.nan))
+    age_and_sex_known = _AGE.fullmatch(str(header.get("PatientAge") or "").strip())
+    age = int(age_and_sex_known[1]) / _PER_YEAR[age_and_sex_known[2]] if age_and_sex_known else _years_between(header)
+    return Demographics(
+        age if 0 <= age <= MOST_YEARS else math.nan, _SEX.get(str(header.get("PatientSex") or ""), math.nan)
+    )
 
 
 def _years_between(header: Dataset) -> float:

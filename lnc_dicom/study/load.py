@@ -41,12 +41,12 @@ MAX_TILT_COSINE_LOSS = 1e-3
 
 
 def load(series: Series) -> tuple[hd.Volume, list[Dataset]]:
-    """Read the voxels of a series, as `load_mended` does."""
-    volume, sources, _ = load_mended(series)
+    """Read the voxels of a series, as `load_with_repairs` does."""
+    volume, sources, _ = load_with_repairs(series)
     return volume, sources
 
 
-def load_mended(series: Series) -> tuple[hd.Volume, list[Dataset], tuple[str, ...]]:
+def load_with_repairs(series: Series) -> tuple[hd.Volume, list[Dataset], tuple[str, ...]]:
     """Read the voxels of a series.
 
     Returns the volume, float32 in scanner units after the modality transform, axes (slice, row, column), the headers

@@ -7,69 +7,19 @@ no identifier of a patient is compared or kept.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 
 from pydicom import Dataset
-from pydicom.uid import Comprehensive3DSRStorage
 
 from lnc_dicom.anatomy import Structure
 from lnc_dicom.codes import CUBIC_MILLIMETRE, VOLUME
+from lnc_dicom.types import Change, Prior, VolumeChange
 
 OUR_NAME = "lnc-dicom"
 """Manufacturer of the objects that we write."""
 FILE = "measurements.dcm"
 """Name of the SR among the files of a result."""
 _GROUP, _TRACKING_UID, _ALGORITHM, _VERSION = "125007", "112040", "111001", "111003"
-
-
-@dataclass(frozen=True, slots=True)
-class Prior:
-    """An earlier result of ours.
-
-    made
-        When its content was made.
-    images
-        SOP Instance UIDs that it was made from, its own SEG among them.
-    algorithm
-        Name and version of what measured the volumes.
-    volumes_mm3
-        Volume by tracking UID; structures that failed are absent.
-    """
-
-    study_uid: str = field(repr=False)
-    series_uid: str = field(repr=False)
-    uid: str = field(repr=False)
-    made: datetime = field(repr=False)
-    study_date: date | None = field(repr=False)
-    images: frozenset[str] = field(repr=False)
-    algorithm: tuple[str, str]
-    volumes_mm3: Mapping[str, float] = field(repr=False)
-
-    def reference(self) -> Dataset:
-        """Name it as a predecessor document (PS3.3 C.17.2)."""
-        named = Dataset()
-        named.StudyInstanceUID, named.SeriesInstanceUID = self.study_uid, self.series_uid
-        named.SOPClassUID, named.SOPInstanceUID = Comprehensive3DSRStorage, self.uid
-        return named
-
-
-@dataclass(frozen=True, slots=True)
-class VolumeChange:
-    """How the volume of a structure differs from the earlier one, in mm³ and in percent of the earlier one."""
-
-    structure: Structure
-    mm3: float
-    percent: float
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What changed since an earlier study of the patient; `volumes` is empty where another model measured then."""
-
-    since: Prior
-    days: int
-    volumes: tuple[VolumeChange, ...]
 
 
 def is_ours(header: Dataset) -> bool:

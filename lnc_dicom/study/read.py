@@ -15,8 +15,8 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import Comprehensive3DSRStorage
 
 from lnc_dicom.errors import NoFiles, PathMissing, SeveralStudies
-from lnc_dicom.study.priors import Prior, is_ours, prior_of
-from lnc_dicom.types import Caveat, Instance, Series, Study
+from lnc_dicom.study.priors import is_ours, prior_of
+from lnc_dicom.types import Caveat, Instance, Prior, Series, Study
 
 UNREADABLE = "LNC-401"
 """Caveat: a file was left out because it is not DICOM, is not whole, or shares its UID with a different object."""

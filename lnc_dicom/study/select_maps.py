@@ -45,7 +45,7 @@ class Candidate:
         return len(self.traits.planes) // max(1, len(places))
 
 
-def companions_of(found: Sequence[tuple[Series, Traits]]) -> tuple[dict[Role, Series], dict[str, Reason]]:
+def map_series_of(found: Sequence[tuple[Series, Traits]]) -> tuple[dict[Role, Series], dict[str, Reason]]:
     """Give the series by role, and why others of the same kind are not used, by series UID."""
     candidates = [Candidate(s, t) for s, t in found if t.is_mr and len(t.planes) >= MIN_PLANES]
     used: dict[Role, Series] = {}
@@ -56,9 +56,9 @@ def companions_of(found: Sequence[tuple[Series, Traits]]) -> tuple[dict[Role, Se
     for role, group in ((Role.FA_MAP, fa), (Role.CBF_MAP, cbf), (Role.RELATIVE_CBF_MAP, relative)):
         _take(used, reasons, role, group, Reason.OTHER_MAP)
     others = Reason.MAP_MADE if fa else Reason.OTHER_DIFFUSION
-    _take(used, reasons, Role.FA_PARTNER if fa else Role.DIFFUSION, weighted, others)
+    _take(used, reasons, Role.FA_REGISTRATION if fa else Role.DIFFUSION, weighted, others)
     others = Reason.MAP_MADE if cbf else Reason.OTHER_PERFUSION
-    _take(used, reasons, Role.CBF_PARTNER if cbf else Role.LABELLING, labelling, others)
+    _take(used, reasons, Role.CBF_REGISTRATION if cbf else Role.LABELLING, labelling, others)
     if labelling:
         _take(used, reasons, Role.M0, m0, Reason.OTHER_PERFUSION)
     return used, reasons
@@ -171,6 +171,6 @@ def _mapping(c: Candidate) -> Dataset:
     return next((mapping for mapping in found if mapping), Dataset())
 
 
-def roles_by_uid(companions: Mapping[Role, Series]) -> dict[str, Role]:
+def roles_by_uid(map_series: Mapping[Role, Series]) -> dict[str, Role]:
     """Give the role of every series that is used beside the T1."""
-    return {series.uid: role for role, series in companions.items()}
+    return {series.uid: role for role, series in map_series.items()}

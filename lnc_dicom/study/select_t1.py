@@ -11,7 +11,7 @@ import numpy as np
 
 from lnc_dicom.errors import NoMagneticResonance, NoT1, TooCoarse
 from lnc_dicom.study.attributes import Traits, slice_distance_mm, traits_of
-from lnc_dicom.study.select_maps import companions_of, roles_by_uid
+from lnc_dicom.study.select_maps import map_series_of, roles_by_uid
 from lnc_dicom.types import Reason, Role, Selection, Series, Study
 
 MIN_SLICES = 20
@@ -115,8 +115,8 @@ def select(study: Study) -> Selection:
     passed_over: list[tuple[Series, Reason]] = []
     candidates: list[tuple[Series, Traits]] = []
     found = [(series, traits_of(series)) for series in study.series]
-    companions, reasons = companions_of(found)
-    roles = roles_by_uid(companions)
+    map_series, reasons = map_series_of(found)
+    roles = roles_by_uid(map_series)
     for series, traits in found:
         reason = reasons.get(series.uid) or next((reason for reason, holds in RULES if holds(traits)), None)
         if reason is None and series.uid not in roles:
@@ -129,7 +129,7 @@ def select(study: Study) -> Selection:
     (chosen, best), *others = candidates
     _refuse_coarse(best)
     passed_over += [(series, _why_worse(traits, best)) for series, traits in others]
-    return Selection(chosen, tuple(passed_over), companions)
+    return Selection(chosen, tuple(passed_over), map_series)
 
 
 def _raise_no_candidate(reasons: list[Reason], roles: list[Role]) -> None:

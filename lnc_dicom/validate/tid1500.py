@@ -200,7 +200,7 @@ UNITS: dict[Key, frozenset[str]] = {
     ("111787", "DCM"): frozenset({"1", "{ratio}"}),
     ("PRED-FA", "99LNC"): frozenset({"1"}),
     ("PRED-CBF", "99LNC"): frozenset({"ml/[100]g/min"}),
-    ("PRED-ROOTS", "99LNC"): frozenset({"1"}),
+    ("PRED-STEMS", "99LNC"): frozenset({"1"}),
 }
 """Units in UCUM that fit a concept (CID 7181 and the dimension of the quantity)."""
 

@@ -12,7 +12,7 @@ from lnc_dicom.biomarker.evaluation.scoring import Target
 
 SIGNIFICANT = 0.05
 UNBELIEVABLE = "The leakage alarm rings: none of the following can be believed until its cause is found."
-HEADLINE = {Kind.MAP: "rmse", Kind.ROOTS: "rmse", Kind.DISEASE: "macro_auc"}
+HEADLINE = {Kind.MAP: "rmse", Kind.STEMS: "rmse", Kind.DISEASE: "macro_auc"}
 """The score of each kind of target that carries the verdict: the one that uses all of a prediction."""
 SMALLER_IS_BETTER = {"rmse", "rmse_over_mean", "mae", "brier", "ece"}
 
@@ -48,7 +48,7 @@ def age_explains(targets: Sequence[Target], groups: Sequence[GroupRow]) -> tuple
 def _age_sentence(target: Target, score: str) -> str:
     model, age = (target.scores[d][score] for d in (Design.MODEL, Design.AGE))
     apart = target.differences[Design.MODEL, Design.AGE][score]
-    task = "Task 1 (LSA roots)" if target.kind is Kind.ROOTS else "Task 2 (disease)"
+    task = "Task 1 (LSA stems)" if target.kind is Kind.STEMS else "Task 2 (disease)"
     return (
         f"{task}: the apparent skill of the model is explained by age. The groups differ in age, and age and sex alone "
         f"do as well: {label(score)} {age.value:.3g} against {model.value:.3g} (model - age: {apart})."

@@ -37,7 +37,7 @@ class Predicted:
     value, half
         Expected value and half-width of its 90 % interval, (r, m); nan for the disease.
     probability
-        Of each class, (r, m, classes); of each number of stems for the roots; no classes for FA and CBF.
+        Of each class, (r, m, classes); of each number of stems for the stems; no classes for FA and CBF.
     chosen
         Index of the class that is answered, (r, m).
     """
@@ -141,7 +141,7 @@ def folds_of_rows(setting: Setting, rows: Rows, repeat: int) -> Ints:
 def classes_of(task: Task, rows: Rows, group_names: Sequence[str]) -> tuple[int, ...]:
     """Every number of stems from the least to the most that was read; every group; nothing for FA and CBF."""
     match task.kind:
-        case Kind.ROOTS:
+        case Kind.STEMS:
             return tuple(range(int(rows.y.min()), int(rows.y.max()) + 1))
         case Kind.DISEASE:
             return tuple(range(len(group_names)))
@@ -288,6 +288,6 @@ def consult(setting: Setting, task: Task, rows: Rows, oracle: Attainable) -> Pre
         value = sides[subject, side, task.region, task.quantity][None]
         value = value + (rows.y - value).mean()
         return Predicted(value, unknown, np.zeros((1, len(subject), 0)), np.zeros((1, len(subject)), np.int64))
-    chosen = np.clip(oracle.roots_class[subject, side], classes[0], classes[-1]) - classes[0]
+    chosen = np.clip(oracle.stems_class[subject, side], classes[0], classes[-1]) - classes[0]
     sure = np.eye(len(classes))[chosen]
-    return Predicted(oracle.roots[subject, side][None], unknown, sure[None], np.asarray(chosen[None], np.int64))
+    return Predicted(oracle.stems[subject, side][None], unknown, sure[None], np.asarray(chosen[None], np.int64))

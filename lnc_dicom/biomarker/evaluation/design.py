@@ -32,13 +32,13 @@ class Kind(Enum):
     """What is predicted."""
 
     MAP = "map"
-    ROOTS = "roots"
+    STEMS = "stems"
     DISEASE = "disease"
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One thing to predict: a map's mean in one region, the roots, or the disease.
+    """One thing to predict: a map's mean in one region, the stems, or the disease.
 
     region, quantity
         Indices into the cohort's regions and `dataset.MAPS`; 0 where they do not matter.
@@ -72,11 +72,11 @@ class Columns:
 
 
 def tasks_of(cohort: Cohort) -> tuple[Task, ...]:
-    """FA and CBF of every region that was measured at all, then the roots, then the disease."""
+    """FA and CBF of every region that was measured at all, then the stems, then the disease."""
     per_region = cohort.measured.reshape(len(cohort) * 2, len(cohort.regions), len(MAPS))
     known = np.isfinite(per_region).sum(axis=0) > 0
     maps = [Task(Kind.MAP, r, q) for q in range(len(MAPS)) for r in range(len(cohort.regions)) if known[r, q]]
-    return (*maps, Task(Kind.ROOTS), Task(Kind.DISEASE))
+    return (*maps, Task(Kind.STEMS), Task(Kind.DISEASE))
 
 
 def rows_of(task: Task, cohort: Cohort, group_names: Sequence[str], leak: Leak, views: int) -> Rows:
@@ -102,8 +102,8 @@ def _truth(task: Task, cohort: Cohort, group_names: Sequence[str]) -> Array:
     if task.kind is Kind.MAP:
         sides = cohort.measured.reshape(len(cohort), 2, len(cohort.regions), len(MAPS))
         return np.asarray(sides[:, :, task.region, task.quantity])
-    if task.kind is Kind.ROOTS:
-        return cohort.roots.astype(float)
+    if task.kind is Kind.STEMS:
+        return cohort.stems.astype(float)
     return cohort.groups(group_names)[:, None].astype(float)
 
 
@@ -156,13 +156,13 @@ def _of_view(task: Task, rows: Rows, regions: int, seen: Seen) -> Columns:
     count, lines = len(seen.features), len(rows.subject)
     features = _own_side_first(seen.features.reshape(count, 2, regions, -1), rows)
     maps = _own_side_first(seen.maps.reshape(count, 2, regions, -1), rows)
-    roots = _own_side_first(seen.roots.reshape(count, 2, 1), rows)[..., 0]
-    said = [maps.reshape(lines, -1), roots, seen.logits[rows.subject]]
+    stems = _own_side_first(seen.stems.reshape(count, 2, 1), rows)[..., 0]
+    said = [maps.reshape(lines, -1), stems, seen.logits[rows.subject]]
     match task.kind:
         case Kind.MAP:
             deep, strong = features[:, 0, task.region], maps[:, 0, task.region]
-        case Kind.ROOTS:
-            deep, strong = features[:, 0].reshape(lines, -1), roots
+        case Kind.STEMS:
+            deep, strong = features[:, 0].reshape(lines, -1), stems
         case _:
             sides = 2 if (rows.side == -1).any() else 1
             deep, strong = features[:, :sides].reshape(lines, -1), seen.logits[rows.subject]

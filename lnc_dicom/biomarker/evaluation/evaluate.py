@@ -67,7 +67,7 @@ class Evaluation:
     embedding: Array = field(repr=False)
 
     def outcome(self, kind: Kind) -> Outcome:
-        """Predictions of the roots or of the disease."""
+        """Predictions of the stems or of the disease."""
         return next(o for o in self.outcomes if o.task.kind is kind)
 
 
@@ -93,7 +93,7 @@ def evaluate(
     for s in scored:
         progress(f"intervals of {s.name} {s.region}".rstrip())
         targets.append(score(s, bootstrap))
-    permutations = tuple(permute(setting, Task(kind), progress) for kind in (Kind.ROOTS, Kind.DISEASE))
+    permutations = tuple(permute(setting, Task(kind), progress) for kind in (Kind.STEMS, Kind.DISEASE))
     return _judge(setting, outcomes, tuple(targets), permutations, learn(setting, tasks_of(cohort), progress), scored)
 
 
@@ -109,7 +109,7 @@ def _judge(
     cohort, names = setting.cohort, setting.group_names
     bootstrap = Bootstrap(len(cohort), setting.options.resamples, setting.options.seed)
     groups = group_rows(cohort, names)
-    rows = setting.rows(Task(Kind.ROOTS))
+    rows = setting.rows(Task(Kind.STEMS))
     found = split_patients(rows.subject, folds_of_rows(setting, rows, 0)) + alarms(targets, permutations)
     return Evaluation(
         patients=len(cohort),

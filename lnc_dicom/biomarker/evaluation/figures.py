@@ -57,21 +57,21 @@ def _figure(columns: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
 
 
 def _scatter(e: Evaluation) -> bytes:
-    """Predicted against measured FA, CBF (all regions) and roots, first repeat."""
+    """Predicted against measured FA, CBF (all regions) and stems, first repeat."""
     figure, axes = _figure(len(MAPS) + 1)
-    names = [*(q.value.upper() for q in MAPS), "LSA roots"]
+    names = [*(q.value.upper() for q in MAPS), "LSA stems"]
     for axis, name, number in zip(axes, names, range(len(names)), strict=True):
-        kind = Kind.MAP if number < len(MAPS) else Kind.ROOTS
-        chosen = [o for o in e.outcomes if o.task.kind is kind and (kind is Kind.ROOTS or o.task.quantity == number)]
+        kind = Kind.MAP if number < len(MAPS) else Kind.STEMS
+        chosen = [o for o in e.outcomes if o.task.kind is kind and (kind is Kind.STEMS or o.task.quantity == number)]
         for outcome, colour in zip(chosen, _COLOURS, strict=False):
             region = e.regions[outcome.task.region] if kind is Kind.MAP else None
-            spread = np.random.default_rng(1).uniform(-0.2, 0.2, len(outcome.rows.y)) if kind is Kind.ROOTS else 0
+            spread = np.random.default_rng(1).uniform(-0.2, 0.2, len(outcome.rows.y)) if kind is Kind.STEMS else 0
             value = outcome.predicted[Design.MODEL].value[0]
             axis.plot(outcome.rows.y + spread, value, ".", color=colour, alpha=0.6, label=region)
         if chosen:
             low, high = (f(np.concatenate([o.rows.y for o in chosen])) for f in (np.min, np.max))
             axis.plot([low, high], [low, high], "-", color="grey", linewidth=1)
-        unit = f" ({UNITS[name]})" if UNITS[name] and name != "LSA roots" else ""
+        unit = f" ({UNITS[name]})" if UNITS[name] and name != "LSA stems" else ""
         axis.set(title=name, xlabel=f"measured{unit}", ylabel=f"predicted{unit}")
         if kind is Kind.MAP and chosen:
             axis.legend(fontsize=8)
@@ -80,7 +80,7 @@ def _scatter(e: Evaluation) -> bytes:
 
 def _confusion(e: Evaluation) -> bytes:
     figure, axes = _figure(2)
-    for axis, kind in zip(axes, (Kind.ROOTS, Kind.DISEASE), strict=True):
+    for axis, kind in zip(axes, (Kind.STEMS, Kind.DISEASE), strict=True):
         outcome = e.outcome(kind)
         table = confusion(outcome, Design.MODEL)
         axis.imshow(table, cmap="Blues", vmin=0)
@@ -88,10 +88,10 @@ def _confusion(e: Evaluation) -> bytes:
             for j, count in enumerate(line):
                 text = f"{count:.1f}".removesuffix(".0")
                 axis.text(j, i, text, ha="center", va="center", color="white" if count > table.max() / 2 else "black")
-        names = [str(c) for c in outcome.classes] if kind is Kind.ROOTS else [str(c + 1) for c in outcome.classes]
+        names = [str(c) for c in outcome.classes] if kind is Kind.STEMS else [str(c + 1) for c in outcome.classes]
         axis.set_xticks(range(len(names)), names)
         axis.set_yticks(range(len(names)), names)
-        title = "LSA roots" if kind is Kind.ROOTS else "disease"
+        title = "LSA stems" if kind is Kind.STEMS else "disease"
         axis.set(title=title, xlabel="answered", ylabel="true")
     axes[1].set_xlabel("answered\n" + "\n".join(f"{i + 1} {n}" for i, n in enumerate(e.group_names)), fontsize=8)
     return _png(figure)
@@ -99,13 +99,13 @@ def _confusion(e: Evaluation) -> bytes:
 
 def _calibration(e: Evaluation) -> bytes:
     figure, axes = _figure(2)
-    for axis, kind in zip(axes, (Kind.ROOTS, Kind.DISEASE), strict=True):
+    for axis, kind in zip(axes, (Kind.STEMS, Kind.DISEASE), strict=True):
         curve = calibration_curve(e.outcome(kind), Design.MODEL)
         axis.plot([0, 1], [0, 1], "-", color="grey", linewidth=1)
         axis.plot(curve[:, 1], curve[:, 2], "o-", color=_COLOURS[0])
         for count, sure, right in curve:
             axis.annotate(f"{count:.0f}", (sure, right), xytext=(5, -10), textcoords="offset points", fontsize=8)
-        axis.set(title="LSA roots" if kind is Kind.ROOTS else "disease", xlim=(0, 1), ylim=(-0.03, 1.03))
+        axis.set(title="LSA stems" if kind is Kind.STEMS else "disease", xlim=(0, 1), ylim=(-0.03, 1.03))
         axis.set(xlabel="probability of the answer", ylabel="share that was right")
     return _png(figure)
 
@@ -128,7 +128,7 @@ def _shuffled(e: Evaluation) -> bytes:
         axis.hist(found.values, bins=20, color="lightgrey", edgecolor="grey")
         axis.axvline(found.observed, color=_COLOURS[1], label=f"observed, p = {found.p:.3g}")
         axis.axvline(found.chance, color="black", linestyle=":", label="chance")
-        title = "LSA roots" if permutation.kind is Kind.ROOTS else "disease"
+        title = "LSA stems" if permutation.kind is Kind.STEMS else "disease"
         axis.set(title=title, xlabel=label(name), ylabel="shuffles")
         axis.legend(fontsize=8)
     return _png(figure)

@@ -54,8 +54,8 @@ class SideRow:
 
 
 def quantities(cohort: Cohort) -> dict[str, Array]:
-    """Roots, FA and CBF per region, by side: (n, 2) each; nan where not measured."""
-    table = {"LSA roots": cohort.roots.astype(float)}
+    """Stems, FA and CBF per region, by side: (n, 2) each; nan where not measured."""
+    table = {"LSA stems": cohort.stems.astype(float)}
     sides = cohort.measured.reshape(len(cohort), 2, len(cohort.regions), len(MAPS))
     for q, quantity in enumerate(MAPS):
         for r, region in enumerate(cohort.regions):
@@ -65,7 +65,7 @@ def quantities(cohort: Cohort) -> dict[str, Array]:
 
 
 def group_rows(cohort: Cohort, group_names: Sequence[str]) -> tuple[GroupRow, ...]:
-    """Age, sex, and the mean of both sides of roots, FA and CBF, by group."""
+    """Age, sex, and the mean of both sides of stems, FA and CBF, by group."""
     group = cohort.groups(group_names)
     age = np.array([p.age for p in cohort.patients])
     man = np.array([{"M": 1.0, "F": 0.0}.get(p.sex, math.nan) for p in cohort.patients])
@@ -107,7 +107,7 @@ def _row(name: str, parts: Sequence[Array], test: str, p: float, effect: float) 
 
 
 def side_rows(cohort: Cohort, bootstrap: Bootstrap) -> tuple[SideRow, ...]:
-    """Left minus right of roots, FA and CBF per region, over the patients in whom both sides are known."""
+    """Left minus right of stems, FA and CBF per region, over the patients in whom both sides are known."""
     rows = [_side_row(name, sides, bootstrap) for name, sides in quantities(cohort).items()]
     rows = [r for r in rows if r is not None]
     defined = [i for i, r in enumerate(rows) if r is not None and math.isfinite(r.p)]

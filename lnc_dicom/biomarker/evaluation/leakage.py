@@ -18,7 +18,7 @@ from lnc_dicom.biomarker.evaluation.scoring import Target
 
 HIGHEST_ACCURACY = 0.95
 REPEATABILITY = {"FA": 0.02, "CBF": 0.14}
-_TASKS = {Kind.ROOTS: "Task 1 (LSA roots)", Kind.DISEASE: "Task 2 (disease)"}
+_TASKS = {Kind.STEMS: "Task 1 (LSA stems)", Kind.DISEASE: "Task 2 (disease)"}
 
 
 def alarms(targets: Sequence[Target], permutations: Sequence[Permutation]) -> tuple[str, ...]:

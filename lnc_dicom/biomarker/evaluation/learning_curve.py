@@ -33,7 +33,7 @@ class Point:
     """One point of the learning curve: mean number of training patients, and by task and design one score.
 
     scores
-        "FA", "CBF" (mean over the regions) and "LSA roots": R²; "disease": accuracy.
+        "FA", "CBF" (mean over the regions) and "LSA stems": R²; "disease": accuracy.
     """
 
     patients: float
@@ -59,7 +59,7 @@ def learn(setting: Setting, tasks: Sequence[Task], progress: Callable[[str], Non
 
 
 def _name(task: Task) -> str:
-    return {Kind.MAP: ("FA", "CBF")[task.quantity], Kind.ROOTS: "LSA roots", Kind.DISEASE: "disease"}[task.kind]
+    return {Kind.MAP: ("FA", "CBF")[task.quantity], Kind.STEMS: "LSA stems", Kind.DISEASE: "disease"}[task.kind]
 
 
 def _subsets(setting: Setting, fraction: float) -> list[Ints]:

@@ -90,7 +90,7 @@ def confusion_parts(outcome: Outcome, predicted: Predicted, patients: int) -> Ar
 
 
 def confusion_statistics(parts: Array, kind: Kind) -> dict[str, Statistic]:
-    """Accuracy; for roots within ±1 and quadratic kappa; for the disease balanced accuracy."""
+    """Accuracy; for stems within ±1 and quadratic kappa; for the disease balanced accuracy."""
     k = round(parts.shape[-1] ** 0.5)
     distance = np.abs(np.subtract.outer(np.arange(k), np.arange(k)))
 
@@ -111,7 +111,7 @@ def confusion_statistics(parts: Array, kind: Kind) -> dict[str, Statistic]:
         return np.asarray(np.nanmean(np.diagonal(t, axis1=-2, axis2=-1) / t.sum(axis=-1), axis=-1))
 
     formulas: dict[str, Callable[[Array], Array]] = {"accuracy": lambda t: share(t, distance == 0)}
-    if kind is Kind.ROOTS:
+    if kind is Kind.STEMS:
         formulas |= {"within_1": lambda t: share(t, distance <= 1), "quadratic_kappa": kappa}
     else:
         formulas |= {"balanced_accuracy": balanced}

@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedKFold
 from lnc_dicom.biomarker.cohort import Cohort
 from lnc_dicom.biomarker.crops import MARGIN
 from lnc_dicom.biomarker.evaluation.inputs import Ints, Seen, SeenInFold
-from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, Outputs, adopt, standardised
+from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, Outputs, initialised_from, standardised
 from lnc_dicom.biomarker.predictor import BiomarkerModel
 from lnc_dicom.biomarker.train.targets import Scales
 from lnc_dicom.biomarker.train.trainer import Epoch, Schedule, predict, train_network
@@ -28,7 +28,7 @@ def seen_by(model: BiomarkerModel, cohort: Cohort, shift: int = 0) -> Seen:
         Voxels by which the crops are moved along all axes.
     """
     crops = cohort.crops.roll((shift, shift, shift), (3, 4, 5)) if shift else cohort.crops
-    scales = Scales(np.array(model.calibration.maps), np.array(model.calibration.roots))
+    scales = Scales(np.array(model.calibration.maps), np.array(model.calibration.stems))
     return _seen(predict(model.network, crops, standardised(cohort.persons)), scales)
 
 
@@ -45,7 +45,7 @@ def _seen(outputs: Outputs, scales: Scales) -> Seen:
     return Seen(
         outputs.features.numpy().astype(np.float64),
         outputs.maps.numpy() * both[..., 1] + both[..., 0],
-        outputs.roots.numpy() * scales.roots[1] + scales.roots[0],
+        outputs.stems.numpy() * scales.stems[1] + scales.stems[0],
         outputs.groups.numpy().astype(np.float64),
     )
 
@@ -63,7 +63,7 @@ def trained_in_fold(
 
     def ask(training: Ints, asked: Ints) -> tuple[Ints, Seen]:
         some, nobody = cohort.chosen(training), cohort.chosen(np.empty(0, np.int64))
-        network = adopt(start, Architecture(cohort.regions, len(names))) if start else None
+        network = initialised_from(start, Architecture(cohort.regions, len(names))) if start else None
         run = train_network(some, nobody, names, schedule, _nothing, network)
         others = cohort.chosen(asked)
         return asked, _seen(predict(run.network.to("cpu"), others.crops, standardised(others.persons)), run.scales)
@@ -95,6 +95,6 @@ def _together(parts: list[tuple[Ints, Seen]], count: int) -> Seen:
         raise ValueError("every patient has to be asked about once")
     values = [
         np.concatenate([getattr(seen, name) for _, seen in parts])[order]
-        for name in ("features", "maps", "roots", "logits")
+        for name in ("features", "maps", "stems", "logits")
     ]
     return Seen(*values)

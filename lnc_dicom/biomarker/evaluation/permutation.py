@@ -141,7 +141,7 @@ def _scores(setting: Setting, outcome: Outcome, found: Predicted, place: int) ->
     count = len(setting.cohort)
     everyone = np.ones((1, count))
     of = confusion_statistics(confusion_parts(outcome, predicted, count), outcome.task.kind)
-    if outcome.task.kind is Kind.ROOTS:
+    if outcome.task.kind is Kind.STEMS:
         errors = regression_statistics(error_parts(outcome, predicted, count), intervals=False)
         wanted = {"quadratic_kappa": of["quadratic_kappa"], "accuracy": of["accuracy"], "r2": errors["r2"]}
     else:

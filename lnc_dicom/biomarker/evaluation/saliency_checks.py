@@ -20,7 +20,7 @@ from lnc_dicom.biomarker.cohort import Cohort
 from lnc_dicom.biomarker.gradcam import attribution
 from lnc_dicom.biomarker.network import BiomarkerNetwork, Outputs
 from lnc_dicom.biomarker.train.augment import inner
-from lnc_dicom.predictions import Answer
+from lnc_dicom.predictions import Target
 
 MOST_LIKE_RANDOM = 0.5
 """Rank correlation above which a map is the same with and without knowledge."""
@@ -34,14 +34,14 @@ class Verdict:
     """One test: its number, what it has to be, and whether it passed."""
 
     name: str
-    answer: Answer
+    answer: Target
     value: float
     rule: str
     passed: bool
 
 
 def check_explanations(
-    network: BiomarkerNetwork, cohort: Cohort, answers: Sequence[Answer], seed: int, progress: Callable[[str], None]
+    network: BiomarkerNetwork, cohort: Cohort, answers: Sequence[Target], seed: int, progress: Callable[[str], None]
 ) -> list[Verdict]:
     """Run every test for every answer on the patients of a cohort."""
     crops = inner(cohort.crops)
@@ -53,7 +53,7 @@ def check_explanations(
         others = torch.stack([attribution(random_network, one, answer) for one in crops])
         verdicts += [_likeness("weights randomised", answer, maps, others), _territory(answer, maps, crops)]
         verdicts += [_occlusion(network, answer, crops), _deletion(network, answer, crops, maps, seed)]
-        if answer is Answer.DISEASE:
+        if answer is Target.DISEASE:
             relearned = _relabelled(network, cohort, seed)
             shuffled = torch.stack([attribution(relearned, one, answer) for one in crops])
             verdicts.append(_likeness("labels randomised", answer, maps, shuffled))
@@ -90,7 +90,7 @@ def _relabelled(network: BiomarkerNetwork, cohort: Cohort, seed: int) -> Biomark
     return other
 
 
-def _likeness(name: str, answer: Answer, maps: Tensor, others: Tensor) -> Verdict:
+def _likeness(name: str, answer: Target, maps: Tensor, others: Tensor) -> Verdict:
     """Mean rank correlation between two sets of maps; a flat map is like nothing."""
     found = []
     for a, b in zip(maps.flatten(0, 1), others.flatten(0, 1), strict=True):
@@ -100,7 +100,7 @@ def _likeness(name: str, answer: Answer, maps: Tensor, others: Tensor) -> Verdic
     return Verdict(name, answer, value, f"rank correlation below {MOST_LIKE_RANDOM}", abs(value) < MOST_LIKE_RANDOM)
 
 
-def _territory(answer: Answer, maps: Tensor, crops: Tensor) -> Verdict:
+def _territory(answer: Target, maps: Tensor, crops: Tensor) -> Verdict:
     """Density of the attribution inside the region and its border over its density outside."""
     inside = np.stack([_grown(m) for m in crops[:, :, 1].flatten(0, 1).numpy()])
     values = maps.flatten(0, 1).numpy()
@@ -112,24 +112,24 @@ def _grown(mask: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     return np.asarray(ndimage.binary_dilation(mask > 0.5, iterations=REACH_VOXELS))  # noqa: PLR2004
 
 
-def _answers(outputs: Outputs, answer: Answer) -> npt.NDArray[np.float64]:
+def _answers(outputs: Outputs, answer: Target) -> npt.NDArray[np.float64]:
     """One number per patient."""
     match answer:
-        case Answer.FA | Answer.CBF:
-            values = outputs.maps[..., int(answer is Answer.CBF)].mean(1)
-        case Answer.ROOTS:
-            values = outputs.roots.mean(1)
-        case Answer.DISEASE:
+        case Target.FA | Target.CBF:
+            values = outputs.maps[..., int(answer is Target.CBF)].mean(1)
+        case Target.STEMS:
+            values = outputs.stems.mean(1)
+        case Target.DISEASE:
             values = (outputs.groups - outputs.groups.mean(1, keepdim=True)).amax(1)
     return values.numpy().astype(np.float64)
 
 
 @torch.inference_mode()
-def _say(network: BiomarkerNetwork, crops: Tensor, answer: Answer) -> npt.NDArray[np.float64]:
+def _say(network: BiomarkerNetwork, crops: Tensor, answer: Target) -> npt.NDArray[np.float64]:
     return np.concatenate([_answers(network(some), answer) for some in torch.split(crops, 8)])
 
 
-def _occlusion(network: BiomarkerNetwork, answer: Answer, crops: Tensor) -> Verdict:
+def _occlusion(network: BiomarkerNetwork, answer: Target, crops: Tensor) -> Verdict:
     """Hide the region, or as many voxels in the corner of the crop: the region has to matter more."""
     plain = _say(network, crops, answer)
     inside = torch.from_numpy(np.stack([_grown(m) for m in crops[:, :, 1].flatten(0, 1).numpy()]))
@@ -143,7 +143,7 @@ def _occlusion(network: BiomarkerNetwork, answer: Answer, crops: Tensor) -> Verd
     return Verdict("occlusion by region", answer, ratio, "more than elsewhere: above 1", ratio > 1)
 
 
-def _deletion(network: BiomarkerNetwork, answer: Answer, crops: Tensor, maps: Tensor, seed: int) -> Verdict:
+def _deletion(network: BiomarkerNetwork, answer: Target, crops: Tensor, maps: Tensor, seed: int) -> Verdict:
     """Hide the tenth of the voxels with the most attribution, or a tenth by chance: the first has to matter more."""
     plain = _say(network, crops, answer)
     chance = torch.rand(maps.shape, generator=torch.Generator().manual_seed(seed))

@@ -10,21 +10,21 @@ import numpy as np
 import SimpleITK as sitk
 
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.predictions import Answer
+from lnc_dicom.predictions import Target
 from lnc_dicom.report import BANNER
 
 _AXIAL_MM, _CORONAL_MM = (-6, 0, 6, 12), (-8, 4)
 _HALF_MM = 60
 _TITLES = {
-    Answer.FA: "predicted FA",
-    Answer.CBF: "predicted CBF",
-    Answer.ROOTS: "predicted stems",
-    Answer.DISEASE: "likeliest category",
+    Target.FA: "predicted FA",
+    Target.CBF: "predicted CBF",
+    Target.STEMS: "predicted stems",
+    Target.DISEASE: "likeliest category",
 }
 
 
 def draw_saliency(
-    path: Path, volume: hd.Volume, labels: hd.Volume, saliency: Mapping[Answer, hd.Volume], note: str
+    path: Path, volume: hd.Volume, labels: hd.Volume, saliency: Mapping[Target, hd.Volume], note: str
 ) -> None:
     """Draw every answer in a row: the T1 in grey, the saliency above a fifth of its largest value in colour.
 

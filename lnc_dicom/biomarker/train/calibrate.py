@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lnc_dicom.biomarker.calibration import Calibration, conformal_width, fit_roots, fit_temperature
+from lnc_dicom.biomarker.calibration import Calibration, conformal_width, fit_stems, fit_temperature
 from lnc_dicom.biomarker.cohort import Cohort
 from lnc_dicom.biomarker.network import Outputs
 from lnc_dicom.biomarker.train.targets import Scales
@@ -21,7 +21,7 @@ class Skill:
 
     rmse, mean_rmse
         Per region, FA and CBF: root mean squared error of the network, and of always saying the training mean.
-    roots_rmse, roots_mean_rmse
+    stems_rmse, stems_mean_rmse
         The same for stems.
     accuracy
         Share of patients whose category is the likeliest.
@@ -30,22 +30,22 @@ class Skill:
     patients: int
     rmse: tuple[tuple[float, float], ...]
     mean_rmse: tuple[tuple[float, float], ...]
-    roots_rmse: float
-    roots_mean_rmse: float
+    stems_rmse: float
+    stems_mean_rmse: float
     accuracy: float
 
 
 def calibrate(outputs: Outputs, cohort: Cohort, scales: Scales, group_names: tuple[str, ...]) -> Calibration:
     """Fit everything between the heads and the results."""
     scores = _scores(outputs, cohort, scales)
-    raw = scales.roots[0] + scales.roots[1] * outputs.roots.numpy().astype(float)
-    line, sd = fit_roots(raw.ravel(), cohort.roots.astype(float).ravel())
+    raw = scales.stems[0] + scales.stems[1] * outputs.stems.numpy().astype(float)
+    line, sd = fit_stems(raw.ravel(), cohort.stems.astype(float).ravel())
     return Calibration(
         maps=tuple(tuple((float(m), float(s)) for m, s in region) for region in scales.maps),
         widths=(conformal_width(scores[..., 0]), conformal_width(scores[..., 1])),
-        roots=(float(scales.roots[0]), float(scales.roots[1])),
-        roots_line=line,
-        roots_sd=sd,
+        stems=(float(scales.stems[0]), float(scales.stems[1])),
+        stems_line=line,
+        stems_sd=sd,
         temperature=fit_temperature(outputs.groups.numpy().astype(float), cohort.groups(group_names)),
         farthest=float(outputs.distance.max()),
         patients=len(cohort),
@@ -58,7 +58,7 @@ def measure_skill(outputs: Outputs, cohort: Cohort, scales: Scales, group_names:
     scale = np.concatenate([scales.maps, scales.maps])
     error = (outputs.maps.numpy() * scale[..., 1] + scale[..., 0] - cohort.measured).reshape(-1, regions, 2)
     plain = (scale[..., 0] - cohort.measured).reshape(-1, regions, 2)
-    roots = scales.roots[0] + scales.roots[1] * outputs.roots.numpy() - cohort.roots
+    stems = scales.stems[0] + scales.stems[1] * outputs.stems.numpy() - cohort.stems
     right = outputs.groups.numpy().argmax(axis=1) == cohort.groups(group_names)
 
     def rms(values: Array) -> tuple[tuple[float, float], ...]:
@@ -69,8 +69,8 @@ def measure_skill(outputs: Outputs, cohort: Cohort, scales: Scales, group_names:
         len(cohort),
         rms(error),
         rms(plain),
-        float(np.sqrt((roots**2).mean())),
-        float(np.sqrt(((scales.roots[0] - cohort.roots) ** 2).mean())),
+        float(np.sqrt((stems**2).mean())),
+        float(np.sqrt(((scales.stems[0] - cohort.stems) ** 2).mean())),
         float(right.mean()),
     )
 

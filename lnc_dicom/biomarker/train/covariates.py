@@ -16,7 +16,7 @@ from sklearn.model_selection import KFold, cross_val_predict
 from torch import Tensor
 from torch.nn import functional
 
-from lnc_dicom.biomarker.network import MOST_SURPRISE, BiomarkerNetwork, Outputs
+from lnc_dicom.biomarker.network import MAX_RESIDUAL, BiomarkerNetwork, Outputs
 from lnc_dicom.biomarker.train.targets import Targets
 
 FEWEST = 30
@@ -31,14 +31,14 @@ _FOLDS = 5
 class _People:
     """What is learned from: an unexpected age and sex (n, 2), what the image says, and what should be said."""
 
-    surprise: Tensor
+    residual: Tensor
     maps: Tensor
-    roots: Tensor
+    stems: Tensor
     groups: Tensor
     measured: Tensor
-    told_maps: Tensor
-    told_roots: Tensor
-    told_chances: Tensor
+    maps_with_covariates: Tensor
+    stems_with_covariates: Tensor
+    chances_with_covariates: Tensor
 
     def chosen(self, rows: npt.NDArray[np.int64]) -> _People:
         """Choose some of them."""
@@ -52,23 +52,23 @@ def learn_age_and_sex(network: BiomarkerNetwork, outputs: Outputs, targets: Targ
     outputs
         What the network says of the images of these people.
     """
-    known = torch.isfinite(targets.person).all(dim=1)
+    known = torch.isfinite(targets.demographics).all(dim=1)
     if int(known.sum()) < FEWEST:
         return
-    device = network.person.weight.device
+    device = network.demographics.weight.device
     features = network.shared(outputs.features[known].to(device), outputs.distance[known].to(device) > 0)
-    beyond = (targets.person[known] - outputs.person[known]).numpy().astype(float)
+    beyond = (targets.demographics[known] - outputs.demographics[known]).numpy().astype(float)
     people = _People(
         _learn_guess(network, features.cpu().numpy().astype(float), beyond),
         outputs.maps[known].double(),
-        outputs.roots[known].double(),
+        outputs.stems[known].double(),
         outputs.groups[known].double(),
         torch.isfinite(targets.maps[known]),
-        targets.told_maps[known].nan_to_num(0.0),
-        targets.told_roots[known],
-        targets.told_chances[known].double(),
+        targets.maps_with_covariates[known].nan_to_num(0.0),
+        targets.stems_with_covariates[known],
+        targets.chances_with_covariates[known].double(),
     )
-    network.surprise.weight.copy_(_moves(network, people))
+    network.residual_effect.weight.copy_(_moves(network, people))
 
 
 def _learn_guess(
@@ -79,14 +79,14 @@ def _learn_guess(
     ridge = RidgeCV(_PENALTIES, alpha_per_target=True)
     left = beyond - cross_val_predict(ridge, features, beyond, cv=folds)
     ridge.fit(features, beyond)
-    network.person.weight.add_(torch.from_numpy(ridge.coef_).to(network.person.weight))
-    network.person.bias.add_(torch.from_numpy(ridge.intercept_).to(network.person.bias))
-    return torch.from_numpy(left).clamp(-MOST_SURPRISE, MOST_SURPRISE)
+    network.demographics.weight.add_(torch.from_numpy(ridge.coef_).to(network.demographics.weight))
+    network.demographics.bias.add_(torch.from_numpy(ridge.intercept_).to(network.demographics.bias))
+    return torch.from_numpy(left).clamp(-MAX_RESIDUAL, MAX_RESIDUAL)
 
 
 def _moves(network: BiomarkerNetwork, people: _People) -> Tensor:
-    """How far a surprise should move the answers, with the pull that does best on people left out."""
-    folds = list(KFold(_FOLDS, shuffle=True, random_state=0).split(people.surprise))
+    """How far a residual should move the answers, with the pull that does best on people left out."""
+    folds = list(KFold(_FOLDS, shuffle=True, random_state=0).split(people.residual))
 
     def lost(pull: float) -> float:
         return sum(
@@ -99,7 +99,7 @@ def _moves(network: BiomarkerNetwork, people: _People) -> Tensor:
 
 def _fitted(network: BiomarkerNetwork, people: _People, pull: float) -> Tensor:
     """Weights of the moves that are best for some people; the problem is convex."""
-    start = network.surprise.weight.detach().cpu().double()
+    start = network.residual_effect.weight.detach().cpu().double()
     weight = start.clone().requires_grad_()
     optimiser = torch.optim.LBFGS([weight], max_iter=100, line_search_fn="strong_wolfe")
 
@@ -116,8 +116,8 @@ def _fitted(network: BiomarkerNetwork, people: _People, pull: float) -> Tensor:
 
 def _loss(network: BiomarkerNetwork, weight: Tensor, people: _People) -> Tensor:
     """Squared error of FA, CBF and stems, and cross-entropy of the categories."""
-    on_maps, on_roots, on_groups = network.split_moves(people.surprise @ weight.T)
-    wrong = (people.maps + on_maps - people.told_maps) * people.measured
+    on_maps, on_stems, on_groups = network.split_moves(people.residual @ weight.T)
+    wrong = (people.maps + on_maps - people.maps_with_covariates) * people.measured
     loss = wrong.square().sum() / people.measured.sum().clamp(min=1)
-    loss = loss + (people.roots + on_roots - people.told_roots).square().mean()
-    return loss + functional.cross_entropy(people.groups + on_groups, people.told_chances)
+    loss = loss + (people.stems + on_stems - people.stems_with_covariates).square().mean()
+    return loss + functional.cross_entropy(people.groups + on_groups, people.chances_with_covariates)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from lnc_dicom.biomarker.cohort import Cohort
-from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, adopt, standardised
+from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, initialised_from, standardised
 from lnc_dicom.biomarker.train.calibrate import calibrate, measure_skill
 from lnc_dicom.biomarker.train.model_card import About, write_model
 from lnc_dicom.biomarker.train.trainer import Epoch, Schedule, predict, train_network
@@ -51,13 +51,15 @@ def train_model(
     """
     names = plan.about.groups
     some, others = _parted(cohort, plan.schedule.seed) if aside is None else (cohort, aside)
-    network = adopt(start, Architecture(cohort.regions, len(names))) if start else None
+    network = initialised_from(start, Architecture(cohort.regions, len(names))) if start else None
     run = train_network(some, others, names, plan.schedule, progress, network, plan.out / "training.pt")
     trained = run.network.to("cpu")
-    told = predict(trained, others.crops, standardised(others.persons))
-    untold = predict(trained, others.crops)
-    calibrations = tuple(calibrate(outputs, others, run.scales, names) for outputs in (told, untold))
-    skill = measure_skill(told, others, run.scales, names)
+    with_covariates = predict(trained, others.crops, standardised(others.persons))
+    without_covariates = predict(trained, others.crops)
+    calibrations = tuple(
+        calibrate(outputs, others, run.scales, names) for outputs in (with_covariates, without_covariates)
+    )
+    skill = measure_skill(with_covariates, others, run.scales, names)
     write_model(plan.out / "model", plan.about, run, calibrations, skill, plan.schedule, len(some))
 
 
@@ -77,7 +79,7 @@ def pretrain_virtually(
     training, watching = split(people, plan.schedule.seed)
     some = people.chosen(np.sort(np.concatenate([training, watching[_WATCHED:]])))
     others = people.chosen(watching[:_WATCHED])
-    network = adopt(start, Architecture(people.regions, len(names))) if start else None
+    network = initialised_from(start, Architecture(people.regions, len(names))) if start else None
     return train_network(some, others, names, plan.schedule, progress, network, plan.out / "virtual.pt").network
 
 
@@ -95,6 +97,6 @@ def describe_epoch(epoch: Epoch) -> str:
     """Say how a training is going, in one line; skills are those of the patients kept aside."""
     return (
         f"{epoch.part} {epoch.number}: loss {epoch.loss:.3f}, skill of FA {epoch.fa:.2f}, CBF {epoch.cbf:.2f}, "
-        f"roots {epoch.roots:.2f}, category right {100 * epoch.accuracy:.0f} %"
-        + ("" if math.isnan(epoch.traits) else f", traits {epoch.traits:.2f}")
+        f"stems {epoch.stems:.2f}, category right {100 * epoch.accuracy:.0f} %"
+        + ("" if math.isnan(epoch.privileged) else f", privileged {epoch.privileged:.2f}")
     )

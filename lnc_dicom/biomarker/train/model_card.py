@@ -46,8 +46,8 @@ def write_model(
     folder.mkdir(parents=True, exist_ok=True)
     save_network(folder / NETWORK, run.network, {"patients": str(trained_on), "seed": str(schedule.seed)})
     (folder / NETWORK).chmod(0o644)
-    told, untold = calibrations
-    save_calibrations(folder, told, untold)
+    with_covariates, without_covariates = calibrations
+    save_calibrations(folder, with_covariates, without_covariates)
     digests = {file: sha256(folder / file) for file in (NETWORK, CALIBRATION)}
     lines = [
         f"name = {json.dumps(about.name)}",
@@ -73,7 +73,7 @@ def _draw_curve(path: Path, curve: Sequence[Epoch]) -> None:
     epochs = range(1, len(curve) + 1)
     loss.plot(epochs, [e.loss for e in curve], color="black")
     loss.set(title="loss", xlabel="epoch")
-    for name in ("fa", "cbf", "roots", "accuracy"):
+    for name in ("fa", "cbf", "stems", "accuracy"):
         label = "category, accuracy" if name == "accuracy" else f"{name}, 1 - MSE / variance"
         skill.plot(epochs, [getattr(e, name) for e in curve], label=label, linewidth=1)
     skill.set(title="patients kept aside", xlabel="epoch", ylim=(-0.5, 1))
@@ -107,7 +107,7 @@ def _card(about: About, run: Run, skill: Skill, schedule: Schedule, trained_on: 
         torch=f"torch {torch.__version__}, {platform.machine()}",
         aside=skill.patients,
         rows="\n".join(rows),
-        roots=f"{skill.roots_rmse:.2f} (always the mean: {skill.roots_mean_rmse:.2f})",
+        stems=f"{skill.stems_rmse:.2f} (always the mean: {skill.stems_mean_rmse:.2f})",
         accuracy=f"{100 * skill.accuracy:.0f} %",
         digests="\n".join(f"`{file}` SHA-256 `{digest}`" for file, digest in digests.items()),
     )
@@ -139,14 +139,14 @@ alone tells.
 {curve}
 ## On {aside} patients kept aside
 
-They chose nothing but the calibration (intervals, temperature, line of the roots). RMSE in the unit of the map; beside
+They chose nothing but the calibration (intervals, temperature, line of the stems). RMSE in the unit of the map; beside
 it what always saying the mean of the training patients gives.
 
 | region | FA | FA, the mean | CBF | CBF, the mean |
 |---|---|---|---|---|
 {rows}
 
-Stems per hemisphere, RMSE: {roots}. Category, accuracy: {accuracy}. Cross-validated numbers with baselines and
+Stems per hemisphere, RMSE: {stems}. Category, accuracy: {accuracy}. Cross-validated numbers with baselines and
 intervals come from `lnc evaluate biomarker`.
 
 {digests}

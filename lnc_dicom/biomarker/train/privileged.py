@@ -19,42 +19,44 @@ from lnc_dicom.simulate.subjects import People, Study
 
 Array = npt.NDArray[np.float64]
 
-TRAITS = ("volume", "T1", "ventricle", "perivascular spaces", "lacunes", "scar", "caps")
+PRIVILEGED = ("volume", "T1", "ventricle", "perivascular spaces", "lacunes", "scar", "caps")
 """What is drawn into the image of a region and of its hemisphere."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lessons:
+class PrivilegedTargets:
     """For n people, s = left regions then right regions.
 
-    traits
-        `TRAITS` in SD of these people, (n, s, 7).
+    privileged
+        `PRIVILEGED` in SD of these people, (n, s, 7).
     maps
         FA and CBF (ml/100 g/min) to be expected from what the T1 shows, (n, s, 2).
-    roots
+    stems
         Stems to be expected, (n, 2).
     groups
         Probability of each category, (n, k); group_names: what the columns are.
-    told_maps, told_roots, told_groups
+    maps_with_covariates, stems_with_covariates, groups_with_covariates
         The same three, to be expected by whoever knows age and sex besides.
     """
 
-    traits: Array = field(repr=False)
+    privileged: Array = field(repr=False)
     maps: Array = field(repr=False)
-    roots: Array = field(repr=False)
+    stems: Array = field(repr=False)
     groups: Array = field(repr=False)
-    told_maps: Array = field(repr=False)
-    told_roots: Array = field(repr=False)
-    told_groups: Array = field(repr=False)
+    maps_with_covariates: Array = field(repr=False)
+    stems_with_covariates: Array = field(repr=False)
+    groups_with_covariates: Array = field(repr=False)
     group_names: tuple[str, ...]
 
-    def chosen(self, indices: npt.NDArray[np.int64]) -> Lessons:
+    def chosen(self, indices: npt.NDArray[np.int64]) -> PrivilegedTargets:
         """Choose some of the people."""
         arrays = {f.name: getattr(self, f.name)[indices] for f in fields(self) if f.name != "group_names"}
-        return Lessons(**arrays, group_names=self.group_names)
+        return PrivilegedTargets(**arrays, group_names=self.group_names)
 
 
-def lessons_of(people: People, regions: Sequence[str], volumes_ml: Array, study: Study, seed: int) -> Lessons:
+def privileged_targets_of(
+    people: People, regions: Sequence[str], volumes_ml: Array, study: Study, seed: int
+) -> PrivilegedTargets:
     """Write down what a simulation knows of these people.
 
     volumes_ml
@@ -62,7 +64,7 @@ def lessons_of(people: People, regions: Sequence[str], volumes_ml: Array, study:
     """
     rows = [REGIONS.index(r) for r in regions]
     count, places = len(people), 2 * len(rows)
-    blind, told = consult(people, study, seed), consult(people, study, seed, told=True)
+    blind, with_covariates = consult(people, study, seed), consult(people, study, seed, age_and_sex_known=True)
     hemisphere = np.stack(
         [
             np.log(people.ventricle),
@@ -73,7 +75,7 @@ def lessons_of(people: People, regions: Sequence[str], volumes_ml: Array, study:
         ],
         axis=-1,
     )
-    traits = np.concatenate(
+    privileged = np.concatenate(
         [
             np.log(np.maximum(volumes_ml[:, :places], 1e-3))[..., None],
             people.t1[:, rows].transpose(0, 2, 1).reshape(count, places, 1),
@@ -81,15 +83,15 @@ def lessons_of(people: People, regions: Sequence[str], volumes_ml: Array, study:
         ],
         axis=-1,
     )
-    spread = traits.std(axis=0)
-    return Lessons(
-        (traits - traits.mean(axis=0)) / np.where(spread > 0, spread, 1.0),
+    spread = privileged.std(axis=0)
+    return PrivilegedTargets(
+        (privileged - privileged.mean(axis=0)) / np.where(spread > 0, spread, 1.0),
         _maps(blind, rows),
-        blind.roots,
+        blind.stems,
         blind.group,
-        _maps(told, rows),
-        told.roots,
-        told.group,
+        _maps(with_covariates, rows),
+        with_covariates.stems,
+        with_covariates.group,
         GROUPS,
     )
 

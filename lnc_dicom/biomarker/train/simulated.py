@@ -14,7 +14,7 @@ import torch
 
 from lnc_dicom.biomarker.cohort import Cohort
 from lnc_dicom.biomarker.crops import MARGIN, SHAPE, cut_crops, volumetry_ml
-from lnc_dicom.biomarker.train.privileged import lessons_of
+from lnc_dicom.biomarker.train.privileged import privileged_targets_of
 from lnc_dicom.cohort_table import Patient
 from lnc_dicom.segment.synthesis.label_maps import load_label_map, load_palette
 from lnc_dicom.simulate.images import make_deep_t1, prepare
@@ -60,7 +60,7 @@ def make_virtual(
         torch.from_numpy(np.asarray(crops)),
         _measured(people, regions),
         np.asarray(volumes),
-        lessons=lessons_of(people, regions, np.asarray(volumes), study, seed),
+        privileged_targets=privileged_targets_of(people, regions, np.asarray(volumes), study, seed),
     )
 
 
@@ -69,9 +69,9 @@ def _patients(people: People) -> tuple[Patient, ...]:
         Patient(
             f"virtual-{i}",
             GROUPS[people.group[i]],
-            (int(people.roots_read[i, 0]), int(people.roots_read[i, 1])),
+            (int(people.stems_read[i, 0]), int(people.stems_read[i, 1])),
             float(people.age[i]),
-            "M" if people.man[i] else "F",
+            "M" if people.male[i] else "F",
             SITES[people.site[i]].name,
         )
         for i in range(len(people))

@@ -1,7 +1,7 @@
-"""Cohort → network: first FA and CBF of every region (pre-training), then roots and disease as well (fine-tuning).
+"""Cohort → network: first FA and CBF of every region (pre-training), then stems and disease as well (fine-tuning).
 
-Simulated people, of whom more is known (`lessons`), teach everything from the first epoch on. What age and sex add is
-learned last, by a network that has only seen images.
+Simulated people, of whom more is known (`privileged`), teach everything from the first epoch on. What age and sex add
+is learned last, by a network that has only seen images.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Schedule:
 class Epoch:
     """One line of the learning curve; skills are 1 - MSE / variance on the patients kept aside.
 
-    traits is nan for studies.
+    privileged is nan for studies.
     """
 
     part: str
@@ -59,9 +59,9 @@ class Epoch:
     loss: float
     fa: float
     cbf: float
-    roots: float
+    stems: float
     accuracy: float
-    traits: float = math.nan
+    privileged: float = math.nan
 
 
 @dataclass(slots=True)
@@ -131,7 +131,7 @@ def _run_part(  # noqa: PLR0913, PLR0917 - the one place where everything meets
             with learning_precision(schedule.device):
                 features = run.network.features(crops)
             outputs = run.network.heads(features, has_region(crops))
-            loss = _loss(outputs, data, rows, tasks=part == "fine-tuning" or data.traits is not None)
+            loss = _loss(outputs, data, rows, tasks=part == "fine-tuning" or data.privileged is not None)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
@@ -147,7 +147,7 @@ def _run_part(  # noqa: PLR0913, PLR0917 - the one place where everything meets
 def _loss(outputs: Outputs, data: Targets, rows: Tensor, *, tasks: bool) -> Tensor:
     """Squared error of FA and CBF where measured, and Gaussian likelihood of what remains of them.
 
-    For the tasks also the squared error of the roots and the cross-entropy; of simulated people the traits.
+    For the tasks also the squared error of the stems and the cross-entropy; of simulated people the privileged.
     """
     device = outputs.maps.device
     measured, expected = data.maps[rows].to(device), data.expected_maps[rows].to(device)
@@ -156,10 +156,10 @@ def _loss(outputs: Outputs, data: Targets, rows: Tensor, *, tasks: bool) -> Tens
     rest = (outputs.maps.detach() - measured.nan_to_num(0.0)) * torch.exp(-outputs.log_sd)
     loss = ((squared + 0.5 * rest.square() + outputs.log_sd) * known).sum() / known.sum().clamp(min=1)
     if tasks:
-        loss = loss + (outputs.roots - data.expected_roots[rows].to(device)).square().mean()
+        loss = loss + (outputs.stems - data.expected_stems[rows].to(device)).square().mean()
         loss = loss + functional.cross_entropy(outputs.groups, data.chances[rows].to(device))
-    if data.traits is not None:
-        loss = loss + (outputs.traits - data.traits[rows].to(device)).square().mean()
+    if data.privileged is not None:
+        loss = loss + (outputs.privileged - data.privileged[rows].to(device)).square().mean()
     return loss
 
 
@@ -176,10 +176,10 @@ def predict(
     parts = []
     for rows in torch.split(torch.arange(len(crops)), batch):
         some = crops[rows]
-        told = None if person is None else person[rows].to(device)
+        with_covariates = None if person is None else person[rows].to(device)
         with learning_precision(device):
             features = network.features(inner(some).to(device))
-        parts.append(network.heads(features, has_region(some).to(device), told))
+        parts.append(network.heads(features, has_region(some).to(device), with_covariates))
     return Outputs(*(torch.cat([getattr(p, f).float().cpu() for p in parts]) for f in Outputs.__slots__))
 
 
@@ -190,10 +190,12 @@ def _watch(run: Run, part: str, number: int, loss: float, kept_aside: Cohort, na
     data = Targets(kept_aside, run.scales, names)
     outputs = predict(run.network, kept_aside.crops, device=str(next(run.network.parameters()).device))
     fa, cbf = (_skill(outputs.maps[..., k], data.maps[..., k]) for k in range(2))
-    roots = _skill(outputs.roots, data.roots)
+    stems = _skill(outputs.stems, data.stems)
     accuracy = float((outputs.groups.argmax(1) == data.groups).float().mean())
-    traits = math.nan if data.traits is None else _skill(outputs.traits.flatten(0, 1), data.traits.flatten(0, 1))
-    return Epoch(part, number, loss, fa, cbf, roots, accuracy, traits)
+    privileged = (
+        math.nan if data.privileged is None else _skill(outputs.privileged.flatten(0, 1), data.privileged.flatten(0, 1))
+    )
+    return Epoch(part, number, loss, fa, cbf, stems, accuracy, privileged)
 
 
 def _skill(said: Tensor, true: Tensor) -> float:

@@ -23,8 +23,8 @@ from lnc_dicom.encode.objects import EncodedObject
 from lnc_dicom.encode.provenance import Origin
 from lnc_dicom.encode.seg.binary import segmentation
 from lnc_dicom.encode.sr.document import measurement_report
-from lnc_dicom.outputs import FILES_OF, Kind
-from lnc_dicom.types import Report
+from lnc_dicom.outputs import FILES_OF, Output
+from lnc_dicom.report import Report
 
 _GROUP, _FINDING, _CATEGORY, _SITE, _METHOD = "125007", "121071", "276214006", "363698007", "370129005"
 _LATERALITY, _TRACKING_UID, _ALGORITHM, _VERSION = "272741003", "112040", "111001", "111003"
@@ -40,7 +40,7 @@ Json = dict[str, Any]
 
 def fhir_report(report: Report, now: datetime, objects: Sequence[EncodedObject]) -> str:
     """Give the SR as FHIR; the SR is taken from the objects, or made where it is not among them."""
-    found = next((o for o in objects if o.name in FILES_OF[Kind.SR]), None)
+    found = next((o for o in objects if o.name in FILES_OF[Output.SR]), None)
     if found is not None:
         return _dump(pydicom.dcmread(io.BytesIO(found.data)))
     origin = Origin(report, now)

@@ -7,7 +7,8 @@ from PIL import ImageDraw
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode.pages.canvas import GREEN, GREY, WHITE, font
 from lnc_dicom.maps.regional import NAMES
-from lnc_dicom.types import Measurement, Quantity, Report
+from lnc_dicom.report import Report
+from lnc_dicom.types import Measurement, Quantity
 
 _STEP = 31
 _FIRST, _WIDTH, _SIDE = 400, 260, 120

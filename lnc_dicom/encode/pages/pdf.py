@@ -17,7 +17,7 @@ from pydicom.valuerep import DA, TM
 from lnc_dicom.codes import MRI_HEAD_REPORT
 from lnc_dicom.encode.pages.summary_page import Picture
 from lnc_dicom.encode.provenance import Origin
-from lnc_dicom.types import Report
+from lnc_dicom.report import Report
 
 SERIES_NUMBER = 9005
 _DPI = 125.0

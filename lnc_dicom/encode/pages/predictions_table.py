@@ -6,9 +6,8 @@ from PIL import ImageDraw
 
 from lnc_dicom.anatomy import Side
 from lnc_dicom.encode.pages.canvas import AMBER, GREY, WHITE, font
-from lnc_dicom.predictions import Biomarker, Predicted
-from lnc_dicom.report import DEMONSTRATION
-from lnc_dicom.types import Report
+from lnc_dicom.predictions import BiomarkerResult, PredictedValue
+from lnc_dicom.report import DEMONSTRATION, Report
 
 _STEP = 31
 _COLUMNS = (26, 390, 590, 790, 990)
@@ -20,7 +19,7 @@ def draw_predictions(draw: ImageDraw.ImageDraw, report: Report, x: int, y: int) 
     found = report.biomarker
     if found is None:
         return y
-    draw.text((x, y), f"Predicted from the {found.basis}, not measured, with 90 % intervals", WHITE, font(20))
+    draw.text((x, y), f"PredictedValue from the {found.basis}, not measured, with 90 % intervals", WHITE, font(20))
     made = f"{found.model.name} {found.model.version}"
     draw.text((x, y + 28), f"{made}: {DEMONSTRATION}" if found.demonstration else made, AMBER, font(16))
     y += 56
@@ -43,7 +42,7 @@ def draw_predictions(draw: ImageDraw.ImageDraw, report: Report, x: int, y: int) 
     return y + 8
 
 
-def _row(found: Biomarker, name: str) -> tuple[str, str, str, str]:
+def _row(found: BiomarkerResult, name: str) -> tuple[str, str, str, str]:
     """FA of both sides, then CBF of both sides; "-" where nothing was predicted."""
     by_side = {r.structure.side: r for r in found.regions if r.structure.name == name}
     fa = [_interval(by_side[s].fa, 2) if s in by_side else "-" for s in Side]
@@ -51,13 +50,13 @@ def _row(found: Biomarker, name: str) -> tuple[str, str, str, str]:
     return fa[0], fa[1], cbf[0], cbf[1]
 
 
-def _lines(report: Report, found: Biomarker) -> list[str]:
+def _lines(report: Report, found: BiomarkerResult) -> list[str]:
     """Stems of both hemispheres, and the disease categories where they may be shown."""
-    lines = [f"LSA stems, {r.side.value}: {_interval(r.expected, 1)}" for r in found.roots]
+    lines = [f"LSA stems, {r.side.value}: {_interval(r.expected, 1)}" for r in found.stems]
     if report.shows_disease:
         lines += [f"{name}: {100 * p:.0f} %" for name, p in found.disease.items()]
     return lines
 
 
-def _interval(predicted: Predicted, digits: int) -> str:
+def _interval(predicted: PredictedValue, digits: int) -> str:
     return f"{predicted.value:.{digits}f} ({predicted.low:.{digits}f} to {predicted.high:.{digits}f})"

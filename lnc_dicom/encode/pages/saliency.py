@@ -7,8 +7,7 @@ from highdicom.sc import SCImage
 from lnc_dicom.encode.pages.saliency_page import draw_saliency_page
 from lnc_dicom.encode.pages.secondary_capture import Series, secondary_capture
 from lnc_dicom.encode.provenance import Origin
-from lnc_dicom.report import BANNER
-from lnc_dicom.types import Report
+from lnc_dicom.report import BANNER, Report
 
 SERIES_NUMBER = 9004
 

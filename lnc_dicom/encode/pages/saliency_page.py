@@ -11,9 +11,8 @@ from PIL import Image, ImageDraw
 from lnc_dicom.encode.pages.canvas import AMBER, GREY, SIZE, TOP, WHITE, font, new_page
 from lnc_dicom.encode.pages.slices import Slice, cut_out, cutter, is_outline
 from lnc_dicom.encode.pages.summary_page import Picture, caption
-from lnc_dicom.predictions import Answer, Biomarker
-from lnc_dicom.report import DEMONSTRATION
-from lnc_dicom.types import Report
+from lnc_dicom.predictions import BiomarkerResult, Target
+from lnc_dicom.report import DEMONSTRATION, Report
 
 _SLICES = (Slice("axial", -4.0), Slice("axial", 4.0), Slice("axial", 12.0), Slice("coronal", 0.0))
 _LARGEST_TILE = SIZE // len(_SLICES)
@@ -25,14 +24,14 @@ _STRENGTH = 0.6
 _COLOURS = np.array([(66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)], float)
 """From `_FAINTEST` to 1, dark to bright, readable without colour vision."""
 _TITLES = {
-    Answer.FA: "predicted FA",
-    Answer.CBF: "predicted CBF",
-    Answer.ROOTS: "predicted LSA stems",
-    Answer.DISEASE: "likeliest category",
+    Target.FA: "predicted FA",
+    Target.CBF: "predicted CBF",
+    Target.STEMS: "predicted LSA stems",
+    Target.DISEASE: "likeliest category",
 }
 
 
-def draw_saliency_page(report: Report, biomarker: Biomarker, now: datetime) -> Picture:
+def draw_saliency_page(report: Report, biomarker: BiomarkerResult, now: datetime) -> Picture:
     """Draw the page, uint8 (1024, 1024, 3): the T1 in grey, over it where the answers come from."""
     page, draw = new_page("What the predictions rest on (saliency)", biomarker.model, now)
     rows = len(biomarker.saliency)
@@ -69,7 +68,7 @@ def _overlay(
     return np.asarray(np.where(outline[..., None], 0.5 * picture + 0.5 * 230, picture), np.uint8)
 
 
-def _foot(draw: ImageDraw.ImageDraw, biomarker: Biomarker, y: int) -> None:
+def _foot(draw: ImageDraw.ImageDraw, biomarker: BiomarkerResult, y: int) -> None:
     """Scale, and what the colours are and are not."""
     for i in range(200):
         colour = heat(np.array(_FAINTEST + (1 - _FAINTEST) * i / 199))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from highdicom.sc import SCImage
 
 from lnc_dicom.encode.provenance import Origin
-from lnc_dicom.types import Report
+from lnc_dicom.report import Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from lnc_dicom.anatomy import STRUCTURES
+from lnc_dicom.report import Report
 from lnc_dicom.study.load import resample, sample_labels
-from lnc_dicom.types import Report
 
 SPAN_MM = 132.0
 """Side of a slice: the nuclei and most of the lateral ventricles."""

@@ -9,8 +9,7 @@ from highdicom.sc import SCImage
 from lnc_dicom.encode.pages.secondary_capture import Series, secondary_capture
 from lnc_dicom.encode.pages.summary_page import Picture
 from lnc_dicom.encode.provenance import Origin
-from lnc_dicom.report import BANNER
-from lnc_dicom.types import Report
+from lnc_dicom.report import BANNER, Report
 
 SERIES_NUMBER = 9000
 

@@ -15,8 +15,8 @@ from lnc_dicom.encode.pages.canvas import ALARM, AMBER, BLACK, GREEN, GREY, SIZE
 from lnc_dicom.encode.pages.maps_table import draw_quantities, measured_quantities
 from lnc_dicom.encode.pages.predictions_table import draw_predictions
 from lnc_dicom.encode.pages.slices import Cutter, Slice, colours, cut_out, cutter, is_outline
-from lnc_dicom.report import DEMONSTRATION_MODEL, OWN_CAVEATS, UNFAMILIAR
-from lnc_dicom.types import Measurement, Report
+from lnc_dicom.report import DEMONSTRATION_MODEL, OWN_CAVEATS, UNFAMILIAR, Report
+from lnc_dicom.types import Measurement
 
 Picture = npt.NDArray[np.uint8]
 

@@ -13,8 +13,8 @@ from pydicom import Dataset
 
 from lnc_dicom.codes import ANATOMICAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, BRAIN, LATERALITY, STRUCTURE
 from lnc_dicom.encode.provenance import MANUFACTURER, Origin
-from lnc_dicom.report import failure_text
-from lnc_dicom.types import Measurement, Report
+from lnc_dicom.report import Report, failure_text
+from lnc_dicom.types import Measurement
 
 SERIES_NUMBER = 9001
 """In a high block, out of the way of the scanner's series."""

@@ -11,7 +11,7 @@ from highdicom.seg import Segmentation, SegmentationTypeValues
 from pydicom.uid import RLELossless
 
 from lnc_dicom.encode.provenance import Origin
-from lnc_dicom.types import Report
+from lnc_dicom.report import Report
 
 SERIES_NUMBER = 9006
 

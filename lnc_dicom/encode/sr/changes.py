@@ -30,7 +30,7 @@ from lnc_dicom.encode.provenance import Origin
 from lnc_dicom.encode.sr.groups import Topic, topic_groups
 from lnc_dicom.encode.sr.items import measured
 from lnc_dicom.encode.sr.outline import Canvas
-from lnc_dicom.study.priors import Change, VolumeChange
+from lnc_dicom.types import Change, VolumeChange
 
 
 def change_groups(change: Change | None, origin: Origin, canvas: Canvas) -> list[MeasurementsAndQualitativeEvaluations]:

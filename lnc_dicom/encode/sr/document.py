@@ -24,8 +24,7 @@ from lnc_dicom.encode.sr.predictions import prediction_groups
 from lnc_dicom.encode.sr.relationships import relate_methods, separate
 from lnc_dicom.encode.sr.structures import structure_groups
 from lnc_dicom.encode.sr.study_level import overall_groups
-from lnc_dicom.report import BANNER
-from lnc_dicom.types import Report
+from lnc_dicom.report import BANNER, Report
 
 SERIES_NUMBER = 9002
 

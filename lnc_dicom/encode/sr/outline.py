@@ -132,7 +132,7 @@ class Canvas:
         """Outline a label on slice k of the labels' grid."""
         self._taken.add(k)
         box = self._boxes[label - 1]
-        piece = largest_piece(self._labels.array[k][box[1:]] == label)
+        piece = largest_component_of(self._labels.array[k][box[1:]] == label)
         rows_columns = trace(piece) + [box[1].start, box[2].start]
         points_mm = self._in_mm(np.column_stack([np.full(len(rows_columns), k), rows_columns]))
         picture = self._picture_at(points_mm[0])
@@ -158,7 +158,7 @@ class Canvas:
         return self._pictures[int(np.abs(away).argmin())]
 
 
-def largest_piece(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def largest_component_of(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Give the largest piece of a (row, column) mask whose pixels share edges, with its holes filled."""
     pieces, count = ndimage.label(mask)
     if count > 1:

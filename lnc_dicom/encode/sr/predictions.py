@@ -30,22 +30,23 @@ from lnc_dicom.codes import (
     PREDICTED_FA,
     PREDICTED_FROM_T1,
     PREDICTED_FROM_T1_AND_PERSON,
-    PREDICTED_ROOTS,
+    PREDICTED_STEMS,
     STRUCTURE,
     UNFAMILIAR_HEAD,
 )
-from lnc_dicom.encode.provenance import Origin, software_version
+from lnc_dicom.encode.provenance import Origin
 from lnc_dicom.encode.sr.groups import Topic, topic_groups
 from lnc_dicom.encode.sr.items import judged, measured
 from lnc_dicom.encode.sr.outline import Anchor, Canvas, Outline
-from lnc_dicom.predictions import Biomarker, RegionPrediction, RootPrediction
+from lnc_dicom.predictions import BiomarkerResult, RegionPrediction, StemPrediction
+from lnc_dicom.provenance import software_version
 from lnc_dicom.report import DEMONSTRATION, unfamiliar_text
 
 _LONGEST_MEANING = 64
 
 
 def prediction_groups(
-    biomarker: Biomarker | None, origin: Origin, canvas: Canvas, *, with_disease: bool
+    biomarker: BiomarkerResult | None, origin: Origin, canvas: Canvas, *, with_disease: bool
 ) -> list[MeasurementsAndQualitativeEvaluations]:
     """Give TID 1501 groups: FA and CBF per structure, stems of the LSA per side and, if wanted, disease categories.
 
@@ -54,10 +55,10 @@ def prediction_groups(
     """
     if biomarker is None:
         return []
-    method = PREDICTED_FROM_T1_AND_PERSON if biomarker.told else PREDICTED_FROM_T1
+    method = PREDICTED_FROM_T1_AND_PERSON if biomarker.age_and_sex_known else PREDICTED_FROM_T1
     topics = [
         *(_region(prediction, canvas) for prediction in biomarker.regions),
-        *(_roots(prediction, canvas) for prediction in biomarker.roots),
+        *(_stems(prediction, canvas) for prediction in biomarker.stems),
     ]
     if with_disease and biomarker.disease:
         topics.append(_disease(biomarker, canvas))
@@ -81,15 +82,15 @@ def _region(prediction: RegionPrediction, canvas: Canvas) -> tuple[Topic, list[M
     ]
 
 
-def _roots(prediction: RootPrediction, canvas: Canvas) -> tuple[Topic, list[MeasurementItem]]:
+def _stems(prediction: StemPrediction, canvas: Canvas) -> tuple[Topic, list[MeasurementItem]]:
     expected, side = prediction.expected, prediction.side
     site = FindingSite(CEREBRAL_HEMISPHERE, laterality=LATERALITY[side])
     anchor = partial(canvas.anchor, [s.label for s in STRUCTURES if s.side is side])
-    item = measured(PREDICTED_ROOTS, expected.value, NO_UNITS, 2, (expected.low, expected.high))
+    item = measured(PREDICTED_STEMS, expected.value, NO_UNITS, 2, (expected.low, expected.high))
     return _topic(f"LSA stems, {side.value}, predicted", site, anchor), [item]
 
 
-def _disease(biomarker: Biomarker, canvas: Canvas) -> tuple[Topic, list[MeasurementItem]]:
+def _disease(biomarker: BiomarkerResult, canvas: Canvas) -> tuple[Topic, list[MeasurementItem]]:
     """Give the calibrated probability of every category."""
     names = {
         Code(f"{CATEGORY_PROBABILITY}-{i}", LOCAL_SCHEME, f"Probability of {name}"[:_LONGEST_MEANING]): probability
@@ -104,7 +105,7 @@ def _topic(title: str, site: FindingSite, place: Callable[[], Outline | Anchor])
     return Topic(title, site, place)
 
 
-def _warnings(biomarker: Biomarker) -> list[QualitativeEvaluation]:
+def _warnings(biomarker: BiomarkerResult) -> list[QualitativeEvaluation]:
     """Say, coded and in full, why the numbers mean nothing clinically."""
     said = [judged(CAVEAT, DEMONSTRATION_MODEL, DEMONSTRATION)] if biomarker.demonstration else []
     return said if biomarker.familiar else [*said, judged(CAVEAT, UNFAMILIAR_HEAD, unfamiliar_text(biomarker))]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lnc_dicom.encode.pages.maps_table import UNITS, written
 from lnc_dicom.maps.regional import NAMES
-from lnc_dicom.predictions import Predicted
-from lnc_dicom.report import DEMONSTRATION, OWN_CAVEATS, RESEARCH_ONLY, failure_text
-from lnc_dicom.types import Measurement, Quantity, Report
+from lnc_dicom.predictions import PredictedValue
+from lnc_dicom.report import DEMONSTRATION, OWN_CAVEATS, RESEARCH_ONLY, Report, failure_text
+from lnc_dicom.types import Measurement, Quantity
 
 
 def measured_sentences(report: Report) -> list[str]:
@@ -25,7 +25,7 @@ def predicted_sentences(report: Report) -> list[str]:
         f"predicted CBF {_interval(r.cbf, 0)} ml/100 g/min{note}"
         for r in found.regions
     ]
-    lines += [f"LSA stems, {r.side.value}: predicted {_interval(r.expected, 1)}{note}" for r in found.roots]
+    lines += [f"LSA stems, {r.side.value}: predicted {_interval(r.expected, 1)}{note}" for r in found.stems]
     if report.shows_disease:
         lines += [f"{name}: predicted probability {100 * p:.0f} %{note}" for name, p in found.disease.items()]
     return lines
@@ -50,5 +50,5 @@ def _measured(measurement: Measurement) -> str:
     return f"{measurement.structure.title}: {', '.join(parts)}"
 
 
-def _interval(predicted: Predicted, digits: int) -> str:
+def _interval(predicted: PredictedValue, digits: int) -> str:
     return f"{predicted.value:.{digits}f} ({predicted.low:.{digits}f} to {predicted.high:.{digits}f})"

@@ -45,12 +45,13 @@ from lnc_dicom.codes import (
     USABLE,
     VOLUME,
 )
-from lnc_dicom.encode.provenance import Origin, algorithm_of
+from lnc_dicom.encode.provenance import Origin
 from lnc_dicom.encode.sr.groups import NUMBERS_PER_GROUP, Topic, topic_groups
 from lnc_dicom.encode.sr.items import judged, measured
 from lnc_dicom.encode.sr.outline import Canvas
-from lnc_dicom.report import failure_text
-from lnc_dicom.types import Measurement, Quantity, Report
+from lnc_dicom.provenance import algorithm_of
+from lnc_dicom.report import Report, failure_text
+from lnc_dicom.types import Measurement, Quantity
 
 QUANTITIES = {
     Quantity.FA: (FRACTIONAL_ANISOTROPY, NO_UNITS, 4),
@@ -92,7 +93,7 @@ def _segment_group(
         finding_type=STRUCTURE[structure.name],
         finding_sites=[site_of(measurement.structure)],
         method=SUM_OF_VOXELS,
-        algorithm_id=AlgorithmIdentification(*algorithm_of(report)),
+        algorithm_id=AlgorithmIdentification(*algorithm_of(report.model)),
         measurements=[*_volume(measurement), *_means(measurement)],
         qualitative_evaluations=[
             judged(QUALITY, USABLE if measurement.passed else UNUSABLE, failure_text(measurement))

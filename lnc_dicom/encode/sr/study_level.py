@@ -29,8 +29,8 @@ from lnc_dicom.encode.sr.items import judged, measured
 from lnc_dicom.encode.sr.outline import Canvas
 from lnc_dicom.measure.gates import EDGE_WIDTH, MISFIT, TURN
 from lnc_dicom.measure.volumetry import asymmetry
-from lnc_dicom.report import failure_text
-from lnc_dicom.types import Asymmetry, Report
+from lnc_dicom.report import Report, failure_text
+from lnc_dicom.types import Asymmetry
 
 _DIGITS = 4
 UNITS = {EDGE_WIDTH.code: MILLIMETRE, MISFIT.code: MILLIMETRE, TURN.code: DEGREE}

@@ -25,8 +25,7 @@ from pydicom.sr.coding import Code
 from lnc_dicom.codes import MRI_HEAD_REPORT, SOURCE_SERIES
 from lnc_dicom.encode.provenance import MANUFACTURER, Origin
 from lnc_dicom.encode.sr.sentences import caveat_sentences, measured_sentences, predicted_sentences
-from lnc_dicom.report import BANNER
-from lnc_dicom.types import Report
+from lnc_dicom.report import BANNER, Report
 
 SERIES_NUMBER = 9003
 _ENGLISH = Code("en-US", "RFC5646", "English (United States)")

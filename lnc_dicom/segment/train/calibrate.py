@@ -101,7 +101,7 @@ def run_trials(
         truth = target.argmax(0).numpy()
         for s in STRUCTURES:
             ours, theirs = segmented.labels.array == s.label, truth == s.label
-            sign = segmented.signs.get(s.label)
+            sign = segmented.confidence.get(s.label)
             true_ml = float(target[s.label].float().sum()) / 1000
             overlap = dice(ours, theirs)
             trials.append(Trial(head.name, s.name, overlap, ours.sum() / 1000, true_ml, sign.spread if sign else 1.0))

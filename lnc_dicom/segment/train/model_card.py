@@ -155,6 +155,6 @@ _LIMITS = """## Limits
 
 Trained on the anatomy of few adults. Not validated on patients: children, tumours, large infarcts, haemorrhage,
 surgery, contrast agent, 7 T. The internal capsule follows a rule on label maps
-(`lnc_dicom/segment/synthesis/internal_capsule.py`), not a reader. The intervals are calibrated on synthetic heads; on real
-scanners they may be too narrow. Measured accuracy on real heads: docs/measurements.md.
+(`lnc_dicom/segment/synthesis/internal_capsule.py`), not a reader. The intervals are calibrated on synthetic
+heads; on real scanners they may be too narrow. Measured accuracy on real heads: docs/measurements.md.
 """

@@ -8,7 +8,7 @@ from pydicom.sr.coding import Code
 from lnc_dicom import codes
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.measure import gates
-from lnc_dicom.options import Biomarker, Options
+from lnc_dicom.options import BiomarkerOptions, Options
 from lnc_dicom.pipeline import process
 from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
@@ -47,7 +47,7 @@ def test_every_code_says_where_it_was_seen_and_no_note_is_left_over():
 
 def test_no_code_is_written_that_is_not_in_the_table(tmp_path):
     write_series(tmp_path)
-    options = Options(biomarker=Biomarker(demonstration_disease=True))
+    options = Options(biomarker=BiomarkerOptions(demonstration_disease=True))
     tools = Tools(BoxSegmenter(), NOW, options=options, predictor=Oracle())
     _, objects = process(read_study([tmp_path]), tools)
     table = {(c.scheme_designator, c.value) for c in _all_codes()}

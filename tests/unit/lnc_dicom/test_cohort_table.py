@@ -22,7 +22,7 @@ def test_what_was_written_is_read_back(tmp_path):
     write_table(tmp_path, patients)
     (one, other) = read_table(tmp_path)
     assert one == patients[0]
-    assert (other.name, other.roots, other.sex) == ("b", (5, 5), "")
+    assert (other.name, other.stems, other.sex) == ("b", (5, 5), "")
     assert math.isnan(other.age)
 
 
@@ -32,9 +32,9 @@ def test_what_was_written_is_read_back(tmp_path):
         (["a,ill,3,4,61,F,X"], "1 folders have no line"),
         (["a,ill,3,4,61,F,X", "b,ill,3,4,61,F,X", "c,ill,3,4,61,F,X"], "1 patients have no folder, first in line 4"),
         (["a,ill,3,4,61,F,X", "a,ill,3,4,61,F,X", "b,ill,1,1,6,M,X"], "named more than once, first in line 2"),
-        (["a,ill,-1,4,61,F,X", "b,ill,3,4,61,F,X"], "line 2: roots_left has to be a whole number"),
-        (["a,ill,3,4,61,F,X", "b,ill,3,40,61,F,X"], "line 3: roots_right has to be a whole number"),
-        (["a,ill,3,4.5,61,F,X", "b,ill,3,4,61,F,X"], "line 2: roots_right"),
+        (["a,ill,-1,4,61,F,X", "b,ill,3,4,61,F,X"], "line 2: stems_left has to be a whole number"),
+        (["a,ill,3,4,61,F,X", "b,ill,3,40,61,F,X"], "line 3: stems_right has to be a whole number"),
+        (["a,ill,3,4.5,61,F,X", "b,ill,3,4,61,F,X"], "line 2: stems_right"),
         (["a,ill,3,4,190,F,X", "b,ill,3,4,61,F,X"], "line 2: age has to lie between"),
         (["a,ill,3,4,old,F,X", "b,ill,3,4,61,F,X"], "line 2: age has to be a number"),
         (["a,ill,3,4,61,?,X", "b,ill,3,4,61,F,X"], "line 2: sex"),
@@ -48,7 +48,7 @@ def test_a_table_that_cannot_be_is_refused_with_line_and_column(tmp_path, lines,
 
 
 def test_missing_columns_are_named(tmp_path):
-    with pytest.raises(BadCohort, match="lacks the columns roots_left, roots_right"):
+    with pytest.raises(BadCohort, match="lacks the columns stems_left, stems_right"):
         read_table(_cohort(tmp_path, "a,ill,61,F,X", header="patient,group,age,sex,site"))
 
 

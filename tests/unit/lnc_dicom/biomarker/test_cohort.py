@@ -43,7 +43,7 @@ def test_a_cohort_holds_what_the_table_and_the_studies_say(folder):
     cohort = _load(folder, Analyst())
     assert len(cohort) == 3
     assert cohort.crops.shape == (3, 4, 2, *(n + 2 * MARGIN for n in SHAPE))
-    assert cohort.roots.tolist() == [[3, 4], [4, 4], [5, 4]]
+    assert cohort.stems.tolist() == [[3, 4], [4, 4], [5, 4]]
     assert cohort.group_names == ("well", "ill")
     assert np.isnan(cohort.measured).all()  # the studies hold no maps
     assert (cohort.volumes > 0.5).all()

@@ -11,7 +11,7 @@ from lnc_dicom.biomarker.crops import SHAPE, grid_of, structures_of
 from lnc_dicom.biomarker.gradcam import LAYER, attribution, attributions, explain, explain_answers, place_back
 from lnc_dicom.biomarker.predictor import BiomarkerModel
 from lnc_dicom.biomarker.train.augment import inner
-from lnc_dicom.predictions import Answer, Model
+from lnc_dicom.predictions import Model, Target
 from tests.factories import LAYOUTS, BoxSegmenter, head, layout
 from tests.unit.lnc_dicom.biomarker.conftest import GROUPS, REGIONS, make_cohort
 
@@ -23,7 +23,7 @@ def model(trained):
     return BiomarkerModel(trained.network, PLAIN, PLAIN, GROUPS, Model("m", "1", "0"), demonstration=True)
 
 
-@pytest.mark.parametrize("answer", Answer)
+@pytest.mark.parametrize("answer", Target)
 def test_every_answer_has_an_attribution_per_region(trained, answer):
     crops = inner(make_cohort(1, 9).crops)[0]
     maps = attribution(trained.network, crops, answer)
@@ -42,10 +42,10 @@ class OneAnswer(torch.nn.Module):
         outputs = self.network(crops[None])
         logits = outputs.groups[0]
         value = {
-            Answer.FA: outputs.maps[..., 0].sum(),
-            Answer.CBF: outputs.maps[..., 1].sum(),
-            Answer.ROOTS: outputs.roots.sum(),
-            Answer.DISEASE: logits[int(logits.argmax())] - logits.mean(),
+            Target.FA: outputs.maps[..., 0].sum(),
+            Target.CBF: outputs.maps[..., 1].sum(),
+            Target.STEMS: outputs.stems.sum(),
+            Target.DISEASE: logits[int(logits.argmax())] - logits.mean(),
         }[self.answer]
         return (self.sign * value).reshape(1, 1)
 
@@ -55,7 +55,7 @@ def _of_monai(network, crops, answer):
     from monai.visualize.class_activation_maps import GradCAM
 
     total = 0
-    for sign in (1.0,) if answer is Answer.DISEASE else (1.0, -1.0):
+    for sign in (1.0,) if answer is Target.DISEASE else (1.0, -1.0):
         wrapped = OneAnswer(network, answer, sign).eval()
         layer = f"network.backbone.{LAYER}"
         found = GradCAM(wrapped, layer, postprocessing=lambda x: x, register_backward=True)(crops, class_idx=0)
@@ -63,7 +63,7 @@ def _of_monai(network, crops, answer):
     return total
 
 
-@pytest.mark.parametrize("answer", Answer)
+@pytest.mark.parametrize("answer", Target)
 def test_grad_cam_is_that_of_monai(trained, answer):
     crops = inner(make_cohort(1, 9).crops)[0].float()
     expected = _of_monai(trained.network, crops, answer)
@@ -74,21 +74,21 @@ def test_grad_cam_is_that_of_monai(trained, answer):
 
 def test_all_answers_at_once_are_those_one_by_one(trained, model):
     crops = inner(make_cohort(1, 9).crops)[0].float()
-    together = attributions(trained.network, crops, tuple(Answer))
+    together = attributions(trained.network, crops, tuple(Target))
     for answer, maps in together.items():
         torch.testing.assert_close(maps, attribution(trained.network, crops, answer))
     volume = hd.Volume(*head(), coordinate_system="PATIENT")
     labels = BoxSegmenter()(volume).labels
-    explained = explain_answers(model, volume, labels, tuple(Answer))
-    assert list(explained) == list(Answer)
-    np.testing.assert_array_equal(explained[Answer.ROOTS].array, explain(model, volume, labels, Answer.ROOTS).array)
+    explained = explain_answers(model, volume, labels, tuple(Target))
+    assert list(explained) == list(Target)
+    np.testing.assert_array_equal(explained[Target.STEMS].array, explain(model, volume, labels, Target.STEMS).array)
 
 
 def test_an_explanation_leaves_no_hook_and_no_gradient_in_the_network(trained):
     network = copy.deepcopy(trained.network)
     network.zero_grad(set_to_none=True)
     before = len(network.backbone.get_submodule(LAYER)._forward_hooks)
-    attribution(network, inner(make_cohort(1, 9).crops)[0].float(), Answer.FA)
+    attribution(network, inner(make_cohort(1, 9).crops)[0].float(), Target.FA)
     assert len(network.backbone.get_submodule(LAYER)._forward_hooks) == before
     assert all(p.grad is None for p in network.parameters())
 
@@ -96,7 +96,7 @@ def test_an_explanation_leaves_no_hook_and_no_gradient_in_the_network(trained):
 def test_an_attribution_lies_where_the_information_is(trained):
     """The crops of the fixture tell everything by the ball in their middle."""
     crops = inner(make_cohort(12, 9).crops)
-    maps = torch.stack([attribution(trained.network, one, Answer.FA) for one in crops]).numpy()
+    maps = torch.stack([attribution(trained.network, one, Target.FA) for one in crops]).numpy()
     inside = ndimage.binary_dilation(crops[:, :, 1].numpy() > 0.5, np.ones((1, 1, 5, 5, 5)))
     assert maps[inside].mean() > 1.5 * maps[~inside].mean()
 
@@ -117,7 +117,7 @@ def test_a_crop_goes_back_to_where_it_was_cut(order, signs):
 
 def test_the_saliency_of_a_study_lies_on_its_grid_between_0_and_1(model):
     volume = hd.Volume(*head(), coordinate_system="PATIENT")
-    saliency = explain(model, volume, BoxSegmenter()(volume).labels, Answer.ROOTS)
+    saliency = explain(model, volume, BoxSegmenter()(volume).labels, Target.STEMS)
     np.testing.assert_array_equal(saliency.affine, volume.affine)
     assert saliency.array.max() == pytest.approx(1)
     assert saliency.array.min() >= 0

@@ -33,7 +33,7 @@ def right(head):
 
 def _moved(found, lps_mm):
     volume = hd.Volume(found.values.array, lps_mm @ found.values.affine, "PATIENT")
-    return dataclasses.replace(found, values=volume, partner=volume)
+    return dataclasses.replace(found, values=volume, registration_image=volume)
 
 
 def _turn(degrees, centre_mm):
@@ -90,7 +90,7 @@ def test_noise_is_refused(head):
     noise = np.random.default_rng(1).random(found.values.shape).astype(np.float32)
     noisy = found.values.with_array(noise)
     with pytest.raises(NotAligned):
-        align(dataclasses.replace(found, values=noisy, partner=noisy), volume, segmented)
+        align(dataclasses.replace(found, values=noisy, registration_image=noisy), volume, segmented)
 
 
 def test_a_map_that_does_not_reach_the_structures_is_refused(head):

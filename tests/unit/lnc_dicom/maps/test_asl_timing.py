@@ -4,7 +4,7 @@ import pytest
 
 from lnc_dicom.maps.asl_timing import ASSUMED, timing_of
 from lnc_dicom.maps.dcm2niix import Converted
-from lnc_dicom.options import Perfusion
+from lnc_dicom.options import PerfusionOptions
 from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Series
 from tests.factories import write_series
@@ -22,7 +22,7 @@ def series(tmp_path_factory) -> Series:
 
 def _timing(series, options=None, lps_mm=None, **told):
     converted = Converted(np.zeros((2, 2, 3, 2), np.float32), np.eye(4) if lps_mm is None else lps_mm, description=told)
-    return timing_of(series, converted, GRID, options or Perfusion())
+    return timing_of(series, converted, GRID, options or PerfusionOptions())
 
 
 def test_what_the_header_tells_needs_no_caveat(series):
@@ -32,7 +32,7 @@ def test_what_the_header_tells_needs_no_caveat(series):
 
 
 def test_what_it_does_not_tell_is_taken_from_the_settings_and_named(series):
-    timing = _timing(series, Perfusion(labelling_duration_ms=1650, post_label_delay_ms=1525))
+    timing = _timing(series, PerfusionOptions(labelling_duration_ms=1650, post_label_delay_ms=1525))
     assert (timing.duration_ms, timing.delay_ms.ravel().tolist()) == (1650.0, [1525.0])
     (caveat,) = timing.caveats
     assert caveat.code == ASSUMED
@@ -51,7 +51,7 @@ def test_one_delay_for_all_volumes_is_one_delay_and_several_are_none(series):
     asked = {"ArterialSpinLabelingType": "PCASL", "LabelingDuration": 1.8}
     assert _timing(series, **asked, PostLabelingDelay=[1.6, 1.6]).caveats == ()
     several = _timing(series, **asked, PostLabelingDelay=[0.5, 1.0, 1.5])
-    assert several.delay_ms.ravel().tolist() == [Perfusion().post_label_delay_ms]
+    assert several.delay_ms.ravel().tolist() == [PerfusionOptions().post_label_delay_ms]
     assert "delay" in several.caveats[0].text
 
 

@@ -11,7 +11,7 @@ from lnc_dicom.maps.asl_timing import ASSUMED, Timing, timing_of
 from lnc_dicom.maps.asl_volumes import volumes
 from lnc_dicom.maps.cbf import ORDER_ASSUMED, Labelling, alternate, cbf_map, quantify, read_labelling, relative_cbf_map
 from lnc_dicom.maps.dcm2niix import Converted, convert
-from lnc_dicom.options import Perfusion
+from lnc_dicom.options import PerfusionOptions
 from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Role
 
@@ -30,7 +30,7 @@ def _timing(kind, duration_ms, delay_ms):
 
 def test_cbf_of_continuous_labelling_is_the_consensus_formula():
     """Alsop 2015, equation 1, worked out by hand for ΔM / M0 = 1 %, PLD 1.8 s, LD 1.8 s."""
-    values = quantify(_labelling(1.0, 100.0), _timing("PCASL", 1800, 1800), Perfusion())
+    values = quantify(_labelling(1.0, 100.0), _timing("PCASL", 1800, 1800), PerfusionOptions())
     by_hand = 6000 * 0.9 * 0.01 * np.exp(1.8 / 1.65) / (2 * 0.85 * 1.65 * (1 - np.exp(-1.8 / 1.65)))
     assert values == pytest.approx(by_hand, rel=1e-4)
     assert values.mean() == pytest.approx(86.3, abs=0.2)
@@ -38,30 +38,30 @@ def test_cbf_of_continuous_labelling_is_the_consensus_formula():
 
 def test_cbf_of_pulsed_labelling_is_the_consensus_formula():
     """Alsop 2015, equation 3, for ΔM / M0 = 1 %, TI 1.8 s, TI1 0.8 s."""
-    values = quantify(_labelling(1.0, 100.0), _timing("PASL", 800, 1800), Perfusion())
+    values = quantify(_labelling(1.0, 100.0), _timing("PASL", 800, 1800), PerfusionOptions())
     by_hand = 6000 * 0.9 * 0.01 * np.exp(1.8 / 1.65) / (2 * 0.98 * 0.8)
     assert values == pytest.approx(by_hand, rel=1e-4)
 
 
 def test_a_short_tr_of_m0_lowers_cbf_and_a_long_one_does_not():
     timing = _timing("PCASL", 1800, 1800)
-    long, short = (quantify(_labelling(1.0, 100.0, tr), timing, Perfusion()).mean() for tr in (6000, 2000))
-    assert long == quantify(_labelling(1.0, 100.0), timing, Perfusion()).mean()
+    long, short = (quantify(_labelling(1.0, 100.0, tr), timing, PerfusionOptions()).mean() for tr in (6000, 2000))
+    assert long == quantify(_labelling(1.0, 100.0), timing, PerfusionOptions()).mean()
     assert short / long == pytest.approx(1 - np.exp(-2000 / 1330), rel=1e-5)
 
 
 @pytest.mark.parametrize(("name", "change"), [("partition_coefficient", 1.8), ("blood_t1_ms", 1400.0)])
 def test_every_constant_is_a_setting(name, change):
     timing = _timing("PCASL", 1800, 1800)
-    plain = quantify(_labelling(1.0, 100.0), timing, Perfusion())
-    assert not np.allclose(quantify(_labelling(1.0, 100.0), timing, Perfusion(**{name: change})), plain)
+    plain = quantify(_labelling(1.0, 100.0), timing, PerfusionOptions())
+    assert not np.allclose(quantify(_labelling(1.0, 100.0), timing, PerfusionOptions(**{name: change})), plain)
 
 
 def test_the_loss_by_background_suppression_is_taken_into_account_where_there_was_any():
     timing = _timing("PCASL", 1800, 1800)
     plain = _labelling(1.0, 100.0)
     suppressed = dataclasses.replace(plain, suppressed=True)
-    ratio = quantify(suppressed, timing, Perfusion()).mean() / quantify(plain, timing, Perfusion()).mean()
+    ratio = quantify(suppressed, timing, PerfusionOptions()).mean() / quantify(plain, timing, PerfusionOptions()).mean()
     assert ratio == pytest.approx(1 / 0.83, rel=1e-5)
 
 
@@ -74,7 +74,7 @@ def test_background_suppression_is_told_from_m0(data, folder, suppressed):
 def test_timing_comes_from_the_header_where_it_is_there(data):
     (series,) = read_study([data / XA30]).series
     converted = convert(series)
-    timing = timing_of(series, converted, read_labelling(series, converted, None).m0, Perfusion())
+    timing = timing_of(series, converted, read_labelling(series, converted, None).m0, PerfusionOptions())
     assert (timing.kind, timing.duration_ms, timing.caveats) == ("PCASL", 1800, ())
     delays = timing.delay_ms.ravel()
     assert delays.size == 12
@@ -86,7 +86,7 @@ def test_timing_comes_from_the_header_where_it_is_there(data):
 def test_timing_comes_from_the_settings_with_a_caveat_where_the_header_is_silent(data):
     (series,) = read_study([data / PHILIPS]).series
     converted = convert(series)
-    options = Perfusion(post_label_delay_ms=1500)
+    options = PerfusionOptions(post_label_delay_ms=1500)
     timing = timing_of(series, converted, read_labelling(series, converted, None).m0, options)
     assert timing.delay_ms.ravel().tolist() == [1500]
     assert [c.code for c in timing.caveats] == [ASSUMED]
@@ -154,7 +154,7 @@ def test_an_odd_volume_too_many_is_m0():
 
 def test_cbf_outside_the_head_is_no_number(data):
     (series,) = read_study([data / PHILIPS]).series
-    found = cbf_map({Role.LABELLING: series}, Perfusion())
+    found = cbf_map({Role.LABELLING: series}, PerfusionOptions())
     assert np.isnan(found.values.array[0, 0]).all()
     assert 0.2 < np.isfinite(found.values.array).mean() < 0.8
 
@@ -166,12 +166,12 @@ def test_a_relative_map_is_left_as_it_is_and_m0_of_the_labelling_is_its_partner(
     stored = pydicom.dcmread(relative.instances[0].path)
     expected = stored.pixel_array.astype(float) * 2.00024 - 4096
     assert np.sort(found.values.array.ravel()) == pytest.approx(np.sort(expected.ravel()), abs=0.1)
-    assert np.array_equal(found.partner.array, read_labelling(series, None, None).m0.array)
-    assert not found.partner_is_map
+    assert np.array_equal(found.registration_image.array, read_labelling(series, None, None).m0.array)
+    assert not found.registers_itself
 
 
 def test_without_a_series_there_is_no_map():
-    assert cbf_map({}, Perfusion()) is None
+    assert cbf_map({}, PerfusionOptions()) is None
     assert relative_cbf_map({}) is None
 
 
@@ -180,6 +180,6 @@ def test_slice_times_turn_with_the_slices(data):
     converted = convert(series)
     flipped = dataclasses.replace(converted, lps_mm=converted.lps_mm @ np.diag([1, 1, -1, 1]))
     grid = read_labelling(series, None, None).m0
-    plain, turned = (timing_of(series, c, grid, Perfusion()).delay_ms.ravel() for c in (converted, flipped))
+    plain, turned = (timing_of(series, c, grid, PerfusionOptions()).delay_ms.ravel() for c in (converted, flipped))
     assert plain.tolist() == turned[::-1].tolist()
     assert isinstance(converted, Converted)

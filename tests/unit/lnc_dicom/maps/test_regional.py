@@ -5,7 +5,7 @@ import pytest
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.errors import Implausible
 from lnc_dicom.maps.regional import FEW_VOXELS, NO_VOXELS, measure_map, structure_shares
-from lnc_dicom.options import Maps
+from lnc_dicom.options import MapsOptions
 from lnc_dicom.types import AlignedMap, Quantity, QuantityMap, Segmented
 from tests.factories import POSE, BoxSegmenter, head
 
@@ -55,7 +55,7 @@ def test_a_map_that_is_constant_in_each_structure_is_measured_without_its_neighb
     place = np.clip(place, 0, np.array(segmented.labels.shape)[:, None] - 1)
     found = segmented.labels.array[tuple(place)].astype(float)
     values = np.where(found > 0, 10 * found, 1000).reshape(shape)
-    measured = measure_map(_aligned(values, lps_mm), segmented, ALL, Maps())
+    measured = measure_map(_aligned(values, lps_mm), segmented, ALL, MapsOptions())
     for s in STRUCTURES:
         statistic = measured.statistics[s.label]
         assert statistic.mean == pytest.approx(10 * s.label)
@@ -79,7 +79,7 @@ def test_coarse_voxels_are_used_with_a_caveat_and_a_structure_without_any_is_nam
     shape, lps_mm = _grid(segmented, (6.0, 6.0, 8.0))
     values = np.full(shape, 50.0)
     values[np.indices(shape)[2] > shape[2] // 2] = np.nan
-    measured = measure_map(_aligned(values, lps_mm), segmented, ALL, Maps())
+    measured = measure_map(_aligned(values, lps_mm), segmented, ALL, MapsOptions())
     assert {c.code for c in measured.caveats} == {FEW_VOXELS, NO_VOXELS}
     assert len(measured.statistics) < len(STRUCTURES)
 
@@ -87,7 +87,7 @@ def test_coarse_voxels_are_used_with_a_caveat_and_a_structure_without_any_is_nam
 def test_a_structure_that_failed_is_not_measured():
     segmented = _segmented()
     shape, lps_mm = _grid(segmented, (2.0, 2.0, 2.0))
-    measured = measure_map(_aligned(np.ones(shape), lps_mm), segmented, ALL - {3}, Maps())
+    measured = measure_map(_aligned(np.ones(shape), lps_mm), segmented, ALL - {3}, MapsOptions())
     assert set(measured.statistics) == ALL - {3}
 
 
@@ -96,11 +96,11 @@ def test_a_map_whose_numbers_are_not_a_brains_is_refused(quantity, value):
     segmented = _segmented()
     shape, lps_mm = _grid(segmented, (2.0, 2.0, 2.0))
     with pytest.raises(Implausible):
-        measure_map(_aligned(np.full(shape, value), lps_mm, quantity), segmented, ALL, Maps())
+        measure_map(_aligned(np.full(shape, value), lps_mm, quantity), segmented, ALL, MapsOptions())
 
 
 def test_labels_without_a_structure_give_no_statistics():
     segmented = _segmented()
     empty = Segmented(segmented.labels.with_array(np.zeros(segmented.labels.shape, np.uint8)), {}, POSE)
     shape, lps_mm = _grid(segmented, (2.0, 2.0, 2.0))
-    assert measure_map(_aligned(np.ones(shape), lps_mm), empty, ALL, Maps()).statistics == {}
+    assert measure_map(_aligned(np.ones(shape), lps_mm), empty, ALL, MapsOptions()).statistics == {}

@@ -8,7 +8,7 @@ import pytest
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.measure import gates
 from lnc_dicom.measure.gates import GATES, STUDY_GATES, check_structures, check_study
-from lnc_dicom.types import Pose, Segmented, Sign
+from lnc_dicom.types import Confidence, Pose, Segmented
 from tests.factories import POSE, BoxSegmenter, boxes, head
 
 
@@ -33,8 +33,8 @@ def _structure(segmented, label=1):
 
 
 def _with_sign(segmented, label=1, **changes):
-    signs = segmented.signs | {label: dataclasses.replace(segmented.signs[label], **changes)}
-    return dataclasses.replace(segmented, signs=signs)
+    signs = segmented.confidence | {label: dataclasses.replace(segmented.confidence[label], **changes)}
+    return dataclasses.replace(segmented, confidence=signs)
 
 
 def test_every_gate_has_its_own_code_and_a_sharp_head_passes_all(volume, segmented):
@@ -100,7 +100,7 @@ def test_features_far_from_the_training_fail(volume, segmented):
         ({"probability": 0.5}, gates.PROBABILITY),
         ({"entropy": 1.6}, gates.ENTROPY),
         ({"mirror_dice": 0.4}, gates.MIRROR),
-        ({"main_piece": 0.6}, gates.MAIN_PIECE),
+        ({"largest_component": 0.6}, gates.MAIN_PIECE),
     ],
 )
 def test_a_structure_that_the_network_doubts_fails(segmented, changes, gate):
@@ -133,7 +133,7 @@ def test_a_volume_far_from_the_population_fails():
     array = np.zeros((60, 60, 60), np.uint8)
     array[10:31, 10:31, 10:31] = 5
     labels = hd.Volume(array, np.eye(4), coordinate_system="PATIENT")
-    checks = _structure(Segmented(labels, {s.label: Sign(0.9) for s in STRUCTURES}), 5)
+    checks = _structure(Segmented(labels, {s.label: Confidence(0.9) for s in STRUCTURES}), 5)
     assert checks[gates.Z_SCORE.code].value == pytest.approx((9.261 - 1.996) / 0.287)
     assert not checks[gates.Z_SCORE.code].passed
 

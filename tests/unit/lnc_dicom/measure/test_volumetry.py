@@ -7,7 +7,7 @@ import pytest
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.measure.gates import FOUND, VOLUME
 from lnc_dicom.measure.volumetry import index, measure
-from lnc_dicom.types import Segmented, Sign
+from lnc_dicom.types import Confidence, Segmented
 from tests.factories import BoxSegmenter, head
 
 
@@ -15,7 +15,7 @@ def _volume(array, lps_mm):
     return hd.Volume(array, lps_mm, coordinate_system="PATIENT", frame_of_reference_uid="1.2.3")
 
 
-SURE = {s.label: Sign(0.9, volume_error=math.log(1.25)) for s in STRUCTURES}
+SURE = {s.label: Confidence(0.9, volume_error=math.log(1.25)) for s in STRUCTURES}
 
 
 def _with_voxels(label, count, shape=(40, 40, 40), spacing_mm=(1.0, 1.0, 1.0)):
@@ -40,7 +40,7 @@ def test_the_interval_lies_around_the_volume_as_wide_as_the_segmenter_says():
 
 def test_a_segmenter_that_is_not_calibrated_gives_no_interval():
     found = _with_voxels(1, 3000)
-    assert measure(Segmented(found.labels, {1: Sign(0.9)}))[0].interval_ml is None
+    assert measure(Segmented(found.labels, {1: Confidence(0.9)}))[0].interval_ml is None
 
 
 def test_every_structure_is_reported_also_those_not_found():

@@ -11,7 +11,7 @@ from lnc_dicom.study.select_t1 import select
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, images):
     folder = tmp_path_factory.mktemp("simulated")
-    write_study(folder, images, 7, 0, 61.0, man=True)
+    write_study(folder, images, 7, 0, 61.0, male=True)
     return folder
 
 

@@ -21,7 +21,7 @@ def test_the_oracle_knows_something_of_everything_where_disease_leaves_traces():
     best = consult(people, Study(), 2)
     assert _skill(people.fa[:, 1], best.fa[:, 1]) > 0.3
     assert _skill(people.cbf[:, 1], best.cbf[:, 1]) > 0.15
-    assert _skill(people.roots_read, best.roots) > 0.3
+    assert _skill(people.stems_read, best.stems) > 0.3
     assert accuracy_score(people.group, best.group.argmax(axis=1)) > 0.7
 
 
@@ -29,7 +29,7 @@ def test_the_oracle_is_not_all_knowing():
     people = draw_people(1500, Study(), 2)
     best = consult(people, Study(), 2)
     assert _skill(people.fa[:, 1], best.fa[:, 1]) < 0.7
-    assert accuracy_score(people.roots_read.ravel(), best.roots_class.ravel()) < 0.65
+    assert accuracy_score(people.stems_read.ravel(), best.stems_class.ravel()) < 0.65
     assert accuracy_score(people.group, best.group.argmax(axis=1)) < 0.95
 
 

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.options import Maps, Options
+from lnc_dicom.options import MapsOptions, Options
 from lnc_dicom.pipeline import process
 from lnc_dicom.predictions import Model
 from lnc_dicom.result_json import result_json
@@ -70,7 +70,7 @@ def test_another_model_gives_new_uids_and_names_the_old_report(folder):
 def test_other_settings_are_another_result(folder):
     _, old = _result(read_study([folder]))
     _keep(old, folder)
-    _, new = _result(read_study([folder]), LATER, options=Options(maps=Maps(inside_share=0.8)))
+    _, new = _result(read_study([folder]), LATER, options=Options(maps=MapsOptions(inside_share=0.8)))
     assert not {o.series_instance_uid for o in new} & {o.series_instance_uid for o in old}
     assert "PredecessorDocumentsSequence" in _sr(new)
 

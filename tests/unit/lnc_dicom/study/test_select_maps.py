@@ -35,7 +35,7 @@ def _roles(tmp_path, *changes):
     for i, change in enumerate(changes):
         write_series(tmp_path / str(i), study_uid=study, change=change)
     selection = select(read_study([tmp_path]))
-    return {role: int(s.header.SeriesNumber) for role, s in selection.companions.items()}, selection
+    return {role: int(s.header.SeriesNumber) for role, s in selection.map_series.items()}, selection
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_of_two_fa_maps_the_finer_is_used_and_the_other_says_why(tmp_path):
         array, lps_mm = layout(array, lps_mm, (2, 1, 0), (1, 1, 1))
         write_series(tmp_path / str(number), array, lps_mm, study_uid=study, change=_set(number, **fa))
     selection = select(read_study([tmp_path]))
-    assert {r: int(s.header.SeriesNumber) for r, s in selection.companions.items()} == {Role.FA_MAP: 4}
+    assert {r: int(s.header.SeriesNumber) for r, s in selection.map_series.items()} == {Role.FA_MAP: 4}
     assert [reason for _, reason in selection.passed_over] == [Reason.OTHER_MAP]
 
 
@@ -105,7 +105,7 @@ def test_a_study_of_a_t1_alone_has_no_companions(tmp_path):
 
 REAL = {
     "philips-ingenia-3t": {Role.DIFFUSION: 2201, Role.LABELLING: 1903},
-    "siemens-xa30-enhanced": {Role.FA_MAP: 13, Role.FA_PARTNER: 10, Role.RELATIVE_CBF_MAP: 28, Role.LABELLING: 25},
+    "siemens-xa30-enhanced": {Role.FA_MAP: 13, Role.FA_REGISTRATION: 10, Role.RELATIVE_CBF_MAP: 28, Role.LABELLING: 25},
     "siemens-prisma-3t": {},
 }
 
@@ -113,4 +113,4 @@ REAL = {
 @pytest.mark.parametrize("name", REAL)
 def test_the_companions_of_real_studies(data, name):
     selection = select(read_study([data / name]))
-    assert {role: int(s.header.SeriesNumber) for role, s in selection.companions.items()} == REAL[name]
+    assert {role: int(s.header.SeriesNumber) for role, s in selection.map_series.items()} == REAL[name]

@@ -59,5 +59,5 @@ def test_on_the_other_cohorts_it_does_not(effect, null):
 
 
 def test_every_target_has_its_verdict_once(effect):
-    assert [text.split(":")[0] for text in effect.findings] == ["FA", "CBF", "LSA roots", "disease"]
+    assert [text.split(":")[0] for text in effect.findings] == ["FA", "CBF", "LSA stems", "disease"]
     assert "beats the mean predictor and beats age + sex" in effect.findings[-1]

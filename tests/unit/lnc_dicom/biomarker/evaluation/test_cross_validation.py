@@ -61,8 +61,8 @@ def test_a_network_per_fold_is_told_who_trains_and_who_is_tested(chance):
     assert len(asked) == 3
     assert all(not train & test and train | test == set(range(30)) for train, test in asked)
     assert set().union(*(test for _, test in asked)) == set(range(30))
-    roots = [_of(o, Kind.ROOTS).predicted[Design.MODEL].value for o in (of_folds, of_one)]
-    assert np.array_equal(*roots)
+    stems = [_of(o, Kind.STEMS).predicted[Design.MODEL].value for o in (of_folds, of_one)]
+    assert np.array_equal(*stems)
 
 
 def test_a_category_that_cannot_be_in_every_fold_is_refused(chance):
@@ -80,17 +80,17 @@ def test_counts_have_the_probabilities_of_a_normal_distribution():
 
 def test_the_plainest_baseline_answers_with_the_most_frequent_class(chance):
     cohort = _cohort()
-    outcome = _of(cross_validate(Setting.of(cohort, _seen(cohort, chance), OPTIONS), None, str), Kind.ROOTS)
+    outcome = _of(cross_validate(Setting.of(cohort, _seen(cohort, chance), OPTIONS), None, str), Kind.STEMS)
     predicted = outcome.predicted[Design.MEAN]
-    most = np.bincount(cohort.roots.ravel()).argmax()
+    most = np.bincount(cohort.stems.ravel()).argmax()
     assert set(predicted.chosen.ravel() + outcome.classes[0]) == {most}
-    assert np.isclose(predicted.value.mean(), cohort.roots.mean(), atol=0.05)
+    assert np.isclose(predicted.value.mean(), cohort.stems.mean(), atol=0.05)
 
 
 def test_only_a_leak_splits_a_patient(chance):
     cohort = _cohort()
     for leak, together in ((Leak.NONE, True), (Leak.SIDES, False)):
         setting = Setting.of(cohort, _seen(cohort, chance), Options(folds=3, leak=leak))
-        rows = setting.rows(Task(Kind.ROOTS))
+        rows = setting.rows(Task(Kind.STEMS))
         folds = folds_of_rows(setting, rows, 0).reshape(30, 2)
         assert (folds[:, 0] == folds[:, 1]).all() == together

@@ -17,7 +17,7 @@ def _seen(offset=0):
     return Seen(features, maps, np.arange(14.0).reshape(7, 2), np.arange(21.0).reshape(7, 3))
 
 
-def test_maps_and_roots_have_a_row_per_side_and_the_disease_one_per_patient():
+def test_maps_and_stems_have_a_row_per_side_and_the_disease_one_per_patient():
     counts = {task: len(rows_of(task, COHORT, GROUPS, Leak.NONE, 1).y) for task in tasks_of(COHORT)}
     assert len(counts) == 8
     assert {n for t, n in counts.items() if t.kind is not Kind.DISEASE} == {14}
@@ -34,12 +34,12 @@ def test_a_row_of_a_map_has_the_measurement_and_features_of_its_own_side():
     assert list(columns.strong[right]) == list(_seen().maps[4, 4])
 
 
-def test_a_row_of_roots_sees_its_own_side_first():
-    task = Task(Kind.ROOTS)
+def test_a_row_of_stems_sees_its_own_side_first():
+    task = Task(Kind.STEMS)
     rows = rows_of(task, COHORT, GROUPS, Leak.NONE, 1)
     columns = columns_of(task, Design.MODEL, rows, COHORT, [_seen()])
     right = np.flatnonzero((rows.subject == 2) & (rows.side == 1))[0]
-    assert rows.y[right] == COHORT.roots[2, 1]
+    assert rows.y[right] == COHORT.stems[2, 1]
     assert list(columns.plain[right, [0, 3, 6]]) == [23, 24, 25]
     assert list(columns.strong[right]) == [5, 4]
 
@@ -49,7 +49,7 @@ def test_the_disease_does_not_depend_on_which_side_is_called_left():
     rows = rows_of(task, COHORT, GROUPS, Leak.NONE, 1)
     turned = _seen()
     order = [3, 4, 5, 0, 1, 2]
-    mirrored = Seen(turned.features[:, order], turned.maps[:, order], turned.roots[:, ::-1], turned.logits)
+    mirrored = Seen(turned.features[:, order], turned.maps[:, order], turned.stems[:, ::-1], turned.logits)
     plain, other = (columns_of(task, Design.MODEL, rows, COHORT, [s]).plain for s in (turned, mirrored))
     assert np.allclose(plain, other)
 
@@ -74,9 +74,9 @@ def test_leaked_slices_are_rows_of_their_own_with_the_features_of_their_view():
 
 
 def test_baselines_see_nothing_of_the_network():
-    rows = rows_of(Task(Kind.ROOTS), COHORT, GROUPS, Leak.NONE, 1)
-    age = columns_of(Task(Kind.ROOTS), Design.AGE, rows, COHORT, [])
-    volumes = columns_of(Task(Kind.ROOTS), Design.VOLUMES, rows, COHORT, [])
+    rows = rows_of(Task(Kind.STEMS), COHORT, GROUPS, Leak.NONE, 1)
+    age = columns_of(Task(Kind.STEMS), Design.AGE, rows, COHORT, [])
+    volumes = columns_of(Task(Kind.STEMS), Design.VOLUMES, rows, COHORT, [])
     assert np.array_equal(age.strong, COHORT.covariates[rows.subject])
     assert volumes.strong.shape[1] == 8 + COHORT.covariates.shape[1]
     right = np.flatnonzero((rows.subject == 2) & (rows.side == 1))[0]

@@ -13,20 +13,20 @@ from tests.simulated_features import cohort_of
 BOOTSTRAP = Bootstrap(79, 200, 1)
 
 
-def test_groups_of_different_age_and_roots_differ_in_the_table():
+def test_groups_of_different_age_and_stems_differ_in_the_table():
     people = draw_people(79, Study(1.0, "age"), 1)
     rows = {r.name: r for r in group_rows(cohort_of(people), GROUPS)}
     ages = [people.age[people.group == g] for g in range(3)]
     assert np.isclose(rows["age (years)"].p, stats.kruskal(*ages).pvalue, rtol=0.3)  # ages equal but for rounding
     assert rows["age (years)"].p < 0.001
-    assert rows["LSA roots"].known == (27, 26, 26)
-    assert rows["LSA roots"].mean[0] > rows["LSA roots"].mean[2]
+    assert rows["LSA stems"].known == (27, 26, 26)
+    assert rows["LSA stems"].mean[0] > rows["LSA stems"].mean[2]
     assert rows["share of men"].test == "chi-squared"
 
 
 def test_groups_without_a_difference_have_no_effect_size():
     rows = group_rows(cohort_of(draw_people(900, Study(0.0), 1)), GROUPS)
-    assert {r.name for r in rows} >= {"LSA roots", "FA caudate", "CBF pallidum"}
+    assert {r.name for r in rows} >= {"LSA stems", "FA caudate", "CBF pallidum"}
     assert all(r.effect < 0.02 for r in rows if r.test == "Kruskal-Wallis")
 
 
@@ -52,8 +52,8 @@ def test_sides_that_differ_are_found_with_their_effect_size():
     assert np.isclose(found.dz.value, (left - right).mean() / (left - right).std(ddof=1))
     assert found.dz.low > 0
     assert found.p <= found.p_holm < 0.001
-    assert rows["LSA roots"].difference.holds(0)
-    assert rows["LSA roots"].p_holm > 0.05
+    assert rows["LSA stems"].difference.holds(0)
+    assert rows["LSA stems"].p_holm > 0.05
 
 
 def test_sides_that_are_equal_have_no_test():

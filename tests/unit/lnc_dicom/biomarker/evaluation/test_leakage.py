@@ -18,7 +18,7 @@ def _task(kind, accuracy):
     return Target(kind, "", "", 79, {d: {"accuracy": Estimate(accuracy)} for d in DEEP}, {}, {})
 
 
-@pytest.mark.parametrize(("kind", "words"), [(Kind.ROOTS, r"Task 1 \(LSA roots\)"), (Kind.DISEASE, "Task 2")])
+@pytest.mark.parametrize(("kind", "words"), [(Kind.STEMS, r"Task 1 \(LSA stems\)"), (Kind.DISEASE, "Task 2")])
 def test_accuracy_above_95_percent_sets_it_off(kind, words):
     found = alarms([_task(kind, 0.96)], [])
     assert len(found) == 2
@@ -37,7 +37,7 @@ def test_it_is_silent_where_there_is_nothing_to_predict():
 
 
 def test_the_papers_figures_would_set_it_off():
-    found = alarms([_map("FA", 0.00154), _map("CBF", 0.00213), _task(Kind.ROOTS, 1.0), _task(Kind.DISEASE, 1.0)], [])
+    found = alarms([_map("FA", 0.00154), _map("CBF", 0.00213), _task(Kind.STEMS, 1.0), _task(Kind.DISEASE, 1.0)], [])
     assert len(found) == 8
 
 

@@ -72,8 +72,8 @@ def test_pooled_skill_counts_against_the_mean_of_each_region(chance):
 def test_counts_are_scored_like_scikit_learn_does(chance):
     y = chance.integers(2, 7, 80)
     probability = np.eye(5)[np.clip(y + chance.integers(-1, 2, 80), 2, 6) - 2][None]
-    outcome, predicted = _outcome(Kind.ROOTS, y, (2, 3, 4, 5, 6)), _answers(probability)
-    found = confusion_statistics(confusion_parts(outcome, predicted, 40), Kind.ROOTS)
+    outcome, predicted = _outcome(Kind.STEMS, y, (2, 3, 4, 5, 6)), _answers(probability)
+    found = confusion_statistics(confusion_parts(outcome, predicted, 40), Kind.STEMS)
     answered = predicted.chosen[0] + 2
     assert np.isclose(found["accuracy"](ONCE)[0], accuracy_score(y, answered))
     assert np.isclose(found["within_1"](ONCE)[0], (np.abs(y - answered) <= 1).mean())

@@ -13,8 +13,8 @@ from tests.unit.lnc_dicom.biomarker.conftest import GROUPS, make_cohort
 @pytest.fixture(scope="module")
 def model(trained):
     maps = tuple(tuple((float(m), float(s)) for m, s in region) for region in trained.scales.maps)
-    roots = (float(trained.scales.roots[0]), float(trained.scales.roots[1]))
-    calibration = Calibration(maps, (1.7, 1.6), roots, (0.0, 1.0), 0.8, 1.0, 1.3, 16)
+    stems = (float(trained.scales.stems[0]), float(trained.scales.stems[1]))
+    calibration = Calibration(maps, (1.7, 1.6), stems, (0.0, 1.0), 0.8, 1.0, 1.3, 16)
     return BiomarkerModel(trained.network, calibration, calibration, GROUPS, Model("m", "1", "0"), demonstration=True)
 
 
@@ -24,7 +24,7 @@ def test_what_a_network_says_has_the_unit_of_the_maps(model):
     assert seen.features.shape == (12, 4, 512)
     assert np.corrcoef(seen.maps[:, 0, 0], people.measured[:, 0, 0])[0, 1] > 0.7
     assert seen.maps[..., 1].mean() == pytest.approx(50, abs=8)
-    assert seen.roots.mean() == pytest.approx(people.roots.mean(), abs=1.2)
+    assert seen.stems.mean() == pytest.approx(people.stems.mean(), abs=1.2)
 
 
 def test_views_of_a_patient_are_near_and_not_the_same(model):

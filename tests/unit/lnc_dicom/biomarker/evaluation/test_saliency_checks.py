@@ -1,6 +1,6 @@
 from lnc_dicom.biomarker.evaluation.saliency_checks import check_explanations
 from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, ready
-from lnc_dicom.predictions import Answer
+from lnc_dicom.predictions import Target
 from tests.unit.lnc_dicom.biomarker.conftest import REGIONS, make_cohort
 
 
@@ -10,15 +10,15 @@ def _verdicts(network, answer):
 
 
 def test_a_network_that_learned_passes(trained):
-    verdicts = _verdicts(trained.network, Answer.FA)
+    verdicts = _verdicts(trained.network, Target.FA)
     assert set(verdicts) == {"weights randomised", "inside the territory", "occlusion by region", "deletion"}
     assert all(v.passed for v in verdicts.values()), verdicts
 
 
 def test_labels_are_randomised_for_the_disease(trained):
-    assert "labels randomised" in _verdicts(trained.network, Answer.DISEASE)
+    assert "labels randomised" in _verdicts(trained.network, Target.DISEASE)
 
 
 def test_a_network_that_knows_nothing_fails():
-    verdicts = _verdicts(ready(BiomarkerNetwork(Architecture(REGIONS, 3))), Answer.FA)
+    verdicts = _verdicts(ready(BiomarkerNetwork(Architecture(REGIONS, 3))), Target.FA)
     assert not all(v.passed for v in verdicts.values())

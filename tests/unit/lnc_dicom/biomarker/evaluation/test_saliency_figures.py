@@ -5,7 +5,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from lnc_dicom.biomarker.evaluation.saliency_figures import draw_saliency, write_nifti
-from lnc_dicom.predictions import Answer
+from lnc_dicom.predictions import Target
 from tests.factories import LAYOUTS, BoxSegmenter, head, layout
 
 
@@ -26,7 +26,7 @@ def test_the_picture_shows_the_heat_where_it_is(tmp_path):
     hot = volume.with_array((labels.array == 3).astype(np.float32))
     cold = volume.with_array(np.zeros(volume.shape, np.float32))
     for name, one in (("hot", hot), ("cold", cold)):
-        draw_saliency(tmp_path / f"{name}.png", volume, labels, {Answer.FA: one}, "test")
+        draw_saliency(tmp_path / f"{name}.png", volume, labels, {Target.FA: one}, "test")
     hot_page, cold_page = (np.asarray(Image.open(tmp_path / f"{n}.png").convert("RGB"), int) for n in ("hot", "cold"))
     changed = (np.abs(hot_page - cold_page).sum(axis=2) > 30).nonzero()
     assert len(changed[0]) > 200

@@ -19,7 +19,7 @@ def crops():
 def network():
     torch.manual_seed(2)
     network = BiomarkerNetwork(Architecture(REGIONS, 3))
-    torch.nn.init.normal_(network.roots.weight, 0, 0.05)
+    torch.nn.init.normal_(network.stems.weight, 0, 0.05)
     return ready(network)
 
 
@@ -27,10 +27,10 @@ def network():
 def test_inference_says_afterwards_what_training_says_of_the_same_people(network, crops):
     trained = copy.deepcopy(network).train()
     trained.dropout.p = 0.0
-    wanted = trained(inner(crops)).roots
-    off = [float((network(inner(crops)).roots - wanted).norm() / wanted.norm())]
+    wanted = trained(inner(crops)).stems
+    off = [float((network(inner(crops)).stems - wanted).norm() / wanted.norm())]
     settle(network, crops, "cpu", 8)
-    off.append(float((network(inner(crops)).roots - wanted).norm() / wanted.norm()))
+    off.append(float((network(inner(crops)).stems - wanted).norm() / wanted.norm()))
     assert off[0] > 0.5
     assert off[1] < 0.15  # variance over n - 1 people
 

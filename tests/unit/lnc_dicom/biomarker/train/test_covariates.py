@@ -59,34 +59,34 @@ def test_the_image_is_asked_first_how_old_the_person_is(learned):
 
 def test_only_what_the_image_does_not_show_moves_the_answer(learned):
     network, *_ = learned
-    weight = network.surprise.weight.detach().numpy()
+    weight = network.residual_effect.weight.detach().numpy()
     assert weight[0, 0] == pytest.approx(12 * SLOPE, rel=0.25)
     assert np.abs(weight[1:4]).max() < 0.15
 
 
 def test_told_people_are_predicted_better_and_untold_ones_as_before(learned):
     network, features, targets, *_ = learned
-    blind, told = _say(network, features), _say(network, features, targets.person)
+    blind, with_covariates = _say(network, features), _say(network, features, targets.person)
     assert not blind.maps.any()
-    errors = [float((o.maps - targets.maps)[:, ::2, 0].square().mean()) for o in (blind, told)]
+    errors = [float((o.maps - targets.maps)[:, ::2, 0].square().mean()) for o in (blind, with_covariates)]
     assert errors[1] < 0.75 * errors[0]
 
 
 def test_where_age_tells_nothing_the_answers_stay():
     features, targets, *_ = _people(slope=0.0)
-    assert np.abs(_learn(features, targets).surprise.weight.detach().numpy()).max() < 0.15
+    assert np.abs(_learn(features, targets).residual.weight.detach().numpy()).max() < 0.15
 
 
 def test_what_was_known_before_is_gone_on_from(learned):
     network, *_ = learned
-    before = network.surprise.weight.clone()
+    before = network.residual_effect.weight.clone()
     features, targets, *_ = _people(unknown=range(FEWEST, COUNT))
     learn_age_and_sex(network, _say(network, features), targets)
-    assert network.surprise.weight[0, 0].item() == pytest.approx(before[0, 0].item(), rel=0.5)
+    assert network.residual_effect.weight[0, 0].item() == pytest.approx(before[0, 0].item(), rel=0.5)
 
 
 def test_people_of_unknown_age_teach_nothing():
     features, targets, *_ = _people(unknown=range(COUNT - FEWEST + 1))
     network = _learn(features, targets)
     assert not network.person.weight.any()
-    assert not network.surprise.weight.any()
+    assert not network.residual_effect.weight.any()

@@ -59,7 +59,7 @@ def test_a_model_of_another_version_is_an_error_of_use(folder, tmp_path, other):
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     if other == "calibration.json":  # as 0.3.0 wrote it: one calibration for everybody
-        (tmp_path / other).write_text(json.dumps(json.loads((tmp_path / other).read_text())["told"]))
+        (tmp_path / other).write_text(json.dumps(json.loads((tmp_path / other).read_text())["with_covariates"]))
     else:  # without the heads that 0.3.0 had not
         with safe_open(folder / other, "pt") as file:
             tensors = {n: file.get_tensor(n) for n in file.keys() if not n.startswith("person")}  # noqa: SIM118

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from tests.unit.lnc_dicom.cohort.test_simulate import anatomy  # noqa: F401
 
 from lnc_dicom.biomarker.crops import MARGIN, SHAPE, SPACING_MM
 from lnc_dicom.biomarker.train import simulated
 from lnc_dicom.simulate import oracle
 from lnc_dicom.simulate.parameters import REGIONS
 from lnc_dicom.simulate.subjects import Study, draw_people
+from tests.unit.lnc_dicom.simulate.test_main import anatomy  # noqa: F401
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_simulated_people_become_crops_with_true_labels(made):
 
 def test_targets_are_those_of_the_people(made):
     people, cohort = draw_people(3, Study(), 4), made[2]
-    assert np.array_equal(cohort.roots, people.roots_read)
+    assert np.array_equal(cohort.stems, people.stems_read)
     np.testing.assert_array_equal(cohort.measured[:, 1, 0], people.fa[:, REGIONS.index("putamen"), 0])
     np.testing.assert_array_equal(cohort.measured[:, 2, 1], people.cbf[:, REGIONS.index("caudate"), 1])
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork
-from lnc_dicom.biomarker.train.privileged import Lessons
+from lnc_dicom.biomarker.train.privileged import PrivilegedTargets
 from lnc_dicom.biomarker.train.targets import Scales
 from lnc_dicom.biomarker.train.trainer import Schedule, predict, train_network
 from tests.unit.lnc_dicom.biomarker.conftest import GROUPS, REGIONS, make_cohort
@@ -22,7 +22,7 @@ def test_the_network_learns_what_the_crops_show(trained):
 
 def test_pre_training_leaves_the_heads_of_the_tasks_alone(cohort):
     run = train_network(cohort, cohort, GROUPS, replace(SHORT, finetuning=0), lambda _: None)
-    assert not run.network.roots.weight.any()
+    assert not run.network.stems.weight.any()
     assert not run.network.groups.weight.any()
     assert run.network.maps.weight.any()
 
@@ -80,11 +80,11 @@ def test_what_only_a_simulation_knows_is_learned_from_the_first_epoch_on(cohort)
     count, places = cohort.measured.shape[:2]
     bright = (cohort.measured[:, :, :1] - 0.25) / 0.03
     expected = (cohort.measured, np.full((count, 2), 4.0), np.full((count, 3), 1 / 3))
-    lessons = Lessons(np.repeat(bright, 7, axis=2), *expected, *expected, GROUPS)
-    taught = replace(cohort, lessons=lessons)
+    privileged_targets = PrivilegedTargets(np.repeat(bright, 7, axis=2), *expected, *expected, GROUPS)
+    taught = replace(cohort, privileged_targets=privileged_targets)
     run = train_network(taught, taught, GROUPS, replace(SHORT, pretraining=3, finetuning=0, rate=3e-3), lambda _: None)
     assert places == 2 * len(REGIONS)
-    assert run.network.traits.weight.any()
+    assert run.network.privileged.weight.any()
     assert run.network.groups.weight.any()
     assert run.curve[-1].loss < run.curve[0].loss - 0.5
-    assert np.isfinite(run.curve[-1].traits)
+    assert np.isfinite(run.curve[-1].privileged)

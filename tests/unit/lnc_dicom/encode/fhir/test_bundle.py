@@ -7,7 +7,7 @@ from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.codes import STRUCTURE
 from lnc_dicom.encode import encode
 from lnc_dicom.encode.fhir.bundle import bundle, fhir_report
-from lnc_dicom.outputs import Kind
+from lnc_dicom.outputs import Output
 from tests.factories import NOW
 
 
@@ -116,7 +116,7 @@ def test_what_r4_demands_is_there(found):
 
 def test_it_is_the_same_with_and_without_the_sr_among_the_objects_and_every_time(everything):
     report = everything.report
-    with_sr = fhir_report(report, NOW, encode(report, NOW, (Kind.SR,)))
+    with_sr = fhir_report(report, NOW, encode(report, NOW, (Output.SR,)))
     assert with_sr == fhir_report(report, NOW, ()) == fhir_report(report, NOW, ())
     groups = json.loads(with_sr)["entry"][0]["resource"]["result"]
     assert len(groups) >= len(STRUCTURES)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 
 from lnc_dicom.encode.pages.saliency_page import draw_saliency_page, heat
-from lnc_dicom.predictions import Answer
+from lnc_dicom.predictions import Target
 from tests.factories import NOW
 
 TOP = 106
@@ -27,7 +27,7 @@ def _coloured(page):
 
 def test_what_lights_up_on_the_left_is_drawn_on_the_right_of_every_slice(everything):
     for label, is_left in ((3, True), (4, False)):
-        page = _page(everything.report, {Answer.FA: _at_structure(everything.report, label)})
+        page = _page(everything.report, {Target.FA: _at_structure(everything.report, label)})
         _, columns = _coloured(page)
         within = columns % 256
         assert len(columns) > 50
@@ -37,7 +37,7 @@ def test_what_lights_up_on_the_left_is_drawn_on_the_right_of_every_slice(everyth
 def test_every_answer_has_a_row(everything):
     lit = _at_structure(everything.report, 3)
     dark = lit.with_array(np.zeros_like(lit.array))
-    one = _page(everything.report, {Answer.FA: dark, Answer.CBF: lit, Answer.ROOTS: dark})
+    one = _page(everything.report, {Target.FA: dark, Target.CBF: lit, Target.STEMS: dark})
     tiles = one[TOP : TOP + 3 * 256]
     rows = np.nonzero(tiles.max(axis=-1) - tiles.min(axis=-1) > 40)[0]
     assert set(rows // 256) == {1}
@@ -45,7 +45,7 @@ def test_every_answer_has_a_row(everything):
 
 def test_faint_saliency_is_not_coloured(everything):
     faint = _at_structure(everything.report, 3)
-    page = _page(everything.report, {Answer.FA: faint.with_array(faint.array * np.float32(0.19))})
+    page = _page(everything.report, {Target.FA: faint.with_array(faint.array * np.float32(0.19))})
     assert len(_coloured(page)[0]) == 0
 
 

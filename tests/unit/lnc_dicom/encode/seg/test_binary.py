@@ -13,7 +13,7 @@ from lnc_dicom.measure.gates import PROBABILITY
 from lnc_dicom.pipeline import analyse, process
 from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
-from lnc_dicom.types import Sign
+from lnc_dicom.types import Confidence
 from tests.factories import LAYOUTS, NOW, BoxSegmenter, head, layout, write_series
 
 
@@ -138,7 +138,7 @@ def test_a_structure_that_failed_is_empty_and_says_why(tmp_path):
     class Unsure(BoxSegmenter):
         def __call__(self, volume):
             found = super().__call__(volume)
-            return dataclasses.replace(found, signs=found.signs | {3: Sign(0.2)})
+            return dataclasses.replace(found, confidence=found.confidence | {3: Confidence(0.2)})
 
     write_series(tmp_path, *head((80, 72, 90), (1.9, 1.9, 1.9)))
     report, objects = process(read_study([tmp_path]), Tools(Unsure(), NOW))

@@ -14,7 +14,7 @@ from lnc_dicom.measure.volumetry import asymmetry
 from lnc_dicom.pipeline import process
 from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
-from lnc_dicom.types import Quantity, Sign, Statistic
+from lnc_dicom.types import Confidence, Quantity, Statistic
 from tests.factories import NOW, BoxSegmenter, write_series
 from tests.unit.lnc_dicom.encode.oracle import Oracle
 
@@ -29,7 +29,9 @@ class Failing(BoxSegmenter):
         array = found.labels.array.copy()
         array[array == 9] = 0
         return dataclasses.replace(
-            found, labels=found.labels.with_array(array), signs=found.signs | {3: Sign(0.2, volume_error=0.1)}
+            found,
+            labels=found.labels.with_array(array),
+            confidence=found.confidence | {3: Confidence(0.2, volume_error=0.1)},
         )
 
 

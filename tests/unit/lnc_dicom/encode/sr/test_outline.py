@@ -13,12 +13,13 @@ from scipy.spatial.transform import Rotation
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode import encode
-from lnc_dicom.encode.sr.outline import Canvas, largest_piece, trace
+from lnc_dicom.encode.sr.outline import Canvas, largest_component_of, trace
+from lnc_dicom.report import Report
 from lnc_dicom.segment.evaluate.metrics import read_nifti
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select
-from lnc_dicom.types import Measurement, Report, Segmented
+from lnc_dicom.types import Measurement, Segmented
 from tests.enhanced import enhanced
 from tests.factories import MODEL, NOW, head, layout, write_series
 
@@ -210,7 +211,7 @@ def test_an_outline_is_that_of_the_largest_piece_without_its_holes():
     mask[1:7, 1:7] = True
     mask[3, 3] = False
     mask[10, 10] = True
-    piece = largest_piece(mask)
+    piece = largest_component_of(mask)
     assert piece.sum() == 36
     line = trace(piece)
     np.testing.assert_array_equal(line[0], line[-1])
@@ -221,7 +222,7 @@ def test_an_outline_is_that_of_the_largest_piece_without_its_holes():
 def test_pieces_that_touch_at_a_corner_are_two():
     mask = np.zeros((4, 4), bool)
     mask[:2, :2] = mask[2, 2] = True
-    assert largest_piece(mask).sum() == 4
+    assert largest_component_of(mask).sum() == 4
 
 
 def test_a_label_without_voxels_has_no_outline_and_is_shown_in_the_middle():

@@ -3,8 +3,7 @@ from datetime import UTC, datetime
 import pytest
 from highdicom.sr import Comprehensive3DSR
 
-from lnc_dicom.options import Biomarker as BiomarkerOptions
-from lnc_dicom.options import Options
+from lnc_dicom.options import BiomarkerOptions, Options
 from lnc_dicom.pipeline import process
 from lnc_dicom.report import DEMONSTRATION
 from lnc_dicom.study.read import read_study
@@ -52,7 +51,7 @@ def test_predictions_have_names_of_their_own_units_and_intervals(folder):
     for code, value, unit, up, down in (
         ("PRED-FA", 0.21, "1", 0.05, 0.04),
         ("PRED-CBF", 48.5, "ml/[100]g/min", 15.5, 17.5),
-        ("PRED-ROOTS", 3.4, "1", 1.4, 1.4),
+        ("PRED-STEMS", 3.4, "1", 1.4, 1.4),
     ):
         ((found, found_unit, item),) = numbers[code]
         assert (found, found_unit) == (value, unit)
