@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+import tomllib
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +26,7 @@ from lnc_dicom.cli.console import (
     show_timings,
 )
 from lnc_dicom.errors import StudyRejected
+from lnc_dicom.provenance import software_version
 
 _MEASURING = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "saliency")
 STAGES = ("start", "read", *_MEASURING, "encode", "write")
@@ -56,8 +59,22 @@ Objects = Annotated[
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 
 
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's way to a flag that ends the command
+    if wanted:
+        show_line(f"lnc-dicom {software_version()}")
+        for package in ("segment", "biomarker"):
+            about = tomllib.loads((files("lnc_dicom") / package / "weights/model.toml").read_text(encoding="utf-8"))
+            show_line(f"{about['name']} {about['version']}")
+        raise typer.Exit
+
+
 @app.callback()
-def _start() -> None:
+def _start(
+    version: Annotated[  # noqa: ARG001, FBT002 - typer's way to a flag; it calls `_show_version`
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the versions of code and models."),
+    ] = False,
+) -> None:
     quieten_libraries()
 
 
