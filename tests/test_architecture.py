@@ -1,12 +1,15 @@
 """Who may import whom, and how large things may grow."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted([*ROOT.glob("lnc_dicom/**/*.py"), *ROOT.glob("service/**/*.py")])
+
+MOST_AT_THE_TOP = 18
 
 # Upstream first: a module imports only from lines above its own (or from its own line).
 ORDER = [
@@ -111,7 +114,30 @@ def test_every_module_says_what_it_is_for(path):
     assert ast.get_docstring(ast.parse(path.read_text())) or not path.read_text().strip()
 
 
-def test_tests_mirror_the_packages():
-    for path in sorted((ROOT / "tests" / "unit").glob("**/test_*.py")):
-        relative = path.relative_to(ROOT / "tests" / "unit")
-        assert (ROOT / relative.parent / relative.name.removeprefix("test_")).exists(), f"{relative} mirrors nothing"
+UNIT = ROOT / "tests" / "unit"
+MODULES = [p for p in SOURCES if p.name != "__init__.py" and p.read_text().strip()]
+
+
+def _mirror(path):
+    return UNIT / path.relative_to(ROOT).parent / f"test_{path.name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_module)
+def test_every_module_has_a_test_of_its_own(path):
+    assert _mirror(path).exists(), f"{path.relative_to(ROOT)} has no {_mirror(path).relative_to(ROOT)}"
+
+
+def test_every_test_mirrors_a_module():
+    mirrors = {_mirror(path) for path in SOURCES}
+    assert [str(p.relative_to(UNIT)) for p in sorted(UNIT.glob("**/test_*.py")) if p not in mirrors] == []
+
+
+def test_few_modules_lie_at_the_top():
+    top = [p.name for p in (ROOT / "lnc_dicom").glob("*.py") if p.name != "__init__.py"]
+    assert len(top) <= MOST_AT_THE_TOP, top
+
+
+def test_the_wheel_holds_every_package():
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {_module(p) for p in SOURCES if p.name == "__init__.py"}
+    assert set(packages) == found
