@@ -298,7 +298,7 @@ class Segmented:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The answer of one gate: a number and the limits that it has to keep. `measure.gates.GATES` says where they are from."""
+    """The answer of one gate: a number and the limits that it has to keep; `measure.gates.GATES` has their origin."""
 
     code: str
     name: str
