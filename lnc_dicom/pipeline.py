@@ -12,18 +12,19 @@ from lnc_dicom.errors import NotMeasured
 from lnc_dicom.maps.alignment import align
 from lnc_dicom.maps.cbf import cbf_map, relative_cbf_map
 from lnc_dicom.maps.fa import fa_map
-from lnc_dicom.maps.regional import NAMES, measure_map
+from lnc_dicom.maps.regional import measure_map
 from lnc_dicom.measure.volumetry import measure, usable_labels
 from lnc_dicom.options import settings_of_results
 from lnc_dicom.outputs import Output
 from lnc_dicom.predictions import Demographics, Target
 from lnc_dicom.provenance import algorithm_of
+from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import Report, compose, with_biomarker, with_change, with_maps, with_repairs
 from lnc_dicom.study.demographics import demographics_of
 from lnc_dicom.study.load import load_with_repairs
 from lnc_dicom.study.select_t1 import select
 from lnc_dicom.tools import Tools
-from lnc_dicom.types import AlignedMap, Caveat, Quantity, QuantityMap, Segmented, Study
+from lnc_dicom.types import AlignedMap, Caveat, QuantityMap, Segmented, Study
 
 STAGES = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "saliency", "encode")
 """Names of the stages, in order; progress bars and timings use them."""
@@ -91,7 +92,7 @@ def _measured(
                 maps.append(measure_map(aligned, segmented, usable_labels(segmented), tools.options.maps))
                 caveats += maps[-1].caveats
         except NotMeasured as error:
-            caveats.append(Caveat(error.code, f"{NAMES[quantity]} not measured: {error.what}"))
+            caveats.append(Caveat(error.code, f"{QUANTITIES[quantity].name} not measured: {error.what}"))
     return tuple(maps), tuple(caveats)
 
 
