@@ -100,33 +100,8 @@ def _execute(
     start = sitk.Euler3DTransform()
     start.SetCenter([float(x) for x in fixed.affine[:3, :3] @ (np.array(fixed.shape) - 1) / 2 + fixed.affine[:3, 3]])
     method.SetInitialTransform(start, inPlace=True)
-    method.Execute(_image(fixed), _image(moving))
+    method.Execute(*(image.astype(np.float32).to_simpleitk() for image in (fixed, moving)))
     return Motion(_matrix(start), -float(method.GetMetricValue()))
-
-
-def carry(moving: Volume, motion: Motion, grid: Volume) -> npt.NDArray[np.float32]:
-    """Sample `moving` on the grid of another volume after the motion, with cubic B-splines; 0 outside.
-
-    Returns float32 of the grid's shape.
-    """
-    import SimpleITK as sitk  # noqa: PLC0415
-
-    transform = sitk.AffineTransform(3)
-    transform.SetMatrix(motion.lps_mm[:3, :3].ravel().tolist())
-    transform.SetTranslation(motion.lps_mm[:3, 3].tolist())
-    moved = sitk.Resample(_image(moving), _image(grid), transform, sitk.sitkBSpline, 0.0, sitk.sitkFloat32)
-    return np.asarray(sitk.GetArrayFromImage(moved).transpose(), np.float32)
-
-
-def _image(volume: Volume) -> Any:  # noqa: ANN401 - SimpleITK has no types
-    import SimpleITK as sitk  # noqa: PLC0415
-
-    image = sitk.GetImageFromArray(np.ascontiguousarray(np.asarray(volume.array, np.float32).transpose()))
-    spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
-    image.SetSpacing(spacing.tolist())
-    image.SetOrigin(volume.affine[:3, 3].tolist())
-    image.SetDirection((volume.affine[:3, :3] / spacing).ravel().tolist())
-    return image
 
 
 def _matrix(transform: Any) -> npt.NDArray[np.float64]:  # noqa: ANN401

@@ -12,8 +12,8 @@ from highdicom import Volume
 
 from lnc_dicom.errors import OffTheHead
 from lnc_dicom.geometry.registration import register
+from lnc_dicom.geometry.resampling import nearest, resample
 from lnc_dicom.measure.gates import COVERED, INFORMATION, MAP_GATES, MIN_INFORMATION_OF_MAP, SHIFT, TURN_OF_MAP
-from lnc_dicom.study.load import resample
 from lnc_dicom.types import AlignedMap, Check, QuantityMap, Segmented
 
 SPACING_MM = 2.0
@@ -73,7 +73,5 @@ def structure_points(segmented: Segmented) -> npt.NDArray[np.float64]:
 def covered(found: QuantityMap, points_mm: npt.NDArray[np.float64], to_map_mm: npt.NDArray[np.float64]) -> float:
     """Share of the points where the map has a value."""
     back = found.values.inverse_affine @ to_map_mm
-    place = np.rint(points_mm @ back[:3, :3].T + back[:3, 3]).astype(int)
-    inside = ((place >= 0) & (place < found.values.shape)).all(axis=1)
-    values = found.values.array[tuple(np.clip(place, 0, np.array(found.values.shape) - 1).T)]
-    return float((inside & np.isfinite(values)).mean()) if len(points_mm) else 0.0
+    values = nearest(found.values.array, back[:3, :3] @ points_mm.T + back[:3, 3:], np.nan)
+    return float(np.isfinite(values).mean()) if len(points_mm) else 0.0

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from lnc_dicom.errors import NotMeasured, OneBValue, TooFewDirections, WrongGradients
-from lnc_dicom.geometry.registration import carry, register
+from lnc_dicom.geometry.registration import register
+from lnc_dicom.geometry.resampling import resample_cubic
 from lnc_dicom.maps.dcm2niix import Converted, convert
 from lnc_dicom.maps.vendor_map import load_map, to_fa
 from lnc_dicom.options import DiffusionOptions
@@ -136,7 +137,7 @@ def correct_motion(
             continue
         volume = converted.volume(array[..., i])
         motion = register(coarse[bool(weighted[i])], coarser(volume), _SMOOTHING_MM)
-        moved[..., i] = np.maximum(carry(volume, motion, volume), 0)
+        moved[..., i] = np.maximum(resample_cubic(volume, motion.lps_mm, volume), 0)
         turned[i] = motion.lps_mm[:3, :3].T @ directions[i]
     return moved, turned
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from lnc_dicom.anatomy import STRUCTURES
+from lnc_dicom.geometry.resampling import nearest
 from lnc_dicom.maps.alignment import refuse_map
 from lnc_dicom.measure.gates import CAPSULE_ABOVE_GREY, CAPSULE_FA, GREY_CBF
 from lnc_dicom.options import MapsOptions
@@ -106,13 +107,9 @@ def structure_shares(
     counts = np.zeros((int(np.prod(high - low)), columns), np.int64)
     voxels = np.indices(tuple(int(n) for n in high - low)).reshape(3, -1) + low[:, None]
     rows = np.arange(voxels.shape[1])
-    limit = np.array(labels.shape)[:, None]
     for part in np.ndindex(*parts):
         offset = (np.array(part) + 0.5) / parts - 0.5
-        place = to_label[:3, :3] @ (voxels + offset[:, None]) + to_label[:3, 3:]
-        place = np.rint(place).astype(np.int64)
-        inside = ((place >= 0) & (place < limit)).all(axis=0)
-        label = np.where(inside, labels.array[tuple(np.clip(place, 0, limit - 1))], 0)
+        label = nearest(labels.array, to_label[:3, :3] @ (voxels + offset[:, None]) + to_label[:3, 3:], 0)
         counts[rows, label] += 1
     shares = counts / np.prod(parts)
     flat = np.ravel_multi_index(tuple(voxels), grid.shape)

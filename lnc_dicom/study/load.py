@@ -1,4 +1,4 @@
-"""Series → `highdicom.Volume`, and a volume → another grid.
+"""Series → `highdicom.Volume`.
 
 The geometry of a series is checked here, before a voxel is read, because a volume that is built from a series with a
 gap measures wrong and looks right.
@@ -6,15 +6,12 @@ gap measures wrong and looks right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import highdicom as hd
 import numpy as np
-import numpy.typing as npt
 import pydicom
-import torch
 from pydicom import Dataset
-from torch.nn import functional
 
 from lnc_dicom.errors import (
     DoubledSlices,
@@ -155,64 +152,3 @@ def _check_spacing(planes: Sequence[Plane]) -> None:
     cosine = float(np.dot(whole, planes[0].normal) / np.linalg.norm(whole))
     if cosine < 1 - MAX_TILT_COSINE_LOSS:
         raise UnevenSlices(f"the stack leans by {np.degrees(np.arccos(cosine)):.1f}° (gantry tilt)")
-
-
-def resample(volume: hd.Volume, lps_mm: npt.NDArray[np.float64], shape: tuple[int, int, int]) -> torch.Tensor:
-    """Sample a volume on another grid, linearly; 0 outside. Finer voxels are averaged first, against aliasing.
-
-    lps_mm
-        (4, 4), maps an index of the new grid to LPS millimetres.
-
-    Returns float32 of the new shape.
-    """
-    image = torch.from_numpy(np.ascontiguousarray(volume.array, dtype=np.float32))
-    target_mm = float(np.linalg.norm(lps_mm[:3, :3], axis=0).min())
-    factors = [min(n, max(1, int(target_mm / s + 0.01))) for n, s in zip(volume.shape, volume.spacing, strict=True)]
-    affine = volume.affine.copy()
-    if max(factors) > 1:
-        image = functional.avg_pool3d(image[None, None], factors)[0, 0]
-        affine[:3, 3] = affine[:3, :3] @ ((np.array(factors) - 1) / 2) + affine[:3, 3]
-        affine[:3, :3] = affine[:3, :3] * factors
-    return sample(image[None], np.linalg.inv(affine) @ lps_mm, shape)[0]
-
-
-def sample(channels: torch.Tensor, index: npt.NDArray[np.float64], shape: tuple[int, int, int]) -> torch.Tensor:
-    """Sample (C, *old shape) linearly at old index = index (4, 4) @ new index, for every voxel of the new shape."""
-    old = np.array(channels.shape[1:], dtype=np.float64)
-    # grid_sample counts from -1 to 1 along each axis and names the last axis first
-    to_unit = np.diag([*(2 / np.maximum(old - 1, 1)), 1.0])
-    to_unit[:3, 3] = -1
-    unit = torch.from_numpy((to_unit @ index)[2::-1].copy()).float()
-    grid = unit[:, 3].expand(*shape, 3)
-    for axis, count in enumerate(shape):
-        steps = torch.arange(count).reshape([-1 if a == axis else 1 for a in range(4)])
-        grid = grid + steps * unit[:, axis]
-    return functional.grid_sample(channels[None], grid[None], align_corners=True)[0]
-
-
-def sample_labels(
-    labels: hd.Volume,
-    lps_mm: npt.NDArray[np.float64],
-    shape: tuple[int, ...],
-    before: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]] | None = None,
-) -> npt.NDArray[np.generic]:
-    """Take labels onto another grid, from the nearest voxel; 0 outside.
-
-    lps_mm
-        (4, 4), maps an index of the new grid to LPS millimetres.
-    before
-        Maps LPS points (N, 3) of the new grid to where to look, if that is another place.
-    """
-    back, limit = labels.inverse_affine, np.array(labels.shape)[:, None]
-    planes = []
-    for i in range(shape[0]):  # plane by plane: the coordinates of a whole head would take gigabytes
-        index = np.indices((1, *shape[1:])).reshape(3, -1).astype(float)
-        index[0] += i
-        points = lps_mm[:3, :3] @ index + lps_mm[:3, 3:]
-        if before is not None:
-            points = before(points.T).T
-        place = np.rint(back[:3, :3] @ points + back[:3, 3:]).astype(int)
-        inside = ((place >= 0) & (place < limit)).all(axis=0)
-        found = labels.array[tuple(np.clip(place, 0, limit - 1))]
-        planes.append(np.where(inside, found, 0).astype(labels.array.dtype).reshape(shape[1:]))
-    return np.stack(planes)

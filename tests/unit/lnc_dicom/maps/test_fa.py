@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lnc_dicom.errors import OneBValue, TooFewDirections, WrongGradients
-from lnc_dicom.geometry.registration import Motion, carry
+from lnc_dicom.geometry.resampling import resample_cubic
 from lnc_dicom.maps.dcm2niix import Converted, convert
 from lnc_dicom.maps.fa import coarser, correct_motion, different_directions, fit, gradients
 from lnc_dicom.study.read import read_study
@@ -92,7 +92,7 @@ def test_a_volume_that_was_moved_on_purpose_is_moved_back(data):
     moved[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     moved[:3, 3] = [4, 0, 0]
     array = few.array.copy()
-    array[..., 3] = carry(few.volume(array[..., 3]), Motion(moved, 0.0), few.volume(array[..., 0]))
+    array[..., 3] = resample_cubic(few.volume(array[..., 3]), moved, few.volume(array[..., 0]))
     b_values, directions = whole.b_values[:4], whole.directions[:4]
     back, turned = correct_motion(few, array, b_values, directions)
     inside = few.array[..., 0] > np.percentile(few.array[..., 0], 80)
