@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 from highdicom import Volume
-from pydicom import Dataset
 
 from lnc_dicom.errors import StudyRejected, UnknownScale, UnreadableSeries
-from lnc_dicom.study.attributes import item
+from lnc_dicom.study.attributes import item, real_world_mapping
 from lnc_dicom.study.load import load
 from lnc_dicom.types import Caveat, Series
 
@@ -48,37 +46,11 @@ class ScannerMap:
 def load_map(series: Series) -> ScannerMap:
     """Read a map. Raises UnreadableSeries."""
     try:
-        rescaled, headers = load(series)
+        values, headers = load(series, real_world=True)
     except StudyRejected as error:
         raise UnreadableSeries(error.what) from error
-    mapping = _mapping(headers[0])
-    unit = str(item(mapping, "MeasurementUnitsCodeSequence").get("CodeValue") or "")
-    slope, intercept = mapping.get("RealWorldValueSlope"), mapping.get("RealWorldValueIntercept")
-    if slope is None or intercept is None:
-        return ScannerMap(rescaled, unit)
-    return ScannerMap(rescaled.with_array(_real(rescaled.array, headers[0], float(slope), float(intercept))), unit)
-
-
-def _mapping(header: Dataset) -> Dataset:
-    """Real-world value mapping of the image or of its first frame."""
-    frames = header.get("PerFrameFunctionalGroupsSequence") or [Dataset()]
-    places = (header, item(header, "SharedFunctionalGroupsSequence"), frames[0])
-    return next((item(p, _RWVM) for p in places if item(p, _RWVM)), Dataset())
-
-
-_RWVM = "RealWorldValueMappingSequence"
-
-
-def _real(
-    rescaled: npt.NDArray[np.float32], header: Dataset, slope: float, intercept: float
-) -> npt.NDArray[np.float32]:
-    """Apply a real-world mapping, which works on stored values, to rescaled ones."""
-    frames = header.get("PerFrameFunctionalGroupsSequence") or [Dataset()]
-    shared = item(header, "SharedFunctionalGroupsSequence")
-    macro = item(frames[0], "PixelValueTransformationSequence") or item(shared, "PixelValueTransformationSequence")
-    scaling = macro or header
-    stored = (rescaled - float(scaling.get("RescaleIntercept", 0) or 0)) / float(scaling.get("RescaleSlope", 1) or 1)
-    return np.asarray(stored * slope + intercept, np.float32)
+    unit = item(real_world_mapping(headers[0]), "MeasurementUnitsCodeSequence")
+    return ScannerMap(values, str(unit.get("CodeValue") or ""))
 
 
 def to_fa(found: ScannerMap) -> tuple[Volume, tuple[Caveat, ...]]:

@@ -140,6 +140,13 @@ def item(dataset: Dataset, name: str) -> Dataset:
     return sequence[0] if sequence else Dataset()
 
 
+def real_world_mapping(header: Dataset) -> Dataset:
+    """Give the real-world value mapping (PS3.3 C.7.6.16.2.11) of an image or its first frame, empty without one."""
+    frames = header.get("PerFrameFunctionalGroupsSequence") or [Dataset()]
+    places = (header, _functional_groups(header), frames[0])
+    return next((found for place in places if (found := item(place, "RealWorldValueMappingSequence"))), Dataset())
+
+
 def _number(*values: object) -> float | None:
     """Return the first value that is a number."""
     for value in values:

@@ -20,7 +20,7 @@ from lnc_dicom.errors import (
     UnreadablePixels,
     UnsupportedTransferSyntax,
 )
-from lnc_dicom.study.attributes import Plane, planes_of
+from lnc_dicom.study.attributes import Plane, planes_of, real_world_mapping
 from lnc_dicom.study.header_repair import mend
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
 from lnc_dicom.types import Series
@@ -37,25 +37,29 @@ MAX_TILT_COSINE_LOSS = 1e-3
 """The stack may lean by 2.6° from the normal of its slices; more is gantry tilt."""
 
 
-def load(series: Series) -> tuple[hd.Volume, list[Dataset]]:
+def load(series: Series, *, real_world: bool = False) -> tuple[hd.Volume, list[Dataset]]:
     """Read the voxels of a series, as `load_with_repairs` does."""
-    volume, sources, _ = load_with_repairs(series)
+    volume, sources, _ = load_with_repairs(series, real_world=real_world)
     return volume, sources
 
 
-def load_with_repairs(series: Series) -> tuple[hd.Volume, list[Dataset], tuple[str, ...]]:
+def load_with_repairs(series: Series, *, real_world: bool = False) -> tuple[hd.Volume, list[Dataset], tuple[str, ...]]:
     """Read the voxels of a series.
 
-    Returns the volume, float32 in scanner units after the modality transform, axes (slice, row, column), the headers
-    of its instances without pixels, fit to be copied, and what was repaired in them. Raises MissingSlices,
-    DoubledSlices, UnevenSlices, UnsupportedTransferSyntax, UnreadablePixels.
+    real_world
+        Map stored values to real-world values (PS3.3 C.7.6.16.2.11) where the first image has such a mapping, each
+        image or frame by its own; else, and always without `real_world`, by the modality transform.
+
+    Returns the volume, float32, axes (slice, row, column), the headers of its instances without pixels, fit to be
+    copied, and what was repaired in them. Raises MissingSlices, DoubledSlices, UnevenSlices,
+    UnsupportedTransferSyntax, UnreadablePixels.
     """
     refuse_transfer_syntax(series)
     check_geometry(series)
     datasets: list[Dataset] = [pydicom.dcmread(instance.path) for instance in series.instances]
     repairs = mend(datasets)
     try:
-        volume = _volume(datasets)
+        volume = _volume(datasets, real_world=real_world and bool(real_world_mapping(datasets[0])))
     except (ValueError, RuntimeError, AttributeError, NotImplementedError, EOFError) as error:
         raise UnreadablePixels(f"{len(datasets)} objects, {type(error).__name__} while decoding") from error
     for dataset in datasets:
@@ -79,15 +83,15 @@ def _share_macros(dataset: Dataset) -> None:
                 del frame[name]
 
 
-def _volume(datasets: list[Dataset]) -> hd.Volume:
-    """Build the volume without display transforms and real-world maps."""
+def _volume(datasets: list[Dataset], *, real_world: bool) -> hd.Volume:
+    """Build the volume without display transforms; every image must have a real-world mapping where one is asked."""
     if "PerFrameFunctionalGroupsSequence" in datasets[0]:
         image = hd.Image.from_dataset(datasets[0], copy=False)
-        return image.get_volume(dtype=np.float32, apply_real_world_transform=False, apply_presentation_lut=False)
+        return image.get_volume(dtype=np.float32, apply_real_world_transform=real_world, apply_presentation_lut=False)
     return hd.get_volume_from_series(
         datasets,
         dtype=np.float32,
-        apply_real_world_transform=False,
+        apply_real_world_transform=real_world,
         apply_presentation_lut=False,
         rtol=SLICE_GAP_RELATIVE_TOLERANCE,
         orientation_tol=ORIENTATION_TOLERANCE,

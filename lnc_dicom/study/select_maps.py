@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pydicom
 from pydicom import Dataset
 
-from lnc_dicom.study.attributes import Traits, item, slice_distance_mm
+from lnc_dicom.study.attributes import Traits, item, real_world_mapping, slice_distance_mm
 from lnc_dicom.types import Reason, Role, Series
 
 _COLOUR = {"COLFA", "FA_COLOR", "COLOR", "RGB", "FACOLOR", "TENSOR", "TENSOR_COLOR"}
@@ -165,10 +165,7 @@ def _mapping(c: Candidate) -> Dataset:
     if "NumberOfFrames" not in header:
         tags = ["RealWorldValueMappingSequence"]
         header = pydicom.dcmread(c.series.instances[0].path, stop_before_pixels=True, specific_tags=tags)
-    frames = header.get("PerFrameFunctionalGroupsSequence") or [Dataset()]
-    places = (header, item(header, "SharedFunctionalGroupsSequence"), frames[0])
-    found = (item(place, "RealWorldValueMappingSequence") for place in places)
-    return next((mapping for mapping in found if mapping), Dataset())
+    return real_world_mapping(header)
 
 
 def roles_by_uid(map_series: Mapping[Role, Series]) -> dict[str, Role]:
