@@ -74,7 +74,7 @@ def compare_fa(report: Report) -> None:
     """Our tensor against the scanner's map of the same images, with and without correction of motion."""
     scanner = next(m for m in report.maps if m.map.quantity is Quantity.FA)
     series = report.selection.map_series[Role.FA_REGISTRATION]
-    usable = usable_labels(report.segmented)
+    usable = usable_labels(report.measurements)
     for correct in (False, True):
         ours = fa_map({Role.DIFFUSION: series}, DiffusionOptions(correct_motion=correct))
         assert ours is not None  # noqa: S101

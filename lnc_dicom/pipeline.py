@@ -13,7 +13,7 @@ from lnc_dicom.maps.alignment import align
 from lnc_dicom.maps.cbf import cbf_map, relative_cbf_map
 from lnc_dicom.maps.fa import fa_map
 from lnc_dicom.maps.regional import measure_map
-from lnc_dicom.measure.volumetry import measure, usable_labels
+from lnc_dicom.measure.volumetry import measure, usable_labels, with_statistics
 from lnc_dicom.options import settings_of_results
 from lnc_dicom.outputs import Output
 from lnc_dicom.predictions import Demographics, Target
@@ -41,7 +41,8 @@ def analyse(study: Study, tools: Tools) -> Report:
         study = with_repairs(study, repairs)
     with tools.stage("segment"):
         segmented = tools.segmenter(volume)
-    head = (volume, segmented, tools)
+        measurements = measure(segmented)
+    head = (volume, segmented, usable_labels(measurements), tools)
     with tools.stage("diffusion"):
         fa = _measured([(Quantity.FA, lambda: fa_map(series, chosen.diffusion))], *head)
     with tools.stage("perfusion"):
@@ -52,7 +53,7 @@ def analyse(study: Study, tools: Tools) -> Report:
         cbf = _measured(makers, *head)
     with tools.stage("regions"):
         maps, caveats = (*fa[0], *cbf[0]), (*fa[1], *cbf[1])
-        measurements = measure(segmented, maps)
+        measurements = with_statistics(measurements, maps)
         report = compose(study, selection, sources, volume, segmented, measurements, tools.segmenter.model)
         report = replace(with_maps(report, maps, caveats), settings=settings_of_results(chosen))
         report = with_change(report, algorithm_of(report.model))
@@ -79,6 +80,7 @@ def _measured(
     makers: Iterable[tuple[Quantity, Callable[[], QuantityMap | None]]],
     volume: Volume,
     segmented: Segmented,
+    usable: frozenset[int],
     tools: Tools,
 ) -> tuple[tuple[AlignedMap, ...], tuple[Caveat, ...]]:
     """Make, align and measure maps. The one place where a map that cannot be used becomes a caveat."""
@@ -89,7 +91,7 @@ def _measured(
             found = make()
             if found is not None:
                 aligned = align(found, volume, segmented)
-                maps.append(measure_map(aligned, segmented, usable_labels(segmented), tools.options.maps))
+                maps.append(measure_map(aligned, segmented, usable, tools.options.maps))
                 caveats += maps[-1].caveats
         except NotMeasured as error:
             caveats.append(Caveat(error.code, f"{QUANTITIES[quantity].name} not measured: {error.what}"))

@@ -1,4 +1,4 @@
-"""LabelMap + measured maps → one measurement per structure."""
+"""Labels, then measured maps → one measurement per structure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from lnc_dicom.quantities import Quantity
 from lnc_dicom.types import AlignedMap, Asymmetry, Confidence, Measurement, Segmented, Statistic
 
 
-def measure(segmented: Segmented, maps: Sequence[AlignedMap] = ()) -> tuple[Measurement, ...]:
-    """Count the voxels of every structure: volume in mL, whole voxels on the source grid, no smoothing.
+def measure(segmented: Segmented) -> tuple[Measurement, ...]:
+    """Count the voxels of every structure and check it: volume in mL, whole voxels on the source grid, no smoothing.
 
-    A structure without a voxel is reported with 0 mL and has failed. FA and CBF come from `maps`, which
-    `maps.measure_map` has measured; a structure that failed has none.
+    A structure without a voxel is reported with 0 mL and has failed.
     """
     voxel_ml = segmented.labels.voxel_volume / 1000.0
     counts = np.bincount(segmented.labels.array.ravel(), minlength=len(STRUCTURES) + 1)
@@ -27,17 +26,18 @@ def measure(segmented: Segmented, maps: Sequence[AlignedMap] = ()) -> tuple[Meas
     for s in STRUCTURES:
         volume_ml = int(counts[s.label]) * voxel_ml
         interval_ml = _interval_ml(volume_ml, segmented.confidence.get(s.label))
-        measured = Measurement(s, int(counts[s.label]), volume_ml, interval_ml, checks[s.label])
-        if measured.passed:
-            measured = replace(measured, statistics=_statistics(s.label, maps))
-        measurements.append(measured)
+        measurements.append(Measurement(s, int(counts[s.label]), volume_ml, interval_ml, checks[s.label]))
     return tuple(measurements)
 
 
-def usable_labels(segmented: Segmented) -> frozenset[int]:
+def usable_labels(measurements: Sequence[Measurement]) -> frozenset[int]:
     """Labels of the structures that passed their gates."""
-    checks = check_structures(segmented)
-    return frozenset(label for label, found in checks.items() if all(check.passed for check in found))
+    return frozenset(m.structure.label for m in measurements if m.passed)
+
+
+def with_statistics(measurements: Sequence[Measurement], maps: Sequence[AlignedMap]) -> tuple[Measurement, ...]:
+    """Add FA and CBF from maps that `maps.regional.measure_map` has measured; a structure that failed gets none."""
+    return tuple(replace(m, statistics=_statistics(m.structure.label, maps)) if m.passed else m for m in measurements)
 
 
 def _statistics(label: int, maps: Sequence[AlignedMap]) -> dict[Quantity, Statistic]:
