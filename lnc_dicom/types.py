@@ -175,7 +175,7 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuantityMap:
-    """A map of one quantity, and the image of the same acquisition that is laid on the T1.
+    """A map of one quantity, and the image of the same acquisition that is registered to the T1.
 
     values
         float32 Volume on the map's own grid, in the unit of `quantity`; nan where nothing was measured.
@@ -186,7 +186,7 @@ class QuantityMap:
     sources
         The series that went in.
     registers_itself
-        There is no better partner than the map, which shares less information with the T1 than b = 0 or M0.
+        Whether the map itself is the registration image; it shares less information with the T1 than b = 0 or M0.
     """
 
     quantity: Quantity

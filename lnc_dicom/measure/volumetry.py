@@ -45,27 +45,27 @@ def _statistics(label: int, maps: Sequence[AlignedMap]) -> dict[Quantity, Statis
 
 
 def asymmetry(measurements: Sequence[Measurement]) -> tuple[Asymmetry, ...]:
-    """Asymmetry of volume, FA and CBF, (L - R) / ((L + R) / 2), of every structure measured on both sides."""
-    rows = []
+    """Give (L - R) / ((L + R) / 2) of volume, FA and CBF for every structure that was measured on both sides."""
+    asymmetries = []
     by_side = {(m.structure.name, m.structure.side): m for m in measurements if m.passed}
     for name in dict.fromkeys(m.structure.name for m in measurements):
         left, right = by_side.get((name, Side.LEFT)), by_side.get((name, Side.RIGHT))
         if left is None or right is None:
             continue
         both = [q for q in Quantity if q in left.statistics and q in right.statistics]
-        values = {q: index(left.statistics[q].mean, right.statistics[q].mean) for q in both}
-        rows.append(Asymmetry(name, index(left.volume_ml, right.volume_ml), values))
-    return tuple(rows)
+        values = {q: asymmetry_index(left.statistics[q].mean, right.statistics[q].mean) for q in both}
+        asymmetries.append(Asymmetry(name, asymmetry_index(left.volume_ml, right.volume_ml), values))
+    return tuple(asymmetries)
 
 
-def index(left: float, right: float) -> float | None:
-    """Difference of two sides over their mean; None where a side is not above 0: noise about 0 has no side."""
+def asymmetry_index(left: float, right: float) -> float | None:
+    """Divide the difference of two sides by their mean; None unless both are above 0: noise has no asymmetry."""
     return 2 * (left - right) / (left + right) if min(left, right) > 0 else None
 
 
-def _interval_ml(volume_ml: float, sign: Confidence | None) -> tuple[float, float] | None:
-    """90 % interval of a volume, symmetric in its logarithm."""
-    if sign is None or sign.volume_error is None:
+def _interval_ml(volume_ml: float, confidence: Confidence | None) -> tuple[float, float] | None:
+    """Give the 90 % interval of a volume, symmetric in its logarithm."""
+    if confidence is None or confidence.volume_error is None:
         return None
-    factor = math.exp(sign.volume_error)
+    factor = math.exp(confidence.volume_error)
     return volume_ml / factor, volume_ml * factor

@@ -1,7 +1,7 @@
 """Series → `highdicom.Volume`.
 
-The geometry of a series is checked here, before a voxel is read, because a volume that is built from a series with a
-gap measures wrong and looks right.
+The geometry of a series is checked before any voxel is read: a volume that is built from a series with a gap looks
+right and measures wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lnc_dicom.errors import (
     UnsupportedTransferSyntax,
 )
 from lnc_dicom.study.attributes import Plane, planes_of, real_world_mapping
-from lnc_dicom.study.header_repair import mend
+from lnc_dicom.study.header_repair import repair
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
 from lnc_dicom.types import Series
 
@@ -30,11 +30,11 @@ SLICE_GAP_RELATIVE_TOLERANCE = 0.01
 SAME_PLACE_MM = 0.01
 """Images closer than this lie at the same place."""
 GAP_FACTOR = 1.5
-"""A step of more than this many typical steps means that a slice is missing."""
+"""A step of more than this many median steps means that a slice is missing."""
 ORIENTATION_TOLERANCE = 1e-3
 """Direction cosines may differ by this within a series (0.06°)."""
 MAX_TILT_COSINE_LOSS = 1e-3
-"""The stack may lean by 2.6° from the normal of its slices; more is gantry tilt."""
+"""The stack may be tilted by 2.6° against the normal of its slices; more is gantry tilt."""
 
 
 def load(series: Series, *, real_world: bool = False) -> tuple[hd.Volume, list[Dataset]]:
@@ -50,14 +50,14 @@ def load_with_repairs(series: Series, *, real_world: bool = False) -> tuple[hd.V
         Map stored values to real-world values (PS3.3 C.7.6.16.2.11) where the first image has such a mapping, each
         image or frame by its own; else, and always without `real_world`, by the modality transform.
 
-    Returns the volume, float32, axes (slice, row, column), the headers of its instances without pixels, fit to be
-    copied, and what was repaired in them. Raises MissingSlices, DoubledSlices, UnevenSlices,
+    Returns the volume, float32, axes (slice, row, column), the headers of its instances without pixels, valid so
+    that they can be copied, and what was repaired in them. Raises MissingSlices, DoubledSlices, UnevenSlices,
     UnsupportedTransferSyntax, UnreadablePixels.
     """
     refuse_transfer_syntax(series)
     check_geometry(series)
     datasets: list[Dataset] = [pydicom.dcmread(instance.path) for instance in series.instances]
-    repairs = mend(datasets)
+    repairs = repair(datasets)
     try:
         volume = _volume(datasets, real_world=real_world and bool(real_world_mapping(datasets[0])))
     except (ValueError, RuntimeError, AttributeError, NotImplementedError, EOFError) as error:
@@ -84,7 +84,7 @@ def _share_macros(dataset: Dataset) -> None:
 
 
 def _volume(datasets: list[Dataset], *, real_world: bool) -> hd.Volume:
-    """Build the volume without display transforms; every image must have a real-world mapping where one is asked."""
+    """Build the volume without display transforms; with `real_world`, every image must have a real-world mapping."""
     if "PerFrameFunctionalGroupsSequence" in datasets[0]:
         image = hd.Image.from_dataset(datasets[0], copy=False)
         return image.get_volume(dtype=np.float32, apply_real_world_transform=real_world, apply_presentation_lut=False)
@@ -100,7 +100,7 @@ def _volume(datasets: list[Dataset], *, real_world: bool) -> hd.Volume:
 
 
 def refuse_transfer_syntax(series: Series) -> None:
-    """Raise UnsupportedTransferSyntax, by name, for pixels that are not decoded."""
+    """Raise UnsupportedTransferSyntax, with the name of the syntax, for pixels that cannot be decoded."""
     for instance in series.instances:
         syntax = instance.header.file_meta.TransferSyntaxUID
         if syntax not in TRANSFER_SYNTAXES:
@@ -109,7 +109,7 @@ def refuse_transfer_syntax(series: Series) -> None:
 
 
 def check_geometry(series: Series) -> None:
-    """Raise unless the images are equal, parallel, evenly spaced and each at a place of its own."""
+    """Raise unless the images are of one size, parallel, evenly spaced, and none lies where another does."""
     planes = planes_of(series)
     images = sum(int(i.header.get("NumberOfFrames") or 1) for i in series.instances)
     if len(planes) < images:
@@ -120,12 +120,12 @@ def check_geometry(series: Series) -> None:
 
 
 def check_planes(planes: Sequence[Plane]) -> None:
-    """Raise unless planes, in any order, are equal, parallel, evenly spaced and each at a place of its own.
+    """Raise unless planes, in any order, are of one size, parallel, evenly spaced, and none lies where another does.
 
     Raises MissingSlices, DoubledSlices, UnevenSlices.
     """
     if len(planes) < 2:  # noqa: PLR2004
-        raise MissingSlices("one slice only")
+        raise MissingSlices("only one slice")
     _check_equal(planes)
     _check_spacing(sorted(planes, key=lambda plane: plane.along_mm))
 
@@ -140,7 +140,7 @@ def _check_equal(planes: Sequence[Plane]) -> None:
 
 
 def _check_spacing(planes: Sequence[Plane]) -> None:
-    """Look at the steps between neighbours, in the order of their place."""
+    """Check the steps between neighbours; the planes are sorted by position."""
     steps = np.diff([plane.along_mm for plane in planes])
     doubled = int((steps < SAME_PLACE_MM).sum())
     if doubled:
@@ -155,4 +155,4 @@ def _check_spacing(planes: Sequence[Plane]) -> None:
     whole = np.subtract(planes[-1].position_mm, planes[0].position_mm)
     cosine = float(np.dot(whole, planes[0].normal) / np.linalg.norm(whole))
     if cosine < 1 - MAX_TILT_COSINE_LOSS:
-        raise UnevenSlices(f"the stack leans by {np.degrees(np.arccos(cosine)):.1f}° (gantry tilt)")
+        raise UnevenSlices(f"the stack is tilted by {np.degrees(np.arccos(cosine)):.1f}° (gantry tilt)")

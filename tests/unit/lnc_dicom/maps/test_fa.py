@@ -7,7 +7,7 @@ from scipy import ndimage
 from lnc_dicom.errors import OneBValue, TooFewDirections, WrongGradients
 from lnc_dicom.geometry.resampling import resample_cubic
 from lnc_dicom.maps.dcm2niix import Converted, convert
-from lnc_dicom.maps.fa import coarser, correct_motion, different_directions, fit, gradients
+from lnc_dicom.maps.fa import correct_motion, different_directions, downsample, fit, gradients
 from lnc_dicom.study.read import read_study
 
 DIRECTIONS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1], [1, -1, 0]], float)
@@ -77,7 +77,7 @@ def test_a_direction_and_its_opposite_are_one():
 
 def test_averaging_blocks_keeps_places():
     volume = _converted().volume(np.arange(8**3, dtype=np.float32).reshape(8, 8, 8))
-    thin = coarser(volume)
+    thin = downsample(volume)
     assert thin.shape == (2, 2, 2)
     centre = volume.affine @ [3.5, 3.5, 3.5, 1]
     assert np.allclose(thin.affine @ [0.5, 0.5, 0.5, 1], centre)

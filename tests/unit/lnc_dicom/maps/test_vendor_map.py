@@ -5,7 +5,7 @@ import pytest
 from pydicom import Dataset
 
 from lnc_dicom.errors import UnknownScale, UnreadableSeries
-from lnc_dicom.maps.vendor_map import SCALE_ASSUMED, ScannerMap, load_map, to_cbf, to_fa
+from lnc_dicom.maps.vendor_map import SCALE_ASSUMED, VendorMap, load_map, to_cbf, to_fa
 from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Series
 from tests.enhanced import enhanced
@@ -14,7 +14,7 @@ from tests.factories import write_series
 
 def _map(high, unit=""):
     array = np.linspace(0, high, 1000, dtype=np.float32).reshape(10, 10, 10)
-    return ScannerMap(hd.Volume(array, np.eye(4), "PATIENT"), unit)
+    return VendorMap(hd.Volume(array, np.eye(4), "PATIENT"), unit)
 
 
 def test_fa_of_1_is_taken_as_it_is_and_nothing_as_no_number():

@@ -7,7 +7,7 @@ import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.measure.gates import FOUND, VOLUME
-from lnc_dicom.measure.volumetry import asymmetry, index, measure, usable_labels, with_statistics
+from lnc_dicom.measure.volumetry import asymmetry, asymmetry_index, measure, usable_labels, with_statistics
 from lnc_dicom.quantities import Quantity
 from lnc_dicom.types import AlignedMap, Confidence, QuantityMap, Segmented, Statistic
 from tests.factories import BoxSegmenter, head
@@ -74,10 +74,10 @@ def test_labels_must_be_uint8_and_cannot_be_changed():
 
 
 def test_asymmetry_is_the_difference_over_the_mean_and_undefined_below_0():
-    assert index(3.0, 1.0) == pytest.approx(1.0)
-    assert index(1.0, 3.0) == pytest.approx(-1.0)
-    assert index(-2.0, 1.0) is None
-    assert index(-0.9, 1.0) is None
+    assert asymmetry_index(3.0, 1.0) == pytest.approx(1.0)
+    assert asymmetry_index(1.0, 3.0) == pytest.approx(-1.0)
+    assert asymmetry_index(-2.0, 1.0) is None
+    assert asymmetry_index(-0.9, 1.0) is None
 
 
 def _measured_head():

@@ -167,9 +167,9 @@ def test_results_beside_the_study_count_only_if_they_are_of_that_study(folder, t
 def test_what_is_no_report_of_ours_is_not_a_prior(folder):
     document = _sr(_result(read_study([folder]))[1])
     for name, value in (("Manufacturer", "another"), ("ContentTemplateSequence", []), ("ContentDate", "")):
-        spoiled = copy.deepcopy(document)
-        setattr(spoiled, name, value)
-        assert prior_of(spoiled) is None
+        broken = copy.deepcopy(document)
+        setattr(broken, name, value)
+        assert prior_of(broken) is None
     assert prior_of(document) is not None
 
 
