@@ -26,7 +26,7 @@ class DiffusionOptions(Section):
     """How FA is computed where the scanner has not made the map."""
 
     correct_motion: bool = True
-    """Lay every volume on the first b = 0 volume before the tensor is fitted."""
+    """Register b = 0 volumes to the first of them and weighted volumes to their mean before the tensor is fitted."""
     max_b: float = Field(3500.0, gt=0)
     """Volumes with a larger b-value, in s/mm², are left out of the tensor."""
 

@@ -12,18 +12,19 @@ from lnc_dicom.errors import NotMeasured
 from lnc_dicom.maps.alignment import align
 from lnc_dicom.maps.cbf import cbf_map, relative_cbf_map
 from lnc_dicom.maps.fa import fa_map
-from lnc_dicom.maps.regional import NAMES, measure_map
-from lnc_dicom.measure.volumetry import measure, usable_labels
+from lnc_dicom.maps.regional import measure_map
+from lnc_dicom.measure.volumetry import measure, usable_labels, with_statistics
 from lnc_dicom.options import settings_of_results
 from lnc_dicom.outputs import Output
 from lnc_dicom.predictions import Demographics, Target
 from lnc_dicom.provenance import algorithm_of
+from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import Report, compose, with_biomarker, with_change, with_maps, with_repairs
 from lnc_dicom.study.demographics import demographics_of
 from lnc_dicom.study.load import load_with_repairs
 from lnc_dicom.study.select_t1 import select
 from lnc_dicom.tools import Tools
-from lnc_dicom.types import AlignedMap, Caveat, Quantity, QuantityMap, Segmented, Study
+from lnc_dicom.types import AlignedMap, Caveat, QuantityMap, Segmented, Study
 
 STAGES = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "saliency", "encode")
 """Names of the stages, in order; progress bars and timings use them."""
@@ -40,7 +41,8 @@ def analyse(study: Study, tools: Tools) -> Report:
         study = with_repairs(study, repairs)
     with tools.stage("segment"):
         segmented = tools.segmenter(volume)
-    head = (volume, segmented, tools)
+        measurements = measure(segmented)
+    head = (volume, segmented, usable_labels(measurements), tools)
     with tools.stage("diffusion"):
         fa = _measured([(Quantity.FA, lambda: fa_map(series, chosen.diffusion))], *head)
     with tools.stage("perfusion"):
@@ -51,7 +53,7 @@ def analyse(study: Study, tools: Tools) -> Report:
         cbf = _measured(makers, *head)
     with tools.stage("regions"):
         maps, caveats = (*fa[0], *cbf[0]), (*fa[1], *cbf[1])
-        measurements = measure(segmented, maps)
+        measurements = with_statistics(measurements, maps)
         report = compose(study, selection, sources, volume, segmented, measurements, tools.segmenter.model)
         report = replace(with_maps(report, maps, caveats), settings=settings_of_results(chosen))
         report = with_change(report, algorithm_of(report.model))
@@ -78,6 +80,7 @@ def _measured(
     makers: Iterable[tuple[Quantity, Callable[[], QuantityMap | None]]],
     volume: Volume,
     segmented: Segmented,
+    usable: frozenset[int],
     tools: Tools,
 ) -> tuple[tuple[AlignedMap, ...], tuple[Caveat, ...]]:
     """Make, align and measure maps. The one place where a map that cannot be used becomes a caveat."""
@@ -88,10 +91,10 @@ def _measured(
             found = make()
             if found is not None:
                 aligned = align(found, volume, segmented)
-                maps.append(measure_map(aligned, segmented, usable_labels(segmented), tools.options.maps))
+                maps.append(measure_map(aligned, segmented, usable, tools.options.maps))
                 caveats += maps[-1].caveats
         except NotMeasured as error:
-            caveats.append(Caveat(error.code, f"{NAMES[quantity]} not measured: {error.what}"))
+            caveats.append(Caveat(error.code, f"{QUANTITIES[quantity].name} not measured: {error.what}"))
     return tuple(maps), tuple(caveats)
 
 

@@ -17,8 +17,9 @@ from lnc_dicom.errors import LncError
 from lnc_dicom.measure.volumetry import asymmetry
 from lnc_dicom.outputs import FHIR_FILE, FILES, Output
 from lnc_dicom.predictions import BiomarkerResult, PredictedValue
+from lnc_dicom.quantities import Quantity
 from lnc_dicom.report import Report
-from lnc_dicom.types import AlignedMap, Asymmetry, Caveat, Change, Check, Measurement, Quantity, Series, Statistic
+from lnc_dicom.types import AlignedMap, Asymmetry, Caveat, Change, Check, Measurement, Series, Statistic
 
 SCHEMA = 1
 FEATURES = "features.npz"

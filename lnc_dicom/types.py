@@ -21,6 +21,7 @@ from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
 
 from lnc_dicom.anatomy import Structure
+from lnc_dicom.quantities import Quantity
 
 
 def _freeze(value: object, *names: str) -> None:
@@ -177,17 +178,6 @@ class Selection:
         _freeze(self, "map_series")
 
 
-class Quantity(Enum):
-    """What a map measures; the value is the key in result.json.
-
-    FA has no unit (0 to 1), CBF is in ml/100 g/min, relative CBF is in units of the scanner's own.
-    """
-
-    FA = "fa"
-    CBF = "cbf"
-    RELATIVE_CBF = "relative_cbf"
-
-
 @dataclass(frozen=True, slots=True)
 class Statistic:
     """A quantity in one structure: mean, SD (of the voxels, n - 1), median, and the number of voxels of the map."""
@@ -200,7 +190,7 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuantityMap:
-    """A map of one quantity, and the image of the same acquisition that is laid on the T1.
+    """A map of one quantity, and the image of the same acquisition that is registered to the T1.
 
     values
         float32 Volume on the map's own grid, in the unit of `quantity`; nan where nothing was measured.
@@ -211,7 +201,7 @@ class QuantityMap:
     sources
         The series that went in.
     registers_itself
-        There is no better partner than the map, which shares less information with the T1 than b = 0 or M0.
+        Whether the map itself is the registration image; it shares less information with the T1 than b = 0 or M0.
     """
 
     quantity: Quantity

@@ -26,9 +26,10 @@ from lnc_dicom.codes import (
     RELATIVE_BLOOD_FLOW,
 )
 from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.geometry.resampling import resample
+from lnc_dicom.quantities import Quantity
 from lnc_dicom.report import Report
-from lnc_dicom.study.load import resample
-from lnc_dicom.types import AlignedMap, Quantity
+from lnc_dicom.types import AlignedMap
 
 SERIES_NUMBER = 9007
 """Of the saliency; the maps of FA, CBF and relative CBF follow."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lnc_dicom.anatomy import MIRRORED_LABELS, STRUCTURES
 from lnc_dicom.errors import FieldOfViewTooSmall, NoHead
+from lnc_dicom.geometry.resampling import resample, sample
 from lnc_dicom.predictions import Model
 from lnc_dicom.segment.calibration import Calibration, pooled
 from lnc_dicom.segment.components import largest_component_of, largest_components
@@ -22,7 +23,6 @@ from lnc_dicom.segment.network import UNet
 from lnc_dicom.segment.pose import Constellation, Placement, centroids, fit
 from lnc_dicom.segment.pose import upright as placed_upright
 from lnc_dicom.segment.stages import LABEL, LOCATE
-from lnc_dicom.study.load import resample, sample
 from lnc_dicom.types import Confidence, Segmented
 
 CROP_SHAPE = (96, 112, 80)

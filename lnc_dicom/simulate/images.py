@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lnc_dicom.anatomy import STRUCTURES, Side
+from lnc_dicom.geometry.resampling import sample_at
 from lnc_dicom.segment.synthesis.label_maps import WHITE_MATTER, LabelMap, Palette
 from lnc_dicom.segment.synthesis.rng import Draw
 from lnc_dicom.simulate.growth import MOST_MM, Growth, prepare_growth
@@ -108,7 +109,7 @@ def make_deep_t1(
     index = scene.place.index(1, moved=False)
     t1 = scene.t1(index)
     table = torch.from_numpy(palette.structures(mirrored=False))
-    labels = _nearest(table[scene.codes].float(), index).numpy().astype(np.uint8)
+    labels = sample_at(table[scene.codes].float()[None], index, mode="nearest")[0].numpy().astype(np.uint8)
     return t1, t1.with_array(labels)
 
 
@@ -147,7 +148,7 @@ class _Scene:
         return self._seen(painted, index, name, size_mm)
 
     def _seen(self, painted: Tensor, index: Tensor, name: str, size_mm: int) -> Volume:
-        image = _finish(_sample(painted, index), name, self._people, self._person, self._draw)
+        image = _finish(sample_at(painted[None], index)[0], name, self._people, self._person, self._draw)
         return _volume(image, size_mm, self._view)
 
 
@@ -278,22 +279,9 @@ def _blur(image: Tensor, sigma: float) -> Tensor:
     return torch.from_numpy(ndimage.gaussian_filter(image.numpy(), sigma, truncate=3))
 
 
-def _sample(image: Tensor, index: Tensor) -> Tensor:
-    """Sample an image linearly at index; 0 outside."""
-    unit = (2 * index / (torch.tensor(image.shape) - 1) - 1).flip(-1)
-    return functional.grid_sample(image[None, None], unit[None].float(), align_corners=True)[0, 0]
-
-
-def _nearest(labels: Tensor, index: Tensor) -> Tensor:
-    """Sample labels from the nearest voxel; 0 outside."""
-    unit = (2 * index / (torch.tensor(labels.shape) - 1) - 1).flip(-1)
-    found = functional.grid_sample(labels[None, None], unit[None].float(), mode="nearest", align_corners=True)
-    return found[0, 0]
-
-
 def _count(codes: Tensor, index: Tensor, palette: Palette, size_mm: int) -> npt.NDArray[np.float64]:
     """Volumes in mL of what grows, by the nearest voxels of a grid with voxels of this size."""
-    found = _nearest(torch.from_numpy(_growing(palette))[codes].float(), index)
+    found = sample_at(torch.from_numpy(_growing(palette))[codes].float()[None], index, mode="nearest")[0]
     counts = np.bincount(found.numpy().astype(np.uint8).ravel(), minlength=2 * len(GROWING) + 1)
     return np.asarray(counts[1:] * size_mm**3 / 1000.0)
 

@@ -6,9 +6,9 @@ from PIL import ImageDraw
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode.pages.canvas import GREEN, GREY, WHITE, font
-from lnc_dicom.maps.regional import NAMES
+from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import Report
-from lnc_dicom.types import Measurement, Quantity
+from lnc_dicom.types import Measurement
 
 _STEP = 31
 _FIRST, _WIDTH, _SIDE = 400, 260, 120
@@ -39,7 +39,7 @@ def draw_quantities(draw: ImageDraw.ImageDraw, report: Report, x: int, y: int) -
     draw.text((x, y), "Measured", WHITE, font(20))
     for i, quantity in enumerate(quantities):
         right = x + _FIRST + i * _WIDTH
-        title = f"{NAMES[quantity]}, {UNITS[quantity]}" if UNITS[quantity] else NAMES[quantity]
+        title = f"{QUANTITIES[quantity].name}, {UNITS[quantity]}" if UNITS[quantity] else QUANTITIES[quantity].name
         draw.text((right - _SIDE // 2 - 18, y), title, WHITE, font(18), anchor="ma")
         draw.text((right - _SIDE, y + 26), "left", GREY, font(17), anchor="ra")
         draw.text((right, y + 26), "right", GREY, font(17), anchor="ra")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lnc_dicom.encode.pages.maps_table import UNITS, written
-from lnc_dicom.maps.regional import NAMES
 from lnc_dicom.predictions import PredictedValue
+from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import DEMONSTRATION, OWN_CAVEATS, RESEARCH_ONLY, Report, failure_text
-from lnc_dicom.types import Measurement, Quantity
+from lnc_dicom.types import Measurement
 
 
 def measured_sentences(report: Report) -> list[str]:
@@ -46,7 +46,7 @@ def _measured(measurement: Measurement) -> str:
         parts[0] += f" (90 % interval {low:.2f} to {high:.2f})"
     for quantity in (q for q in Quantity if q in measurement.statistics):
         unit = UNITS[quantity] if quantity is Quantity.CBF else ""
-        parts.append(f"{NAMES[quantity]} {written(measurement, quantity)} {unit}".rstrip())
+        parts.append(f"{QUANTITIES[quantity].name} {written(measurement, quantity)} {unit}".rstrip())
     return f"{measurement.structure.title}: {', '.join(parts)}"
 
 

@@ -50,8 +50,9 @@ from lnc_dicom.encode.sr.groups import NUMBERS_PER_GROUP, Topic, topic_groups
 from lnc_dicom.encode.sr.items import judged, measured
 from lnc_dicom.encode.sr.outline import Canvas
 from lnc_dicom.provenance import algorithm_of
+from lnc_dicom.quantities import Quantity
 from lnc_dicom.report import Report, failure_text
-from lnc_dicom.types import Measurement, Quantity
+from lnc_dicom.types import Measurement
 
 QUANTITIES = {
     Quantity.FA: (FRACTIONAL_ANISOTROPY, NO_UNITS, 4),

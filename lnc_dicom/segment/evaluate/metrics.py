@@ -15,8 +15,8 @@ from scipy import ndimage
 
 from lnc_dicom.anatomy import STRUCTURES, Structure
 from lnc_dicom.errors import PathMissing, UnusableInput
+from lnc_dicom.geometry.resampling import resample_labels
 from lnc_dicom.segment.synthesis.internal_capsule import add_internal_capsule
-from lnc_dicom.study.load import sample_labels
 
 _SURFACE_PERCENTILE = 95
 _SAME_GRID_MM = 1e-3
@@ -63,7 +63,7 @@ def read_pair(image: Path, labels: Path) -> tuple[hd.Volume, npt.NDArray[np.int6
     volume, truth = read_nifti(image), read_nifti(labels)
     known = add_internal_capsule(np.rint(truth.array).astype(np.int64), truth.spacing)
     if not volume.geometry_equal(truth, tol=_SAME_GRID_MM):
-        on_image = sample_labels(truth.with_array(known.astype(np.int32)), volume.affine, volume.shape)
+        on_image = resample_labels(truth.with_array(known.astype(np.int32)), volume.affine, volume.shape)
         known = on_image.astype(np.int64)
     if not np.isin(known, [s.freesurfer for s in STRUCTURES]).any():
         raise UnusableInput(f"{labels.name} has no FreeSurfer label of our structures where {image.name} lies")

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
+from lnc_dicom.geometry.resampling import Outside, resample, sample, sample_at
 from lnc_dicom.segment.synthesis.label_maps import PUSH_SPACING_MM, ventricle_push
-from lnc_dicom.study.load import resample, sample
 
 Array = npt.NDArray[np.float32]
 Before = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
@@ -203,19 +203,25 @@ def _wide_ventricles(head: Head, times: float) -> tuple[hd.Volume, Before]:
 
     def was(index: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         coarse = index / fine[:, None]
-        moved = [ndimage.map_coordinates(s, coarse, order=1, mode="nearest") for s in shift]
-        return index + np.stack(moved) * fine[:, None]
+        return index + _sampled(shift, coarse) * fine[:, None]
 
     def before(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         index = was(inverse[:3, :3] @ points.T + inverse[:3, 3:])
         return np.asarray((affine[:3, :3] @ index + affine[:3, 3:]).T)
 
+    array = head.array.astype(np.float64)
     planes = []
     for i in range(head.array.shape[0]):
         index = np.indices((1, *head.array.shape[1:])).reshape(3, -1).astype(float)
         index[0] += i
-        planes.append(ndimage.map_coordinates(head.array, was(index), order=1, mode="nearest"))
+        planes.append(_sampled(array[None], was(index))[0])
     return head.with_array(np.stack(planes).reshape(head.array.shape)), before
+
+
+def _sampled(channels: npt.NDArray[np.floating], index: npt.NDArray[np.float64]) -> npt.NDArray[np.floating]:
+    """Sample (C, L, P, S) linearly at index (3, ...); the value of the nearest voxel outside."""
+    points = torch.from_numpy(np.ascontiguousarray(np.moveaxis(index, 0, -1)))
+    return np.asarray(sample_at(torch.from_numpy(channels), points, Outside.NEAREST).numpy())
 
 
 def _widening(mask: Array, spacing_mm: tuple[float, float, float], times: float) -> npt.NDArray[np.float64]:
@@ -228,10 +234,11 @@ def _widening(mask: Array, spacing_mm: tuple[float, float, float], times: float)
     fine = (PUSH_SPACING_MM / np.array(spacing_mm)).reshape(3, 1, 1, 1)
     at = grid + 0.5 * push / PUSH_SPACING_MM
     shift = np.zeros_like(grid)
-    goal = times * ndimage.map_coordinates(mask, grid * fine, order=1).sum()
+    inside = mask.astype(np.float64)[None]
+    goal = times * _sampled(inside, grid * fine).sum()
     for _ in range(60):
-        shift = at - grid + np.stack([ndimage.map_coordinates(s, at, order=1, mode="nearest") for s in shift])
-        if ndimage.map_coordinates(mask, (grid + shift) * fine, order=1).sum() >= goal:
+        shift = at - grid + _sampled(shift, at)
+        if _sampled(inside, (grid + shift) * fine).sum() >= goal:
             break
     return shift
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.errors import StudyRejected
+from lnc_dicom.geometry.resampling import resample_labels
 from lnc_dicom.segment.evaluate.metrics import dice
 from lnc_dicom.segment.evaluate.perturbations import EXPERIMENTS, Experiment, Head
-from lnc_dicom.study.load import sample_labels
 from lnc_dicom.tools import Segmenter
 
 _VENTRICLES = (4, 43)
@@ -68,7 +68,7 @@ def run_experiments(
         except StudyRejected as error:
             outcomes.append(Outcome(experiment.name, experiment.setting, {}, {}, error.code))
             continue
-        expected = sample_labels(reference, found.affine, found.shape, before)
+        expected = resample_labels(reference, found.affine, found.shape, before)
         outcomes.append(_compare(experiment, found, expected, reference))
     return outcomes
 

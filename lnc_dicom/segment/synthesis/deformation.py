@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from lnc_dicom.geometry.resampling import sample_at
 from lnc_dicom.segment.synthesis.config import Recipe
 from lnc_dicom.segment.synthesis.label_maps import PUSH_SPACING_MM, LabelMap
 from lnc_dicom.segment.synthesis.rng import Draw
@@ -31,9 +31,7 @@ def _widen_ventricles(index: Tensor, head: LabelMap, wall_mm: float) -> Tensor:
     """Move the walls of the lateral ventricles outwards by so much (inwards if negative); fades within 1 cm."""
     spacing_mm = torch.tensor(head.spacing_mm)
     push = torch.from_numpy(head.push)
-    limit = torch.tensor(push.shape[1:]) - 1
-    unit = (2 * index * spacing_mm / PUSH_SPACING_MM / limit - 1).flip(-1)
-    shift = functional.grid_sample(push[None], unit[None].float(), align_corners=True)[0]
+    shift = sample_at(push, index * spacing_mm / PUSH_SPACING_MM)
     return index + wall_mm * shift.permute(1, 2, 3, 0) / spacing_mm
 
 

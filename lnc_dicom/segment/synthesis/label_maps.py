@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
+import torch
 from scipy import ndimage
 
 from lnc_dicom.anatomy import DEEP_GREY, INTERNAL_CAPSULE_FREESURFER, MIRRORED_LABELS, STRUCTURES
 from lnc_dicom.errors import UnusableInput
+from lnc_dicom.geometry.resampling import sample
 from lnc_dicom.segment.synthesis.internal_capsule import add_internal_capsule
 
 _FIRST_OUTSIDE_BRAIN = 500
@@ -132,8 +134,9 @@ def ventricle_push(
 ) -> npt.NDArray[np.float32]:
     """Vectors towards the ventricles (3, L, P, S) on a grid of `PUSH_SPACING_MM`; the longest has length 1."""
     zoom = [s / PUSH_SPACING_MM for s in spacing_mm]
-    shape = [int((n - 1) * z) + 1 for n, z in zip(ventricles.shape, zoom, strict=True)]
-    coarse = ndimage.affine_transform(ventricles.astype(np.float32), [1 / z for z in zoom], output_shape=shape, order=1)
+    i, j, k = (int((n - 1) * z) + 1 for n, z in zip(ventricles.shape, zoom, strict=True))
+    mask = torch.from_numpy(ventricles.astype(np.float32))
+    coarse = sample(mask[None], np.diag([*(1 / z for z in zoom), 1.0]), (i, j, k))[0].numpy()
     coarse = ndimage.gaussian_filter(coarse, _PUSH_SIGMA_MM / PUSH_SPACING_MM)
     gradient = np.stack(np.gradient(coarse)).astype(np.float32)
     longest = float(np.sqrt((gradient**2).sum(0).max()))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lnc_dicom.geometry.resampling import sample_at
 from lnc_dicom.segment.intensity import normalise
 from lnc_dicom.segment.synthesis.artefacts import cut_field_of_view, spoil
 from lnc_dicom.segment.synthesis.config import Recipe
@@ -36,7 +37,8 @@ def synthesise(
     codes, index = _cut_out(codes, index)
     lookup = torch.from_numpy(palette.regions() if recipe.whole_regions else palette.structures(mirrored=mirrored))
     target = _fractions(lookup[codes.long()].to(torch.uint8), index, int(lookup.max()) + 1)
-    image = spoil(_linear(paint(codes, palette, draw, settled=recipe.is_settled(done)), index), recipe, draw)
+    painted = paint(codes, palette, draw, settled=recipe.is_settled(done))
+    image = spoil(sample_at(painted[None], index)[0], recipe, draw)
     image, kept = cut_field_of_view(image, recipe.cut_chance, draw)
     target[1:] *= kept  # nothing can be labelled where nothing was imaged
     target[0] = torch.where(kept, target[0], 1)
@@ -72,10 +74,3 @@ def _fractions(classes: Tensor, index: Tensor, count: int) -> Tensor:
         place = rows + bordered[corners + offset]
         shares[place] += parts[0][corner[0]] * parts[1][corner[1]] * parts[2][corner[2]]
     return shares.half().reshape(-1, count).T.reshape(count, *index.shape[:-1])
-
-
-def _linear(image: Tensor, index: Tensor) -> Tensor:
-    """Sample an image (L, P, S) at index, linearly; 0 outside: partial volume comes from here."""
-    limit = torch.tensor(image.shape)
-    unit = (2 * index / (limit - 1) - 1).flip(-1)
-    return functional.grid_sample(image[None, None], unit[None].float(), align_corners=True)[0, 0]

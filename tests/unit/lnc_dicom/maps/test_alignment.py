@@ -8,15 +8,16 @@ from lnc_dicom.errors import NotAligned, OffTheHead
 from lnc_dicom.maps.alignment import align, covered, structure_points
 from lnc_dicom.maps.dcm2niix import convert
 from lnc_dicom.maps.fa import B0_MAX
+from lnc_dicom.quantities import Quantity
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select
-from lnc_dicom.types import Quantity, QuantityMap
+from lnc_dicom.types import QuantityMap
 
 
 @pytest.fixture(scope="module")
 def head(data, segmenter):
-    """T1 and labels of one person, and the first b = 0 volume as a map and its partner."""
+    """T1 and labels of one person, and the first b = 0 volume as a map and its registration_image."""
     study = read_study([data / "siemens-xa30-enhanced"])
     volume, _ = load(select(study).chosen)
     (series,) = read_study([data / "siemens-xa30-enhanced" / "10_DWI_dir80_PA"]).series
