@@ -10,10 +10,10 @@ SOURCES = sorted([*ROOT.glob("lnc_dicom/**/*.py"), *ROOT.glob("service/**/*.py")
 
 # Upstream first: a module imports only from lines above its own (or from its own line).
 ORDER = [
-    ["lnc_dicom.errors", "lnc_dicom.uids", "lnc_dicom.outputs", "lnc_dicom.autocast"],
+    ["lnc_dicom.errors", "lnc_dicom.uids", "lnc_dicom.outputs", "lnc_dicom.autocast", "lnc_dicom.conformal"],
     ["lnc_dicom.anatomy", "lnc_dicom.options"],
     ["lnc_dicom.predictions"],
-    ["lnc_dicom.codes", "lnc_dicom.provenance"],
+    ["lnc_dicom.codes", "lnc_dicom.provenance", "lnc_dicom.weights_file"],
     ["lnc_dicom.types"],
     ["lnc_dicom.tools"],
     ["lnc_dicom.geometry"],

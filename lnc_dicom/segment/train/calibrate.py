@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lnc_dicom.anatomy import MIRRORED_LABELS, STRUCTURES
+from lnc_dicom.conformal import conformal_quantile
 from lnc_dicom.errors import StudyRejected, UnusableInput
 from lnc_dicom.segment.calibration import Calibration
 from lnc_dicom.segment.evaluate.metrics import dice
@@ -129,9 +130,7 @@ def fit_calibration(
 
 def _factor(trials: Sequence[Trial]) -> float:
     """Smallest factor with which `LEVEL` of the trials, counted conformally, hold the truth."""
-    needed = sorted(t.needed for t in trials)
-    rank = min(len(needed), math.ceil(LEVEL * (len(needed) + 1)))
-    return needed[rank - 1]
+    return float(conformal_quantile([t.needed for t in trials], LEVEL))
 
 
 def _coverage(trials: Sequence[Trial]) -> float:

@@ -13,11 +13,11 @@ import torch
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.segment.calibration import FILE as CALIBRATION
 from lnc_dicom.segment.calibration import Calibration, save_calibration
-from lnc_dicom.segment.load import sha256
 from lnc_dicom.segment.network import save_weights
 from lnc_dicom.segment.train.calibrate import Trial, dice_with_interval
 from lnc_dicom.segment.train.learning_curve import draw_curve
 from lnc_dicom.segment.train.trainer import Trainer
+from lnc_dicom.weights_file import sha256
 
 NAME = "lnc-deep-grey"
 
