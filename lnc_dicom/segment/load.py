@@ -1,4 +1,4 @@
-"""The released weights → a segmenter; their digests are compared before they are used."""
+"""A folder of weights → a segmenter; the digests of the files are compared before they are used."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 import pytest
 
 from lnc_dicom.segment.evaluate.metrics import read_pair
-from lnc_dicom.segment.evaluate.perturbations import EXPERIMENTS
-from lnc_dicom.segment.evaluate.robustness import describe, run_experiments
+from lnc_dicom.segment.evaluate.perturbations import PERTURBATIONS
+from lnc_dicom.segment.evaluate.robustness import describe, run_perturbations
 
 THICK = tuple(f"3 mm {plane}" for plane in ("sagittal", "coronal", "axial"))
 CHOSEN = (*THICK, "30° about P", "decubitus", "repeat 1", "repeat 2")
@@ -19,8 +19,8 @@ MISSED = ("3 mm sagittal", "3 mm axial")
 @pytest.fixture(scope="module")
 def outcomes(data, segmenter):
     head = describe(*read_pair(data / "labelled" / "t1.nii.gz", data / "labelled" / "aparc+aseg.nii.gz"))
-    chosen = [e for e in EXPERIMENTS if e.setting in CHOSEN]
-    return {o.setting: o for o in run_experiments(segmenter, head, lambda *_: None, chosen)}
+    chosen = [e for e in PERTURBATIONS if e.setting in CHOSEN]
+    return {o.setting: o for o in run_perturbations(segmenter, head, lambda *_: None, chosen)}
 
 
 @pytest.mark.parametrize("setting", THICK)

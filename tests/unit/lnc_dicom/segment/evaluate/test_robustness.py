@@ -4,8 +4,8 @@ import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.errors import NoHead
-from lnc_dicom.segment.evaluate.perturbations import EXPERIMENTS
-from lnc_dicom.segment.evaluate.robustness import describe, run_experiments
+from lnc_dicom.segment.evaluate.perturbations import PERTURBATIONS
+from lnc_dicom.segment.evaluate.robustness import describe, run_perturbations
 from tests.factories import BoxSegmenter, boxes, head
 
 
@@ -19,7 +19,7 @@ def labelled():
 
 
 def _chosen(*names):
-    return [e for e in EXPERIMENTS if e.name in names]
+    return [e for e in PERTURBATIONS if e.name in names]
 
 
 def test_the_tissues_of_a_head_are_read_from_its_labels(labelled):
@@ -29,7 +29,7 @@ def test_the_tissues_of_a_head_are_read_from_its_labels(labelled):
 
 
 def test_a_segmenter_that_does_not_look_is_not_disturbed(labelled):
-    outcomes = run_experiments(BoxSegmenter(), describe(*labelled), lambda *_: None, _chosen("noise", "position"))
+    outcomes = run_perturbations(BoxSegmenter(), describe(*labelled), lambda *_: None, _chosen("noise", "position"))
     for outcome in outcomes:
         assert outcome.dice == pytest.approx(dict.fromkeys(outcome.dice, 1.0))
         assert outcome.volume_change == pytest.approx(dict.fromkeys(outcome.dice, 0.0))
@@ -37,7 +37,7 @@ def test_a_segmenter_that_does_not_look_is_not_disturbed(labelled):
 
 def test_a_segmenter_that_does_not_follow_the_head_shows_it(labelled):
     """The labels must be brought along with a turned head, or a turned head would cost nothing."""
-    (outcome,) = run_experiments(BoxSegmenter(), describe(*labelled), lambda *_: None, _chosen("rotation")[8:9])
+    (outcome,) = run_perturbations(BoxSegmenter(), describe(*labelled), lambda *_: None, _chosen("rotation")[8:9])
     assert outcome.dice["thalamus"] < 0.9
 
 
@@ -51,11 +51,11 @@ def test_a_head_that_is_refused_says_so(labelled):
                 raise NoHead("nothing")
             return super().__call__(volume)
 
-    (outcome,) = run_experiments(Refusing(), describe(*labelled), lambda *_: None, _chosen("skull"))
+    (outcome,) = run_perturbations(Refusing(), describe(*labelled), lambda *_: None, _chosen("skull"))
     assert outcome.refused == NoHead.code
     assert not outcome.dice
 
 
 def test_all_structures_have_a_column(labelled):
-    (outcome,) = run_experiments(BoxSegmenter(), describe(*labelled), lambda *_: None, _chosen("skull"))
+    (outcome,) = run_perturbations(BoxSegmenter(), describe(*labelled), lambda *_: None, _chosen("skull"))
     assert list(outcome.dice) == list(dict.fromkeys(s.name for s in STRUCTURES))

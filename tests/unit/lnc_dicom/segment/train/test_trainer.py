@@ -4,13 +4,15 @@ import itertools
 import pytest
 import torch
 
-from lnc_dicom.segment.network import Architecture, UNet, load_weights, save_weights
-from lnc_dicom.segment.stages import LOCATE
+from lnc_dicom.segment.network import UNet, UNetArchitecture, load_weights, save_weights
 from lnc_dicom.segment.synthesis.label_maps import load_label_map, load_palette
-from lnc_dicom.segment.train.trainer import Schedule, Trainer, dice_and_cross_entropy, dice_per_class
+from lnc_dicom.segment.train.stages import LOCATE
+from lnc_dicom.segment.train.trainer import Trainer, TrainingSchedule, dice_and_cross_entropy, dice_per_class
 
 SMALL = dataclasses.replace(
-    LOCATE, channels=(4, 8, 8), recipe=dataclasses.replace(LOCATE.recipe, shape=(32, 32, 32), spacing_mm=8.0, stride=4)
+    LOCATE,
+    channels=(4, 8, 8),
+    synthesis=dataclasses.replace(LOCATE.synthesis, shape=(32, 32, 32), spacing_mm=8.0, stride=4),
 )
 
 
@@ -31,9 +33,9 @@ def _train(heads, folder, steps, schedule_steps=6):
 def _stopped(steps, whole):
     """A schedule that stops early but has the learning rates of the whole."""
 
-    class Stopped(Schedule):
+    class Stopped(TrainingSchedule):
         def rate(self, step):
-            return Schedule(whole).rate(step)
+            return TrainingSchedule(whole).rate(step)
 
     return Stopped(steps, checkpoint_every=3, workers=0)
 
@@ -52,14 +54,14 @@ def test_a_resumed_run_ends_where_an_unbroken_one_ends(heads, tmp_path):
 
 def test_training_lowers_the_loss(heads, tmp_path):
     maps, palette = heads
-    trainer = Trainer(SMALL, Schedule(60, checkpoint_every=60, workers=0, peak_rate=5e-3))
+    trainer = Trainer(SMALL, TrainingSchedule(60, checkpoint_every=60, workers=0, peak_rate=5e-3))
     losses = []
     trainer.run(maps, maps, palette, tmp_path / "stage.pt", lambda _, loss: losses.append(loss))
     assert losses[-1] < losses[0] - 0.3
 
 
 def test_the_learning_rate_rises_and_falls():
-    schedule = Schedule(1000, peak_rate=1.0)
+    schedule = TrainingSchedule(1000, peak_rate=1.0)
     rates = [schedule.rate(step) for step in range(1000)]
     assert max(rates) == pytest.approx(1.0)
     assert rates.index(max(rates)) < 110
@@ -86,7 +88,7 @@ def test_the_best_weights_are_kept_when_later_ones_are_worse(heads, tmp_path, mo
     maps, palette = heads
     dice = iter([(0.5, 0.5), (0.8, 0.8), (0.1, 0.1)])
     monkeypatch.setattr(Trainer, "validate", lambda *_: next(dice))
-    trainer = Trainer(SMALL, Schedule(6, checkpoint_every=2, workers=0))
+    trainer = Trainer(SMALL, TrainingSchedule(6, checkpoint_every=2, workers=0))
     kept = {}
 
     def tell(step, _loss):
@@ -96,7 +98,7 @@ def test_the_best_weights_are_kept_when_later_ones_are_worse(heads, tmp_path, mo
     assert trainer.best_step == 4
     for name, tensor in trainer.best.state_dict().items():
         torch.testing.assert_close(tensor, kept[4][name])
-    resumed = Trainer(SMALL, Schedule(6, checkpoint_every=2, workers=0))
+    resumed = Trainer(SMALL, TrainingSchedule(6, checkpoint_every=2, workers=0))
     resumed.run(maps, maps, palette, tmp_path / "stage.pt", tell)
     assert resumed.best_step == 4
 
@@ -108,7 +110,7 @@ def test_dice_is_pooled_from_overlap_and_sizes():
 
 
 def test_weights_come_back_as_they_were_saved(tmp_path):
-    network = UNet(Architecture((4, 8), 3)).eval()
+    network = UNet(UNetArchitecture((4, 8), 3)).eval()
     save_weights(tmp_path / "w.safetensors", network, {})
     again = load_weights(tmp_path / "w.safetensors")
     image = torch.rand(1, 1, 8, 8, 8)
