@@ -1,4 +1,4 @@
-"""The number of every gate on heads, on spoiled heads, and on things that are no T1 heads.
+"""The number of every gate on heads, on perturbed heads, and on things that are no T1 heads.
 
 Run `python benchmarks/gates.py DATA [MODEL]`; DATA is the folder with the real heads and the label maps. The limits in
 `lnc_dicom/measure/gates.py` were chosen from its tables.
@@ -52,11 +52,11 @@ def heads(data: Path) -> Iterator[tuple[str, hd.Volume]]:
     yield "template", volume(*icbm152())
 
 
-def spoiled_heads(data: Path) -> Iterator[tuple[str, hd.Volume]]:
+def perturbed_heads(data: Path) -> Iterator[tuple[str, hd.Volume]]:
     head = describe(*read_pair(data / "labelled" / "t1.nii.gz", data / "labelled" / "aparc+aseg.nii.gz"))
     for e in PERTURBATIONS:
-        if e.name not in {"again", "position", "grid"}:
-            yield f"{e.name}, {e.setting}", e.spoil(head)[0]
+        if e.name not in {"test-retest", "position", "grid"}:
+            yield f"{e.name}, {e.setting}", e.apply(head)[0]
 
 
 def synthetic_heads(data: Path) -> Iterator[tuple[str, hd.Volume]]:
@@ -100,7 +100,7 @@ def main() -> None:
     for title, images in (
         ("Heads", heads(data)),
         ("Heads synthesised from held-out label maps", synthetic_heads(data)),
-        ("The labelled head, spoiled", spoiled_heads(data)),
+        ("The labelled head, perturbed", perturbed_heads(data)),
         ("No T1 heads", no_t1_heads(data)),
     ):
         print(f"\n## {title}\n\n| | {' | '.join(c[-3:] for c in codes)} | verdict |\n|{'---|' * (len(codes) + 2)}")

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,13 @@ class VolumeCalibration:
     volume_error: Mapping[str, float]
     coverage: Mapping[str, float]
     images: int
+
+    def __post_init__(self) -> None:
+        """Make the arrays and tables read-only."""
+        for name in ("constellation_mm", "volume_error", "coverage"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        for array in (self.feature_mean, self.feature_sd, *self.constellation_mm.values()):
+            array.setflags(write=False)
 
     def feature_distance(self, features: npt.NDArray[np.float64]) -> float:
         """Root mean square of the z scores of features (2 x channels); about 1 for images like those trained on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import highdicom as hd
 import numpy as np
@@ -38,6 +39,11 @@ class RobustnessResult:
     dice: Mapping[str, float]
     volume_change: Mapping[str, float]
     refused: str = ""
+
+    def __post_init__(self) -> None:
+        """Make the tables read-only."""
+        for name in ("dice", "volume_change"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
 
 def describe(volume: hd.Volume, truth: npt.NDArray[np.int64]) -> Head:

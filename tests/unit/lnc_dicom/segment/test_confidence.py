@@ -8,7 +8,7 @@ def _certain(labels, classes=3):
     return torch.nn.functional.one_hot(torch.tensor(labels), classes).movedim(-1, 0).float()
 
 
-def test_equal_maps_agree_wholly_and_different_ones_by_their_dice():
+def test_the_mirror_dice_of_equal_maps_is_1_and_of_others_their_dice():
     a, b = _certain([[[0, 1, 1, 2]]]), _certain([[[0, 1, 0, 2]]])
     assert mirror_dice(a, a) == {1: 1.0, 2: 1.0}
     assert mirror_dice(a, b)[1] == pytest.approx(2 / 3)
