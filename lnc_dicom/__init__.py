@@ -43,11 +43,12 @@ if TYPE_CHECKING:
     from lnc_dicom.options import Options, load_options
     from lnc_dicom.outputs import Output
     from lnc_dicom.pipeline import analyse, process
+    from lnc_dicom.quantities import Quantity
     from lnc_dicom.report import Report
     from lnc_dicom.segment.load import load_segmenter
     from lnc_dicom.study.read import read_study
     from lnc_dicom.tools import Tools
-    from lnc_dicom.types import Caveat, Measurement, Quantity, Series, Statistic, Study
+    from lnc_dicom.types import Caveat, Measurement, Series, Statistic, Study
 
 _MODULE_OF = {
     "Caveat": "types",
@@ -56,7 +57,7 @@ _MODULE_OF = {
     "Measurement": "types",
     "Options": "options",
     "Output": "outputs",
-    "Quantity": "types",
+    "Quantity": "quantities",
     "Report": "report",
     "STRUCTURES": "anatomy",
     "Series": "types",

@@ -19,7 +19,7 @@ from torch.nn import functional
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.geometry.resampling import sample_at
 from lnc_dicom.segment.synthesis.label_maps import WHITE_MATTER, LabelMap, Palette
-from lnc_dicom.segment.synthesis.rng import Draw
+from lnc_dicom.segment.synthesis.rng import Rng
 from lnc_dicom.simulate.growth import MOST_MM, Growth, prepare_growth
 from lnc_dicom.simulate.lesions import add_lesions
 from lnc_dicom.simulate.parameters import FLOW, HEAD_L, HEAD_SD_L, REGION, REGIONS, SITES
@@ -93,7 +93,7 @@ def prepare(head: LabelMap, palette: Palette) -> Model:
 
 def make_images(model: Model, palette: Palette, people: People, person: int, seed: int, brain_ml: float) -> Images:
     """Make the images of one person; `brain_ml` is the mean brain volume of all label maps."""
-    scene = _Scene(model, palette, people, person, Draw(seed), HEAD, brain_ml)
+    scene = _Scene(model, palette, people, person, Rng(seed), HEAD, brain_ml)
     index = scene.place.index(1, moved=False)
     t1 = scene.t1(index)
     counts = _count(scene.codes, index, palette, 1)
@@ -105,7 +105,7 @@ def make_deep_t1(
     model: Model, palette: Palette, people: People, person: int, seed: int, brain_ml: float
 ) -> tuple[Volume, Volume]:
     """Make only the part of a T1 around the deep grey matter, and its true labels (`anatomy.STRUCTURES`, uint8)."""
-    scene = _Scene(model, palette, people, person, Draw(seed), DEEP, brain_ml)
+    scene = _Scene(model, palette, people, person, Rng(seed), DEEP, brain_ml)
     index = scene.place.index(1, moved=False)
     t1 = scene.t1(index)
     table = torch.from_numpy(palette.structures(mirrored=False))
@@ -122,7 +122,7 @@ class _Scene:
         palette: Palette,
         people: People,
         person: int,
-        draw: Draw,
+        draw: Rng,
         view: FieldOfView,
         brain_ml: float,
     ) -> None:
@@ -155,7 +155,7 @@ class _Scene:
 class _Place:
     """Where each voxel of the person's grid looks in the label map."""
 
-    def __init__(self, model: Model, low_mm: Tensor, scale: float, draw: Draw, view: FieldOfView) -> None:
+    def __init__(self, model: Model, low_mm: Tensor, scale: float, draw: Rng, view: FieldOfView) -> None:
         self._model, self._low_mm, self._draw, self._scale, self._view = model, low_mm, draw, scale, view
         self._steps = np.zeros(len(model.growth.volume_ml))
         self._turn = _rotation(_TURN_DEG * draw.normal(3)) / scale
@@ -239,7 +239,7 @@ def _paint_t1(
     palette: Palette,
     people: People,
     person: int,
-    draw: Draw,
+    draw: Rng,
 ) -> Tensor:
     """Intensity over white matter for every voxel of the box."""
     prior = torch.from_numpy(palette.means[0][palette.tissue]).float()
@@ -286,7 +286,7 @@ def _count(codes: Tensor, index: Tensor, palette: Palette, size_mm: int) -> npt.
     return np.asarray(counts[1:] * size_mm**3 / 1000.0)
 
 
-def _finish(image: Tensor, name: str, people: People, person: int, draw: Draw) -> npt.NDArray[np.float32]:
+def _finish(image: Tensor, name: str, people: People, person: int, draw: Rng) -> npt.NDArray[np.float32]:
     """Add what the scanner does: blur, voxel size, noise, uneven sensitivity."""
     site = SITES[int(people.site[person])]
     if name == "t1":

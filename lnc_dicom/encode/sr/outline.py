@@ -18,6 +18,7 @@ from pydicom import Dataset
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
+from lnc_dicom.segment.components import largest_component
 from lnc_dicom.study.attributes import Plane, frame_planes
 
 _CENTRE = 0.5
@@ -160,10 +161,7 @@ class Canvas:
 
 def largest_component_of(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Give the largest piece of a (row, column) mask whose pixels share edges, with its holes filled."""
-    pieces, count = ndimage.label(mask)
-    if count > 1:
-        mask = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
-    return np.asarray(ndimage.binary_fill_holes(mask), bool)
+    return np.asarray(ndimage.binary_fill_holes(largest_component(mask)), bool)
 
 
 def trace(piece: npt.NDArray[np.bool_]) -> Numbers:
