@@ -31,7 +31,7 @@ _BORDER = 3
 
 Mask = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.uint8]
-Picture = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.float64]
 
 
 def wrong_overlays(folder: Path, segmentation: Path, sources: Sequence[Path]) -> list[str]:
@@ -119,7 +119,7 @@ def on_canvas(labels: Labels, spacing_mm: tuple[float, float], shape: tuple[int,
     return placed
 
 
-def _wrong_colour(on: Picture, off: Picture, expected: Labels, colours: Mapping[int, Sequence[int]]) -> str | None:
+def _wrong_colour(on: Pixels, off: Pixels, expected: Labels, colours: Mapping[int, Sequence[int]]) -> str | None:
     """Compare the colours drawn with on = off + alpha (colour - off), alpha being the same everywhere."""
     inner = {n: ndimage.binary_erosion(expected == n, iterations=_BORDER) for n in np.unique(expected) if n}
     inner = {n: mask for n, mask in inner.items() if mask.any()}

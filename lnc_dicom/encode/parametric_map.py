@@ -25,7 +25,7 @@ from lnc_dicom.codes import (
     NO_UNITS,
     RELATIVE_BLOOD_FLOW,
 )
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.report import Report
 from lnc_dicom.study.load import resample
 from lnc_dicom.types import AlignedMap, Quantity
@@ -54,10 +54,10 @@ _QUANTITIES = {
 }
 
 
-def parametric_maps(report: Report, origin: Origin) -> Iterator[tuple[str, ParametricMap]]:
+def parametric_maps(report: Report, provenance: Provenance) -> Iterator[tuple[str, ParametricMap]]:
     """Encode every map that there is, with the name of its file."""
     for found in _maps(report):
-        yield f"map-{found.role}.dcm", _encode(report, origin, found)
+        yield f"map-{found.role}.dcm", _encode(report, provenance, found)
 
 
 def _maps(report: Report) -> Iterator[_Map]:
@@ -86,7 +86,7 @@ def _on_t1(aligned: AlignedMap, volume: Volume) -> Volume:
     return volume.with_array(np.ascontiguousarray(found, dtype=np.float32))
 
 
-def _encode(report: Report, origin: Origin, found: _Map) -> ParametricMap:
+def _encode(report: Report, provenance: Provenance, found: _Map) -> ParametricMap:
     low, high = found.window
     array = found.values.array
     mapping = RealWorldValueMapping(
@@ -107,12 +107,12 @@ def _encode(report: Report, origin: Origin, found: _Map) -> ParametricMap:
         content_label=found.role.upper().replace("-", "_")[:16],
         content_description=f"{found.title} (RESEARCH)",
         content_creator_name="lnc-dicom^automatic",
-        **origin.common(f"map/{found.role}", found.number, f"AI {found.title} (RESEARCH)"),
+        **provenance.common(f"map/{found.role}", found.number, f"AI {found.title} (RESEARCH)"),
     )
     result.BodyPartExamined = "BRAIN"  # not a paired structure, so no Laterality is owed (PS3.3 C.7.3.1)
     result.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_brain()]
     _store_along_normal(result)
-    origin.finish(result)
+    provenance.finish(result)
     if "AcquisitionContextSequence" not in result:
         result.AcquisitionContextSequence = []  # Type 2; an enhanced source may bring an empty one (PS3.3 C.7.6.14)
     return result

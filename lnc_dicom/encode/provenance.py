@@ -26,15 +26,15 @@ MANUFACTURER = OUR_NAME
 DEVICE_SERIAL_NUMBER = "research"
 
 
-def origin_of(report: Report, now: datetime) -> Origin:
-    """Give the origin of a result; if it was made before and lies with the study, it keeps its time."""
-    origin = Origin(report, now)
-    before = same_result(report.study.priors, origin.series_uid("sr"))
-    return replace(origin, now=before.made) if before else origin
+def provenance_of(report: Report, now: datetime) -> Provenance:
+    """Give the provenance of a result; if it was made before and lies with the study, it keeps its time."""
+    provenance = Provenance(report, now)
+    before = same_result(report.study.priors, provenance.series_uid("sr"))
+    return replace(provenance, now=before.made) if before else provenance
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Provenance:
     """Source of UIDs and provenance for the objects of one result."""
 
     report: Report

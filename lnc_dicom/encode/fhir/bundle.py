@@ -20,7 +20,7 @@ from pydicom import Dataset
 
 from lnc_dicom.encode.fhir.values import about_patient, about_study, concept, issued, quantity, uid_identifier
 from lnc_dicom.encode.objects import EncodedObject
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import provenance_of
 from lnc_dicom.encode.seg.binary import segmentation
 from lnc_dicom.encode.sr.document import measurement_report
 from lnc_dicom.outputs import FILES_OF, Output
@@ -39,12 +39,15 @@ Json = dict[str, Any]
 
 
 def fhir_report(report: Report, now: datetime, objects: Sequence[EncodedObject]) -> str:
-    """Give the SR as FHIR; the SR is taken from the objects, or made where it is not among them."""
+    """Give the SR as FHIR; the SR is taken from the objects, or encoded where it is not among them.
+
+    Either way it has the same UID, which is that of the result, `now` only being the time of a result made first now.
+    """
     found = next((o for o in objects if o.name in FILES_OF[Output.SR]), None)
     if found is not None:
         return _dump(pydicom.dcmread(io.BytesIO(found.data)))
-    origin = Origin(report, now)
-    return _dump(measurement_report(report, origin, segmentation(report, origin)))
+    provenance = provenance_of(report, now)
+    return _dump(measurement_report(report, provenance, segmentation(report, provenance)))
 
 
 def _dump(document: Dataset) -> str:

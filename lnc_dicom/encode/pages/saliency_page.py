@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from lnc_dicom.encode.pages.canvas import AMBER, GREY, SIZE, TOP, WHITE, font, new_page
 from lnc_dicom.encode.pages.slices import Slice, cut_out, cutter, is_outline
-from lnc_dicom.encode.pages.summary_page import Picture, caption
+from lnc_dicom.encode.pages.summary_page import RgbImage, caption
 from lnc_dicom.predictions import BiomarkerResult, Target
 from lnc_dicom.report import DEMONSTRATION, Report
 
@@ -31,7 +31,7 @@ _TITLES = {
 }
 
 
-def draw_saliency_page(report: Report, biomarker: BiomarkerResult, now: datetime) -> Picture:
+def draw_saliency_page(report: Report, biomarker: BiomarkerResult, now: datetime) -> RgbImage:
     """Draw the page, uint8 (1024, 1024, 3): the T1 in grey, over it where the answers come from."""
     page, draw = new_page("What the predictions rest on (saliency)", biomarker.model, now)
     rows = len(biomarker.saliency)
@@ -61,7 +61,7 @@ def heat(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _overlay(
     grey: npt.NDArray[np.float64], saliency: npt.NDArray[np.float64], outline: npt.NDArray[np.bool_]
-) -> Picture:
+) -> RgbImage:
     """Grey T1 with the heat over it and the structures' outlines, thin and pale."""
     strength = np.where(saliency >= _FAINTEST, _STRENGTH, 0.0)[..., None]
     picture = 255 * grey[..., None] * (1 - strength) + heat(saliency) * strength

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from highdicom.sc import SCImage
 
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.report import Report
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class CaptureSeries:
     """Where a picture goes: `role` names its series for the UIDs, `derivation` says what it is."""
 
     role: str
@@ -23,12 +23,12 @@ class Series:
 
 
 def secondary_capture(
-    report: Report, origin: Origin, picture: npt.NDArray[np.uint8], series: Series, instance: int = 1
+    report: Report, provenance: Provenance, picture: npt.NDArray[np.uint8], series: CaptureSeries, instance: int = 1
 ) -> SCImage:
     """Encode a picture, uint8 (rows, columns, 3). It holds no patient data: Burned In Annotation NO (C.7.6.1.1.3)."""
-    common = origin.common(series.role, series.number, series.description)
+    common = provenance.common(series.role, series.number, series.description)
     if instance > 1:
-        common |= {"sop_instance_uid": origin.uid(f"{series.role}/{instance}"), "instance_number": instance}
+        common |= {"sop_instance_uid": provenance.uid(f"{series.role}/{instance}"), "instance_number": instance}
     image = SCImage.from_ref_dataset(
         ref_dataset=report.sources[0],
         pixel_array=picture,
@@ -45,5 +45,5 @@ def secondary_capture(
     image.BurnedInAnnotation = "NO"
     image.DerivationDescription = series.derivation
     image.ConversionType = "WSD"
-    origin.finish(image)
+    provenance.finish(image)
     return image

@@ -15,10 +15,10 @@ from lnc_dicom.encode.pages.canvas import ALARM, AMBER, BLACK, GREEN, GREY, SIZE
 from lnc_dicom.encode.pages.maps_table import draw_quantities, measured_quantities
 from lnc_dicom.encode.pages.predictions_table import draw_predictions
 from lnc_dicom.encode.pages.slices import Cutter, Slice, colours, cut_out, cutter, is_outline
-from lnc_dicom.report import DEMONSTRATION_MODEL, OWN_CAVEATS, UNFAMILIAR, Report
+from lnc_dicom.report import DEMONSTRATION_MODEL, RESEARCH_ONLY, UNFAMILIAR, Report
 from lnc_dicom.types import Measurement
 
-Picture = npt.NDArray[np.uint8]
+RgbImage = npt.NDArray[np.uint8]
 
 TILE = 224
 """Side of a slice in pixels."""
@@ -32,7 +32,7 @@ _CAVEAT_LETTERS = 118
 _BOTTOM = TOP + 3 * TILE + 10
 
 
-def draw_pages(report: Report, now: datetime) -> tuple[Picture, ...]:
+def draw_pages(report: Report, now: datetime) -> tuple[RgbImage, ...]:
     """Draw the pages, uint8 (1024, 1024, 3) each; the second only where something was measured in maps or predicted.
 
     Slices are in radiological order: the patient's left is on the right.
@@ -78,7 +78,7 @@ def caption(draw: ImageDraw.ImageDraw, cut: Slice, x: int, y: int, size: int) ->
     draw.text((x + 5, y + size - 4), cut.plane, WHITE, font(), anchor="lb", stroke_width=1, stroke_fill=BLACK)
 
 
-def _tile(cut: Cutter, structures: Volume, one: Slice) -> Picture:
+def _tile(cut: Cutter, structures: Volume, one: Slice) -> RgbImage:
     """One slice with the structures filled and outlined."""
     grey = cut.grey(one) * 255
     labels = cut.labels(structures, one)
@@ -108,8 +108,11 @@ def _table(draw: ImageDraw.ImageDraw, report: Report) -> None:
 
 
 def _caveats(draw: ImageDraw.ImageDraw, report: Report, y: int) -> None:
-    """Only caveats of ours: the name of a file that was left out could name the patient. What does not fit is told."""
-    own = [caveat for caveat in report.caveats if caveat.code in OWN_CAVEATS]
+    """Draw the caveats whose text is ours, the most important first; if some do not fit, the last line says so.
+
+    Any other text could name the patient. That this is research only is in the banner already.
+    """
+    own = [caveat for caveat in report.caveats if caveat.is_our_text and caveat.code != RESEARCH_ONLY]
     own.sort(key=lambda caveat: caveat.code not in {DEMONSTRATION_MODEL, UNFAMILIAR})
     found = [f"{caveat.code} {caveat.text}" for caveat in own]
     lines = [line for reason in found for line in textwrap.wrap(reason, _CAVEAT_LETTERS, subsequent_indent="    ")]

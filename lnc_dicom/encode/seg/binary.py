@@ -12,7 +12,7 @@ from highdicom.sr import CodedConcept
 from pydicom import Dataset
 
 from lnc_dicom.codes import ANATOMICAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, BRAIN, LATERALITY, STRUCTURE
-from lnc_dicom.encode.provenance import MANUFACTURER, Origin
+from lnc_dicom.encode.provenance import MANUFACTURER, Provenance
 from lnc_dicom.report import Report, failure_text
 from lnc_dicom.types import Measurement
 
@@ -20,7 +20,7 @@ SERIES_NUMBER = 9001
 """In a high block, out of the way of the scanner's series."""
 
 
-def segmentation(report: Report, origin: Origin) -> Segmentation:
+def segmentation(report: Report, provenance: Provenance) -> Segmentation:
     """Encode the labels, all structures described, empty ones included: they were looked for, or failed.
 
     The pixels are handed over as a Volume: position comes from the affine, never from the order of the sources.
@@ -30,14 +30,14 @@ def segmentation(report: Report, origin: Origin) -> Segmentation:
         source_images=sources,
         pixel_array=labels,
         segmentation_type=SegmentationTypeValues.BINARY,
-        segment_descriptions=[_description(m, report, origin) for m in report.measurements],
+        segment_descriptions=[_description(m, report, provenance) for m in report.measurements],
         content_label="DEEP_GREY_MATTER",
         content_description="Deep grey matter, automatic, not reviewed (RESEARCH)",
         content_creator_name="lnc-dicom^automatic",
         omit_empty_frames=True,
-        **origin.common("seg", SERIES_NUMBER, "AI deep grey matter SEG (RESEARCH)"),
+        **provenance.common("seg", SERIES_NUMBER, "AI deep grey matter SEG (RESEARCH)"),
     )
-    origin.finish(seg)
+    provenance.finish(seg)
     return seg
 
 
@@ -57,7 +57,7 @@ def where_structures_are(labels: Volume, sources: Sequence[Dataset]) -> tuple[Vo
     return part, [sources[0], *(s for s, k in zip(sources[1:], slices[1:], strict=True) if first <= k <= last)]
 
 
-def _description(measurement: Measurement, report: Report, origin: Origin) -> SegmentDescription:
+def _description(measurement: Measurement, report: Report, provenance: Provenance) -> SegmentDescription:
     """Describe a segment; one that failed is empty and says why."""
     structure = measurement.structure
     description = SegmentDescription(
@@ -70,7 +70,7 @@ def _description(measurement: Measurement, report: Report, origin: Origin) -> Se
             report.model.name, ARTIFICIAL_INTELLIGENCE, report.model.version, source=MANUFACTURER
         ),
         tracking_id=structure.title,
-        tracking_uid=origin.tracking_uid(structure.title),
+        tracking_uid=provenance.tracking_uid(structure.title),
         anatomic_regions=[BRAIN],
         display_color=CIELabColor.from_rgb(*structure.rgb),
     )

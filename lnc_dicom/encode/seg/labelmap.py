@@ -10,13 +10,13 @@ import copy
 from highdicom.seg import Segmentation, SegmentationTypeValues
 from pydicom.uid import RLELossless
 
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.report import Report
 
 SERIES_NUMBER = 9006
 
 
-def labelmap(report: Report, origin: Origin, binary: Segmentation) -> Segmentation:
+def labelmap(report: Report, provenance: Provenance, binary: Segmentation) -> Segmentation:
     """Encode the labels once more, with the segments of the BINARY segmentation.
 
     Value 0 is described as Background and named by Pixel Padding Value. Its item comes last, where highdicom puts it
@@ -32,10 +32,10 @@ def labelmap(report: Report, origin: Origin, binary: Segmentation) -> Segmentati
         content_creator_name="lnc-dicom^automatic",
         omit_empty_frames=True,
         transfer_syntax_uid=RLELossless,
-        **origin.common("labelmap", SERIES_NUMBER, "AI deep grey matter label map (RESEARCH)"),
+        **provenance.common("labelmap", SERIES_NUMBER, "AI deep grey matter label map (RESEARCH)"),
     )
     background = [item for item in seg.SegmentSequence if item.SegmentNumber == seg.PixelPaddingValue]
     structures = [item for item in seg.SegmentSequence if item.SegmentNumber != seg.PixelPaddingValue]
     seg.SegmentSequence = [*structures, *background]
-    origin.finish(seg)
+    provenance.finish(seg)
     return seg

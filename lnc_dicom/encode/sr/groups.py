@@ -26,7 +26,7 @@ from highdicom.sr import Measurement as MeasurementItem
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.encode.sr.outline import Anchor, Outline
 
 NUMBERS_PER_GROUP = 4
@@ -50,20 +50,20 @@ class Topic:
 
 def topic_groups(
     topic: Topic,
-    origin: Origin,
+    provenance: Provenance,
     items: Sequence[MeasurementItem],
     evaluations: Sequence[QualitativeEvaluation] = (),
 ) -> list[MeasurementsAndQualitativeEvaluations]:
     """Give the groups of a topic; the tracking identifier of all but the first ends with a number."""
     parts = [items[i : i + NUMBERS_PER_GROUP] for i in range(0, len(items), NUMBERS_PER_GROUP)]
     titles = [topic.title, *(f"{topic.title}, {i}" for i in range(2, len(parts) + 1))]
-    return [_group(topic, title, origin, part, evaluations) for title, part in zip(titles, parts, strict=False)]
+    return [_group(topic, title, provenance, part, evaluations) for title, part in zip(titles, parts, strict=False)]
 
 
 def _group(
     topic: Topic,
     title: str,
-    origin: Origin,
+    provenance: Provenance,
     items: Sequence[MeasurementItem],
     evaluations: Sequence[QualitativeEvaluation],
 ) -> MeasurementsAndQualitativeEvaluations:
@@ -71,7 +71,7 @@ def _group(
     for item in items:
         _infer_from(place, item)
     group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(UID(origin.tracking_uid(title)), title),
+        tracking_identifier=TrackingIdentifier(UID(provenance.tracking_uid(title)), title),
         finding_sites=[topic.site],
         method=topic.method,
         algorithm_id=topic.algorithm,

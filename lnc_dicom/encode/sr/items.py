@@ -18,7 +18,7 @@ _UNCERTAINTIES = ("371886008", "371885007")
 """Ranges of upper and lower measurement uncertainty."""
 
 
-def measured(
+def number_item(
     name: Code,
     value: float,
     unit: Code,
@@ -53,7 +53,7 @@ def measured(
     return item
 
 
-def judged(question: Code, answer: Code, reason: str = "") -> QualitativeEvaluation:
+def evaluation_item(question: Code, answer: Code, reason: str = "") -> QualitativeEvaluation:
     """Encode a coded answer; a reason follows it as a comment, for which TID 1411 and TID 1501 have no row."""
     item = QualitativeEvaluation(CodedConcept.from_code(question), CodedConcept.from_code(answer))
     if reason:

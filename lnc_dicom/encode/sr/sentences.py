@@ -5,7 +5,7 @@ from __future__ import annotations
 from lnc_dicom.encode.pages.maps_table import UNITS, written
 from lnc_dicom.maps.regional import NAMES
 from lnc_dicom.predictions import PredictedValue
-from lnc_dicom.report import DEMONSTRATION, OWN_CAVEATS, RESEARCH_ONLY, Report, failure_text
+from lnc_dicom.report import DEMONSTRATION, Report, failure_text
 from lnc_dicom.types import Measurement, Quantity
 
 
@@ -32,9 +32,8 @@ def predicted_sentences(report: Report) -> list[str]:
 
 
 def caveat_sentences(report: Report) -> list[str]:
-    """Caveats of ours; others could name the patient."""
-    own = {RESEARCH_ONLY, *OWN_CAVEATS}
-    return [f"{caveat.code} {caveat.text}" for caveat in report.caveats if caveat.code in own]
+    """Give the caveats whose text is ours; any other could name the patient."""
+    return [f"{caveat.code} {caveat.text}" for caveat in report.caveats if caveat.is_our_text]
 
 
 def _measured(measurement: Measurement) -> str:

@@ -45,10 +45,10 @@ from lnc_dicom.codes import (
     USABLE,
     VOLUME,
 )
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.encode.sr.groups import NUMBERS_PER_GROUP, Topic, topic_groups
-from lnc_dicom.encode.sr.items import judged, measured
-from lnc_dicom.encode.sr.outline import Canvas
+from lnc_dicom.encode.sr.items import evaluation_item, number_item
+from lnc_dicom.encode.sr.outline import Placement
 from lnc_dicom.provenance import algorithm_of
 from lnc_dicom.report import Report, failure_text
 from lnc_dicom.types import Measurement, Quantity
@@ -68,21 +68,21 @@ Groups = (
 
 
 def structure_groups(
-    measurement: Measurement, report: Report, origin: Origin, seg: Segmentation, canvas: Canvas
+    measurement: Measurement, report: Report, provenance: Provenance, seg: Segmentation, placement: Placement
 ) -> list[Groups]:
     """Give both groups of a structure; one that failed has no outline but the number of the gate that it failed."""
-    first = _segment_group(measurement, report, origin, seg)
-    second = _outline_group(measurement, origin, canvas) if measurement.passed else None
-    return [first, second or _failure_group(measurement, origin, canvas)]
+    first = _segment_group(measurement, report, provenance, seg)
+    second = _outline_group(measurement, provenance, placement) if measurement.passed else None
+    return [first, second or _failure_group(measurement, provenance, placement)]
 
 
 def _segment_group(
-    measurement: Measurement, report: Report, origin: Origin, seg: Segmentation
+    measurement: Measurement, report: Report, provenance: Provenance, seg: Segmentation
 ) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
     """TID 1411; method and algorithm at group level, where readers look for them."""
     structure = measurement.structure
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(measurement, origin),
+        tracking_identifier=_tracking(measurement, provenance),
         referenced_segment=ReferencedSegment(
             sop_class_uid=seg.SOPClassUID,
             sop_instance_uid=seg.SOPInstanceUID,
@@ -96,30 +96,32 @@ def _segment_group(
         algorithm_id=AlgorithmIdentification(*algorithm_of(report.model)),
         measurements=[*_volume(measurement), *_means(measurement)],
         qualitative_evaluations=[
-            judged(QUALITY, USABLE if measurement.passed else UNUSABLE, failure_text(measurement))
+            evaluation_item(QUALITY, USABLE if measurement.passed else UNUSABLE, failure_text(measurement))
         ],
     )
 
 
 def _outline_group(
-    measurement: Measurement, origin: Origin, canvas: Canvas
+    measurement: Measurement, provenance: Provenance, placement: Placement
 ) -> PlanarROIMeasurementsAndQualitativeEvaluations | None:
     """TID 1410 on a slice of its own that holds much of the structure; None where the structure has no voxel."""
-    outline = canvas.outline(measurement.structure.label)
+    outline = placement.outline(measurement.structure.label)
     if outline is None:
         return None
     crowded = 1 + len(_means(measurement)) >= NUMBERS_PER_GROUP  # the area would take the line of the name
     return PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(measurement, origin),
+        tracking_identifier=_tracking(measurement, provenance),
         referenced_region=outline.region(),
         finding_category=ANATOMICAL_STRUCTURE,
         finding_type=STRUCTURE[measurement.structure.name],
         finding_sites=[site_of(measurement.structure)],
-        measurements=[] if crowded else [measured(AREA, outline.area_mm2, SQUARE_MILLIMETRE, 1)],
+        measurements=[] if crowded else [number_item(AREA, outline.area_mm2, SQUARE_MILLIMETRE, 1)],
     )
 
 
-def _failure_group(measurement: Measurement, origin: Origin, canvas: Canvas) -> MeasurementsAndQualitativeEvaluations:
+def _failure_group(
+    measurement: Measurement, provenance: Provenance, placement: Placement
+) -> MeasurementsAndQualitativeEvaluations:
     """TID 1501 with the number of the failed gate, inferred from a point amid the structures of the side.
 
     A failed structure has no place that may be shown; the point only gives a viewer an image to show the reason on.
@@ -127,13 +129,13 @@ def _failure_group(measurement: Measurement, origin: Origin, canvas: Canvas) -> 
     side = [s.label for s in STRUCTURES if s.side is measurement.structure.side]
     failed = next((c for c in measurement.checks if not c.passed and math.isfinite(c.value)), measurement.checks[0])
     name = Code(failed.code, LOCAL_SCHEME, failed.name)
-    topic = Topic(measurement.structure.title, site_of(measurement.structure), partial(canvas.anchor, side))
-    return topic_groups(topic, origin, [measured(name, failed.value, NO_UNITS, 3)])[0]
+    topic = Topic(measurement.structure.title, site_of(measurement.structure), partial(placement.anchor, side))
+    return topic_groups(topic, provenance, [number_item(name, failed.value, NO_UNITS, 3)])[0]
 
 
-def _tracking(measurement: Measurement, origin: Origin) -> TrackingIdentifier:
+def _tracking(measurement: Measurement, provenance: Provenance) -> TrackingIdentifier:
     title = measurement.structure.title
-    return TrackingIdentifier(UID(origin.tracking_uid(title)), title)
+    return TrackingIdentifier(UID(provenance.tracking_uid(title)), title)
 
 
 def site_of(structure: Structure) -> FindingSite:
@@ -147,13 +149,13 @@ def _volume(measurement: Measurement) -> list[MeasurementItem]:
         return []
     low_high = measurement.interval_ml
     interval = None if low_high is None else (low_high[0] * 1000, low_high[1] * 1000)
-    return [measured(VOLUME, measurement.volume_ml * 1000, CUBIC_MILLIMETRE, 1, interval)]
+    return [number_item(VOLUME, measurement.volume_ml * 1000, CUBIC_MILLIMETRE, 1, interval)]
 
 
 def _means(measurement: Measurement) -> list[MeasurementItem]:
     """Means of what was measured in maps, with Derivation Mean (TID 300); a structure that failed has none."""
     return [
-        measured(name, measurement.statistics[quantity].mean, unit, digits, derivation=MEAN)
+        number_item(name, measurement.statistics[quantity].mean, unit, digits, derivation=MEAN)
         for quantity, (name, unit, digits) in QUANTITIES.items()
         if quantity in measurement.statistics
     ]

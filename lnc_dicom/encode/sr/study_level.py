@@ -23,10 +23,10 @@ from lnc_dicom.codes import (
     STRUCTURE,
     USABLE,
 )
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.encode.sr.groups import Topic, topic_groups
-from lnc_dicom.encode.sr.items import judged, measured
-from lnc_dicom.encode.sr.outline import Canvas
+from lnc_dicom.encode.sr.items import evaluation_item, number_item
+from lnc_dicom.encode.sr.outline import Placement
 from lnc_dicom.measure.gates import EDGE_WIDTH, MISFIT, TURN
 from lnc_dicom.measure.volumetry import asymmetry
 from lnc_dicom.report import Report, failure_text
@@ -37,29 +37,35 @@ UNITS = {EDGE_WIDTH.code: MILLIMETRE, MISFIT.code: MILLIMETRE, TURN.code: DEGREE
 """Units of the gates' numbers, by code; all others have none."""
 
 
-def overall_groups(report: Report, origin: Origin, canvas: Canvas) -> list[MeasurementsAndQualitativeEvaluations]:
+def overall_groups(
+    report: Report, provenance: Provenance, placement: Placement
+) -> list[MeasurementsAndQualitativeEvaluations]:
     """Give a group per pair of structures that has an asymmetry, and those for the quality of the images."""
-    pairs = [group for row in asymmetry(report.measurements) for group in _asymmetry(row, origin, canvas)]
-    return [*pairs, *_quality(report, origin, canvas)]
+    pairs = [group for row in asymmetry(report.measurements) for group in _asymmetry(row, provenance, placement)]
+    return [*pairs, *_quality(report, provenance, placement)]
 
 
-def _asymmetry(row: Asymmetry, origin: Origin, canvas: Canvas) -> list[MeasurementsAndQualitativeEvaluations]:
+def _asymmetry(
+    row: Asymmetry, provenance: Provenance, placement: Placement
+) -> list[MeasurementsAndQualitativeEvaluations]:
     """(L - R) / ((L + R) / 2) of a pair, shown between the two; what is not defined is left out."""
     values = {"volume": row.volume, **{q.value: v for q, v in row.quantities.items()}}
-    items = [measured(ASYMMETRY[name], v, NO_UNITS, _DIGITS) for name, v in values.items() if v is not None]
+    items = [number_item(ASYMMETRY[name], v, NO_UNITS, _DIGITS) for name, v in values.items() if v is not None]
     site = FindingSite(STRUCTURE[row.name], laterality=BILATERAL)
-    between = partial(canvas.anchor, [s.label for s in STRUCTURES if s.name == row.name])
-    return topic_groups(Topic(f"{row.name.capitalize()}, asymmetry", site, between, INDEX_OF_SIDES), origin, items)
+    between = partial(placement.anchor, [s.label for s in STRUCTURES if s.name == row.name])
+    return topic_groups(Topic(f"{row.name.capitalize()}, asymmetry", site, between, INDEX_OF_SIDES), provenance, items)
 
 
-def _quality(report: Report, origin: Origin, canvas: Canvas) -> list[MeasurementsAndQualitativeEvaluations]:
+def _quality(
+    report: Report, provenance: Provenance, placement: Placement
+) -> list[MeasurementsAndQualitativeEvaluations]:
     """Numbers of the study's gates, and whether the images could be used for every structure."""
     failed = [failure_text(m) for m in report.measurements if not m.passed]
-    verdict = judged(QUALITY, PARTLY_USABLE if failed else USABLE, "; ".join(failed))
+    verdict = evaluation_item(QUALITY, PARTLY_USABLE if failed else USABLE, "; ".join(failed))
     items = [
-        measured(Code(c.code, LOCAL_SCHEME, c.name), c.value, UNITS.get(c.code, NO_UNITS), _DIGITS)
+        number_item(Code(c.code, LOCAL_SCHEME, c.name), c.value, UNITS.get(c.code, NO_UNITS), _DIGITS)
         for c in report.checks
         if math.isfinite(c.value)
     ]
-    topic = Topic("Images, quality", FindingSite(BRAIN), partial(canvas.anchor, [s.label for s in STRUCTURES]))
-    return topic_groups(topic, origin, items, [verdict])
+    topic = Topic("Images, quality", FindingSite(BRAIN), partial(placement.anchor, [s.label for s in STRUCTURES]))
+    return topic_groups(topic, provenance, items, [verdict])

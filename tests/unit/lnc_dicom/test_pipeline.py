@@ -7,10 +7,10 @@ import numpy as np
 import pydicom
 import pytest
 
-from lnc_dicom.pipeline import STAGES, analyse
+from lnc_dicom.pipeline import analyse
 from lnc_dicom.result_json import result_json
 from lnc_dicom.study.read import read_study
-from lnc_dicom.tools import Tools
+from lnc_dicom.tools import STAGES, Tools
 from lnc_dicom.types import Quantity
 from tests.factories import NOW
 

@@ -37,7 +37,7 @@ class Oracle:
         return BiomarkerResult(
             self.model,
             demonstration=True,
-            told=person.is_known,
+            age_and_sex_known=person.is_known,
             regions=regions,
             stems=stems,
             distance=0.9,

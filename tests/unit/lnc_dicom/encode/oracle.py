@@ -18,7 +18,7 @@ class Oracle:
         return BiomarkerResult(
             model=self.model,
             demonstration=self._demonstration,
-            told=person.is_known,
+            age_and_sex_known=person.is_known,
             regions=(RegionPrediction(caudate, PredictedValue(0.21, 0.17, 0.26), PredictedValue(48.5, 31.0, 64.0)),),
             stems=(StemPrediction(Side.LEFT, PredictedValue(3.4, 2.0, 4.8), 3, 0.4),),
             distance=self._distance,

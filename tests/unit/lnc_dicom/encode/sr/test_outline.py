@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode import encode
-from lnc_dicom.encode.sr.outline import Canvas, largest_component_of, trace
+from lnc_dicom.encode.sr.outline import Placement, largest_filled, trace
 from lnc_dicom.report import Report
 from lnc_dicom.segment.evaluate.metrics import read_nifti
 from lnc_dicom.study.load import load
@@ -211,7 +211,7 @@ def test_an_outline_is_that_of_the_largest_piece_without_its_holes():
     mask[1:7, 1:7] = True
     mask[3, 3] = False
     mask[10, 10] = True
-    piece = largest_component_of(mask)
+    piece = largest_filled(mask)
     assert piece.sum() == 36
     line = trace(piece)
     np.testing.assert_array_equal(line[0], line[-1])
@@ -222,14 +222,14 @@ def test_an_outline_is_that_of_the_largest_piece_without_its_holes():
 def test_pieces_that_touch_at_a_corner_are_two():
     mask = np.zeros((4, 4), bool)
     mask[:2, :2] = mask[2, 2] = True
-    assert largest_component_of(mask).sum() == 4
+    assert largest_filled(mask).sum() == 4
 
 
 def test_a_label_without_voxels_has_no_outline_and_is_shown_in_the_middle():
     array, lps_mm = _images("axial")
     images = list(mr_series(array, lps_mm, NOW))
     empty = hd.Volume(np.zeros(array.shape, np.uint8), lps_mm, "PATIENT")
-    canvas = Canvas(empty, images)
-    assert canvas.outline(3) is None
-    place = canvas.place(3)
+    placement = Placement(empty, images)
+    assert placement.outline(3) is None
+    place = placement.place(3)
     np.testing.assert_allclose(place.point, [[array.shape[2] / 2, array.shape[1] / 2]], atol=0.51)
