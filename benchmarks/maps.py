@@ -29,11 +29,12 @@ from lnc_dicom.maps.vendor_map import load_map  # noqa: E402
 from lnc_dicom.measure.volumetry import usable_labels  # noqa: E402
 from lnc_dicom.options import DiffusionOptions, MapsOptions, PerfusionOptions  # noqa: E402
 from lnc_dicom.pipeline import analyse  # noqa: E402
+from lnc_dicom.quantities import Quantity  # noqa: E402
 from lnc_dicom.report import Report  # noqa: E402
 from lnc_dicom.segment.load import load_segmenter  # noqa: E402
 from lnc_dicom.study.read import read_study  # noqa: E402
 from lnc_dicom.tools import Tools  # noqa: E402
-from lnc_dicom.types import Quantity, Role  # noqa: E402
+from lnc_dicom.types import Role  # noqa: E402
 
 NOWHERE = Motion(np.eye(4), 0.0)
 

@@ -14,12 +14,13 @@ from lnc_dicom.errors import NotMeasured
 from lnc_dicom.maps.alignment import align
 from lnc_dicom.maps.cbf import cbf_map, relative_cbf_map
 from lnc_dicom.maps.fa import fa_map
-from lnc_dicom.maps.regional import NAMES, measure_map
+from lnc_dicom.maps.regional import measure_map
 from lnc_dicom.measure.volumetry import measure, usable_labels
 from lnc_dicom.options import settings_of_results
 from lnc_dicom.outputs import Output
 from lnc_dicom.predictions import BiomarkerResult, Demographics, Target
 from lnc_dicom.provenance import algorithm_of
+from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import (
     Report,
     accept,
@@ -34,7 +35,7 @@ from lnc_dicom.study.demographics import demographics_of
 from lnc_dicom.study.load import load_with_repairs
 from lnc_dicom.study.select_t1 import select
 from lnc_dicom.tools import Tools
-from lnc_dicom.types import AlignedMap, Caveat, Quantity, QuantityMap, Role, Segmented, Series, Study
+from lnc_dicom.types import AlignedMap, Caveat, QuantityMap, Role, Segmented, Series, Study
 
 Measured = tuple[tuple[AlignedMap, ...], tuple[Caveat, ...]]
 """Maps that were measured, and why others were not."""
@@ -108,7 +109,8 @@ def _measure_each(
                 maps.append(measure_map(aligned, segmented, usable_labels(segmented), tools.options.maps))
                 caveats += maps[-1].caveats
         except NotMeasured as error:
-            caveats.append(Caveat(error.code, f"{NAMES[quantity]} not measured: {error.what}", is_our_text=True))
+            text = f"{QUANTITIES[quantity].name} not measured: {error.what}"
+            caveats.append(Caveat(error.code, text, is_our_text=True))
     return tuple(maps), tuple(caveats)
 
 

@@ -17,8 +17,9 @@ from lnc_dicom.errors import LncError
 from lnc_dicom.measure.volumetry import asymmetry
 from lnc_dicom.outputs import FHIR_FILE, FILES, Output
 from lnc_dicom.predictions import BiomarkerResult, PredictedValue
+from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import Report
-from lnc_dicom.types import AlignedMap, Asymmetry, Caveat, Change, Check, Measurement, Quantity, Series, Statistic
+from lnc_dicom.types import AlignedMap, Asymmetry, Caveat, Change, Check, Measurement, Series, Statistic
 
 SCHEMA = 1
 FEATURES = "features.npz"
@@ -173,8 +174,8 @@ def _biomarker(biomarker: BiomarkerResult) -> dict[str, Any]:
             {
                 "name": r.structure.name,
                 "side": r.structure.side.value,
-                "predicted_fa": _predicted(r.fa, 4),
-                "predicted_cbf": _predicted(r.cbf, 2),
+                "predicted_fa": _predicted(r.fa, QUANTITIES[Quantity.FA].coded_digits),
+                "predicted_cbf": _predicted(r.cbf, QUANTITIES[Quantity.CBF].coded_digits),
             }
             for r in biomarker.regions
         ],

@@ -20,6 +20,7 @@ from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
 
 from lnc_dicom.anatomy import Structure
+from lnc_dicom.quantities import Quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,17 +167,6 @@ class Selection:
     chosen: Series
     passed_over: tuple[tuple[Series, Reason], ...]
     map_series: Mapping[Role, Series] = field(default_factory=dict)
-
-
-class Quantity(Enum):
-    """What a map measures; the value is the key in result.json.
-
-    FA has no unit (0 to 1), CBF is in ml/100 g/min, relative CBF is in units of the scanner's own.
-    """
-
-    FA = "fa"
-    CBF = "cbf"
-    RELATIVE_CBF = "relative_cbf"
 
 
 @dataclass(frozen=True, slots=True)

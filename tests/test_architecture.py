@@ -14,6 +14,7 @@ ORDER = [
     ["lnc_dicom.anatomy", "lnc_dicom.options"],
     ["lnc_dicom.predictions"],
     ["lnc_dicom.codes", "lnc_dicom.provenance"],
+    ["lnc_dicom.quantities"],
     ["lnc_dicom.types"],
     ["lnc_dicom.tools"],
     ["lnc_dicom.geometry"],
@@ -40,7 +41,7 @@ ORDER = [
     ["lnc_service.cli"],
 ]
 CORE = {"anatomy", "codes", "encode", "errors", "geometry", "maps", "measure", "options", "outputs", "pipeline"}
-CORE |= {"predictions", "provenance", "report", "study", "tools", "types", "uids", "validate"}
+CORE |= {"predictions", "provenance", "quantities", "report", "study", "tools", "types", "uids", "validate"}
 
 
 def _module(path):

@@ -20,8 +20,9 @@ from lnc_dicom.biomarker.crops import ALL_REGIONS, MARGIN, cut_crops, structures
 from lnc_dicom.biomarker.train.privileged import PrivilegedTargets
 from lnc_dicom.cohort_table import Patient, read_table
 from lnc_dicom.errors import BadCohort, StudyRejected, UnusableInput
+from lnc_dicom.quantities import Quantity
 from lnc_dicom.report import Report
-from lnc_dicom.types import Quantity, Study
+from lnc_dicom.types import Study
 
 CACHE_VERSION = "1"
 MAPS = (Quantity.FA, Quantity.CBF)

@@ -18,8 +18,9 @@ from rich.table import Table
 
 from lnc_dicom.errors import LncError, StudyRejected, UnusableInput
 from lnc_dicom.predictions import BiomarkerResult
+from lnc_dicom.quantities import Quantity
 from lnc_dicom.report import Report
-from lnc_dicom.types import Caveat, Measurement, Quantity
+from lnc_dicom.types import Caveat, Measurement
 
 OK, DEFECT, USAGE, REJECTED = 0, 1, 2, 3
 """Exit codes of every command."""

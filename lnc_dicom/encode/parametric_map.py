@@ -17,18 +17,15 @@ from pydicom import Dataset
 from pydicom.sr.coding import Code
 
 from lnc_dicom.codes import (
-    ABSOLUTE_BLOOD_FLOW,
     BRAIN,
     CLASS_ACTIVATION,
-    FRACTIONAL_ANISOTROPY,
-    ML_PER_100_G_AND_MINUTE,
     NO_UNITS,
-    RELATIVE_BLOOD_FLOW,
 )
 from lnc_dicom.encode.provenance import Provenance
+from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import Report
 from lnc_dicom.study.load import resample
-from lnc_dicom.types import AlignedMap, Quantity
+from lnc_dicom.types import AlignedMap
 
 SERIES_NUMBER = 9007
 """Of the saliency; the maps of FA, CBF and relative CBF follow."""
@@ -47,13 +44,6 @@ class _Map:
     window: tuple[float, float]
 
 
-_QUANTITIES = {
-    Quantity.FA: (FRACTIONAL_ANISOTROPY, NO_UNITS, "fa", "FA on T1 grid", (0.0, 1.0)),
-    Quantity.CBF: (ABSOLUTE_BLOOD_FLOW, ML_PER_100_G_AND_MINUTE, "cbf", "CBF on T1 grid", (0.0, 100.0)),
-    Quantity.RELATIVE_CBF: (RELATIVE_BLOOD_FLOW, NO_UNITS, "relative-cbf", "Relative CBF on T1 grid", None),
-}
-
-
 def parametric_maps(report: Report, provenance: Provenance) -> Iterator[tuple[str, ParametricMap]]:
     """Encode every map that there is, with the name of its file."""
     for found in _maps(report):
@@ -70,11 +60,18 @@ def _maps(report: Report) -> Iterator[_Map]:
             report.volume.with_array(mean), CLASS_ACTIVATION, NO_UNITS, "saliency", title, SERIES_NUMBER, (0.0, 1.0)
         )
     for aligned in report.maps:
-        place = list(Quantity).index(aligned.map.quantity) + 1
-        quantity, unit, role, title, window = _QUANTITIES[aligned.map.quantity]
-        values = _on_t1(aligned, report.volume)
-        window = window or (0.0, max(float(np.percentile(values.array, 99.5)), 1.0))
-        yield _Map(values, quantity, unit, role, title, SERIES_NUMBER + place, window)
+        yield _quantity_map(aligned, report.volume)
+
+
+def _quantity_map(aligned: AlignedMap, volume: Volume) -> _Map:
+    """Lay a map on the T1, with the name, code, unit and window of its quantity."""
+    quantity = aligned.map.quantity
+    properties = QUANTITIES[quantity]
+    values = _on_t1(aligned, volume)
+    window = properties.window or (0.0, max(float(np.percentile(values.array, 99.5)), 1.0))
+    title = f"{properties.name[0].upper()}{properties.name[1:]} on T1 grid"
+    number = SERIES_NUMBER + 1 + list(Quantity).index(quantity)
+    return _Map(values, properties.code, properties.unit, quantity.value.replace("_", "-"), title, number, window)
 
 
 def _on_t1(aligned: AlignedMap, volume: Volume) -> Volume:

@@ -19,8 +19,9 @@ from lnc_dicom.maps.asl_volumes import Context, volumes
 from lnc_dicom.maps.dcm2niix import Converted, convert
 from lnc_dicom.maps.vendor_map import load_map, to_cbf
 from lnc_dicom.options import PerfusionOptions
+from lnc_dicom.quantities import Quantity
 from lnc_dicom.study.attributes import traits_of
-from lnc_dicom.types import Caveat, Quantity, QuantityMap, Role, Series
+from lnc_dicom.types import Caveat, QuantityMap, Role, Series
 
 ORDER_ASSUMED = "LNC-406"
 """Caveat: the header names neither control nor label; they are taken to alternate."""

@@ -17,7 +17,8 @@ from lnc_dicom.geometry.registration import carry, register
 from lnc_dicom.maps.dcm2niix import Converted, convert
 from lnc_dicom.maps.vendor_map import load_map, to_fa
 from lnc_dicom.options import DiffusionOptions
-from lnc_dicom.types import Quantity, QuantityMap, Role, Series
+from lnc_dicom.quantities import Quantity
+from lnc_dicom.types import QuantityMap, Role, Series
 
 B0_MAX = 50.0
 """A volume with a smaller b-value, in s/mm², counts as b = 0."""

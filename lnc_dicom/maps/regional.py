@@ -17,7 +17,8 @@ from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.maps.alignment import refuse_map
 from lnc_dicom.measure.gates import CAPSULE_ABOVE_GREY, CAPSULE_FA, GREY_CBF
 from lnc_dicom.options import MapsOptions
-from lnc_dicom.types import AlignedMap, Caveat, Check, Quantity, Segmented, Statistic
+from lnc_dicom.quantities import QUANTITIES, Quantity
+from lnc_dicom.types import AlignedMap, Caveat, Check, Segmented, Statistic
 
 FEW_VOXELS = "LNC-403"
 """Caveat: fewer than `MIN_VOXELS` voxels of a map lie in a structure; voxels on its border were used as well."""
@@ -77,7 +78,7 @@ def _voxels(
 
 
 def _caveats(quantity: Quantity, few: list[str], none: list[str]) -> tuple[Caveat, ...]:
-    name = NAMES[quantity]
+    name = QUANTITIES[quantity].name
     caveats = []
     if few:
         text = f"{name}: fewer than {MIN_VOXELS} voxels wholly inside, border voxels used: {'; '.join(few)}"
@@ -86,10 +87,6 @@ def _caveats(quantity: Quantity, few: list[str], none: list[str]) -> tuple[Cavea
         text = f"{name}: not measured, no voxel inside: {'; '.join(none)}"
         caveats.append(Caveat(NO_VOXELS, text, is_our_text=True))
     return tuple(caveats)
-
-
-NAMES = {Quantity.FA: "FA", Quantity.CBF: "CBF", Quantity.RELATIVE_CBF: "relative CBF"}
-"""What a reader sees; a relative map is never called CBF alone."""
 
 
 def structure_shares(

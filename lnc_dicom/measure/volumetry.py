@@ -10,7 +10,8 @@ import numpy as np
 
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.measure.gates import check_structures
-from lnc_dicom.types import AlignedMap, Asymmetry, Confidence, Measurement, Quantity, Segmented, Statistic
+from lnc_dicom.quantities import Quantity
+from lnc_dicom.types import AlignedMap, Asymmetry, Confidence, Measurement, Segmented, Statistic
 
 
 def measure(segmented: Segmented, maps: Sequence[AlignedMap] = ()) -> tuple[Measurement, ...]:

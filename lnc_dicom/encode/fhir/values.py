@@ -6,14 +6,16 @@ from typing import Any
 
 from pydicom import Dataset
 
+from lnc_dicom.quantities import QUANTITIES
+
 _SYSTEMS = {
     "SCT": "http://snomed.info/sct",
     "DCM": "http://dicom.nema.org/resources/ontology/DCM",
     "LN": "http://loinc.org",
     "UCUM": "http://unitsofmeasure.org",
 }
-_UNITS = {"ml/[100]g/min": "mL/(100.g)/min"}
-"""Units that DICOM spells in its own way, in UCUM's."""
+_UCUM = {properties.unit.value: properties.ucum for properties in QUANTITIES.values()}
+"""Units as UCUM spells them, by their spelling in DICOM."""
 _LOCAL = "urn:lnc-dicom:codes"
 """Coding system of what has no standard code (99LNC)."""
 Json = dict[str, Any]
@@ -26,7 +28,7 @@ def concept(code: Dataset) -> Json:
 
 
 def quantity(item: Dataset) -> Json:
-    """Give the number of a NUM item with its unit; why there is none where there is none."""
+    """Give the number of a NUM item with its unit, or the reason why it has no value."""
     measured = item.get("MeasuredValueSequence")
     if not measured:
         reason = {"system": "http://terminology.hl7.org/CodeSystem/data-absent-reason", "code": "unknown"}
@@ -38,7 +40,7 @@ def quantity(item: Dataset) -> Json:
             "value": float(measured[0].NumericValue),
             "unit": str(unit.CodeMeaning),
             "system": _SYSTEMS["UCUM"],
-            "code": _UNITS.get(code, code),
+            "code": _UCUM.get(code, code),
         }
     }
 

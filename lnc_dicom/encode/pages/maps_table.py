@@ -1,4 +1,4 @@
-"""Quantities of the maps → the first table of the second summary page, and how they are written."""
+"""Means of the measured maps → the first table of the second summary page, and how the numbers are written."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from PIL import ImageDraw
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode.pages.canvas import GREEN, GREY, WHITE, font
-from lnc_dicom.maps.regional import NAMES
+from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import Report
-from lnc_dicom.types import Measurement, Quantity
+from lnc_dicom.types import Measurement
 
 _STEP = 31
 _FIRST, _WIDTH, _SIDE = 400, 260, 120
 """Right edge of the first quantity, and how far the next quantity and its other side are."""
-UNITS = {Quantity.FA: "", Quantity.CBF: "ml/100 g/min", Quantity.RELATIVE_CBF: "no unit"}
-_DIGITS = {Quantity.FA: 2, Quantity.CBF: 0, Quantity.RELATIVE_CBF: 0}
 
 
 def measured_quantities(report: Report) -> tuple[Quantity, ...]:
@@ -23,13 +21,13 @@ def measured_quantities(report: Report) -> tuple[Quantity, ...]:
 
 
 def written(measurement: Measurement, quantity: Quantity) -> str:
-    """Write a mean with the digits that it deserves; "-" where it was not measured."""
-    statistic = measurement.statistics.get(quantity)
-    return "-" if statistic is None else f"{round(statistic.mean, _DIGITS[quantity]) + 0.0:.{_DIGITS[quantity]}f}"
+    """Write the mean of a quantity with its number of digits; "-" where it was not measured."""
+    statistic, digits = measurement.statistics.get(quantity), QUANTITIES[quantity].digits
+    return "-" if statistic is None else f"{round(statistic.mean, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0"
 
 
 def draw_quantities(draw: ImageDraw.ImageDraw, report: Report, x: int, y: int) -> int:
-    """Draw means per structure and side under (x, y); says so where no map was measured. Returns where it ends."""
+    """Draw the means by structure and side below (x, y), or that there are none. Returns the y where the table ends."""
     quantities = measured_quantities(report)
     if not quantities:
         draw.text(
@@ -39,7 +37,8 @@ def draw_quantities(draw: ImageDraw.ImageDraw, report: Report, x: int, y: int) -
     draw.text((x, y), "Measured", WHITE, font(20))
     for i, quantity in enumerate(quantities):
         right = x + _FIRST + i * _WIDTH
-        title = f"{NAMES[quantity]}, {UNITS[quantity]}" if UNITS[quantity] else NAMES[quantity]
+        properties = QUANTITIES[quantity]
+        title = ", ".join(filter(None, (properties.name, properties.unit_text)))
         draw.text((right - _SIDE // 2 - 18, y), title, WHITE, font(18), anchor="ma")
         draw.text((right - _SIDE, y + 26), "left", GREY, font(17), anchor="ra")
         draw.text((right, y + 26), "right", GREY, font(17), anchor="ra")

@@ -24,7 +24,6 @@ from lnc_dicom.codes import (
     DEMONSTRATION_MODEL,
     LATERALITY,
     LOCAL_SCHEME,
-    ML_PER_100_G_AND_MINUTE,
     NO_UNITS,
     PREDICTED_CBF,
     PREDICTED_FA,
@@ -38,8 +37,9 @@ from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.encode.sr.groups import Topic, topic_groups
 from lnc_dicom.encode.sr.items import evaluation_item, number_item
 from lnc_dicom.encode.sr.outline import Anchor, Outline, Placement
-from lnc_dicom.predictions import BiomarkerResult, RegionPrediction, StemPrediction
+from lnc_dicom.predictions import BiomarkerResult, PredictedValue, RegionPrediction, StemPrediction
 from lnc_dicom.provenance import software_version
+from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import DEMONSTRATION, unfamiliar_text
 
 _LONGEST_MEANING = 64
@@ -79,9 +79,16 @@ def _region(prediction: RegionPrediction, placement: Placement) -> tuple[Topic, 
     structure, fa, cbf = prediction.structure, prediction.fa, prediction.cbf
     site = FindingSite(STRUCTURE[structure.name], laterality=LATERALITY[structure.side])
     return _topic(f"{structure.title}, predicted", site, partial(placement.place, structure.label)), [
-        number_item(PREDICTED_FA, fa.value, NO_UNITS, 4, (fa.low, fa.high)),
-        number_item(PREDICTED_CBF, cbf.value, ML_PER_100_G_AND_MINUTE, 2, (cbf.low, cbf.high)),
+        _quantity_item(PREDICTED_FA, fa, Quantity.FA),
+        _quantity_item(PREDICTED_CBF, cbf, Quantity.CBF),
     ]
+
+
+def _quantity_item(name: Code, predicted: PredictedValue, quantity: Quantity) -> MeasurementItem:
+    """Encode a prediction under a name of its own, with the unit and the digits of the quantity."""
+    properties = QUANTITIES[quantity]
+    interval = (predicted.low, predicted.high)
+    return number_item(name, predicted.value, properties.unit, properties.coded_digits, interval)
 
 
 def _stems(prediction: StemPrediction, placement: Placement) -> tuple[Topic, list[MeasurementItem]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lnc_dicom.encode.pages.maps_table import UNITS, written
-from lnc_dicom.maps.regional import NAMES
+from lnc_dicom.encode.pages.maps_table import written
 from lnc_dicom.predictions import PredictedValue
+from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import DEMONSTRATION, Report, failure_text
-from lnc_dicom.types import Measurement, Quantity
+from lnc_dicom.types import Measurement
 
 
 def measured_sentences(report: Report) -> list[str]:
@@ -19,10 +19,11 @@ def predicted_sentences(report: Report) -> list[str]:
     found = report.biomarker
     if found is None:
         return []
+    fa, cbf = QUANTITIES[Quantity.FA], QUANTITIES[Quantity.CBF]
     note = f" ({DEMONSTRATION})" if found.demonstration else ""
     lines = [
-        f"{r.structure.title}: predicted FA {_interval(r.fa, 2)}, "
-        f"predicted CBF {_interval(r.cbf, 0)} ml/100 g/min{note}"
+        f"{r.structure.title}: predicted FA {_interval(r.fa, fa.digits)}, "
+        f"predicted CBF {_interval(r.cbf, cbf.digits)} {cbf.unit_text}{note}"
         for r in found.regions
     ]
     lines += [f"LSA stems, {r.side.value}: predicted {_interval(r.expected, 1)}{note}" for r in found.stems]
@@ -44,8 +45,8 @@ def _measured(measurement: Measurement) -> str:
         low, high = measurement.interval_ml
         parts[0] += f" (90 % interval {low:.2f} to {high:.2f})"
     for quantity in (q for q in Quantity if q in measurement.statistics):
-        unit = UNITS[quantity] if quantity is Quantity.CBF else ""
-        parts.append(f"{NAMES[quantity]} {written(measurement, quantity)} {unit}".rstrip())
+        properties = QUANTITIES[quantity]
+        parts.append(f"{properties.name} {written(measurement, quantity)} {properties.unit_text}".rstrip())
     return f"{measurement.structure.title}: {', '.join(parts)}"
 
 

@@ -26,18 +26,14 @@ from pydicom.sr.coding import Code
 
 from lnc_dicom.anatomy import STRUCTURES, Structure
 from lnc_dicom.codes import (
-    ABSOLUTE_BLOOD_FLOW,
     ANATOMICAL_STRUCTURE,
     AREA,
     CUBIC_MILLIMETRE,
-    FRACTIONAL_ANISOTROPY,
     LATERALITY,
     LOCAL_SCHEME,
     MEAN,
-    ML_PER_100_G_AND_MINUTE,
     NO_UNITS,
     QUALITY,
-    RELATIVE_BLOOD_FLOW,
     SQUARE_MILLIMETRE,
     STRUCTURE,
     SUM_OF_VOXELS,
@@ -50,15 +46,9 @@ from lnc_dicom.encode.sr.groups import NUMBERS_PER_GROUP, Topic, topic_groups
 from lnc_dicom.encode.sr.items import evaluation_item, number_item
 from lnc_dicom.encode.sr.outline import Placement
 from lnc_dicom.provenance import algorithm_of
+from lnc_dicom.quantities import QUANTITIES
 from lnc_dicom.report import Report, failure_text
-from lnc_dicom.types import Measurement, Quantity
-
-QUANTITIES = {
-    Quantity.FA: (FRACTIONAL_ANISOTROPY, NO_UNITS, 4),
-    Quantity.CBF: (ABSOLUTE_BLOOD_FLOW, ML_PER_100_G_AND_MINUTE, 2),
-    Quantity.RELATIVE_CBF: (RELATIVE_BLOOD_FLOW, NO_UNITS, 2),
-}
-"""Concept, unit and decimals of every quantity (PS3.16 CID 7469, CID 7181)."""
+from lnc_dicom.types import Measurement
 
 Groups = (
     VolumetricROIMeasurementsAndQualitativeEvaluations
@@ -155,7 +145,7 @@ def _volume(measurement: Measurement) -> list[MeasurementItem]:
 def _means(measurement: Measurement) -> list[MeasurementItem]:
     """Means of what was measured in maps, with Derivation Mean (TID 300); a structure that failed has none."""
     return [
-        number_item(name, measurement.statistics[quantity].mean, unit, digits, derivation=MEAN)
-        for quantity, (name, unit, digits) in QUANTITIES.items()
+        number_item(p.code, measurement.statistics[quantity].mean, p.unit, p.coded_digits, derivation=MEAN)
+        for quantity, p in QUANTITIES.items()
         if quantity in measurement.statistics
     ]

@@ -8,10 +8,10 @@ import pydicom
 import pytest
 
 from lnc_dicom.pipeline import analyse
+from lnc_dicom.quantities import Quantity
 from lnc_dicom.result_json import result_json
 from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import STAGES, Tools
-from lnc_dicom.types import Quantity
 from tests.factories import NOW
 
 XA30 = "siemens-xa30-enhanced"

@@ -14,9 +14,10 @@ from lnc_dicom.options import Options
 from lnc_dicom.outputs import Output
 from lnc_dicom.pipeline import analyse
 from lnc_dicom.predictions import BiomarkerResult, Model, PredictedValue, RegionPrediction, StemPrediction
+from lnc_dicom.quantities import Quantity
 from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
-from lnc_dicom.types import AlignedMap, Quantity, QuantityMap, Statistic
+from lnc_dicom.types import AlignedMap, QuantityMap, Statistic
 from tests.factories import NOW, BoxSegmenter, head, write_series
 
 SHIFT_MM = np.array([2.0, -3.0, 1.5])

@@ -8,10 +8,11 @@ from lnc_dicom.errors import NotAligned, OffTheHead
 from lnc_dicom.maps.alignment import align, covered, structure_points
 from lnc_dicom.maps.dcm2niix import convert
 from lnc_dicom.maps.fa import B0_MAX
+from lnc_dicom.quantities import Quantity
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select
-from lnc_dicom.types import Quantity, QuantityMap
+from lnc_dicom.types import QuantityMap
 
 
 @pytest.fixture(scope="module")

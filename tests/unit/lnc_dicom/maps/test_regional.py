@@ -6,7 +6,8 @@ from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.errors import Implausible
 from lnc_dicom.maps.regional import FEW_VOXELS, NO_VOXELS, measure_map, structure_shares
 from lnc_dicom.options import MapsOptions
-from lnc_dicom.types import AlignedMap, Quantity, QuantityMap, Segmented
+from lnc_dicom.quantities import Quantity
+from lnc_dicom.types import AlignedMap, QuantityMap, Segmented
 from tests.factories import POSE, BoxSegmenter, head
 
 ALL = frozenset(s.label for s in STRUCTURES)

@@ -12,9 +12,10 @@ from lnc_dicom.encode import encode
 from lnc_dicom.measure.gates import PROBABILITY, STUDY_GATES
 from lnc_dicom.measure.volumetry import asymmetry
 from lnc_dicom.pipeline import process
+from lnc_dicom.quantities import Quantity
 from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
-from lnc_dicom.types import Confidence, Quantity, Statistic
+from lnc_dicom.types import Confidence, Statistic
 from tests.factories import NOW, BoxSegmenter, write_series
 from tests.unit.lnc_dicom.encode.oracle import Oracle
 
