@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 
+from highdicom.sr.utils import find_content_items
 from pydicom import Dataset
+from pydicom.sr.codedict import codes
 
 from lnc_dicom.anatomy import Structure
 from lnc_dicom.codes import CUBIC_MILLIMETRE, VOLUME
@@ -19,7 +21,7 @@ OUR_NAME = "lnc-dicom"
 """Manufacturer of the objects that we write."""
 FILE = "measurements.dcm"
 """Name of the SR among the files of a result."""
-_GROUP, _TRACKING_UID, _ALGORITHM, _VERSION = "125007", "112040", "111001", "111003"
+_TRACKING_UID, _ALGORITHM, _VERSION = "112040", "111001", "111003"
 
 
 def is_ours(header: Dataset) -> bool:
@@ -32,8 +34,8 @@ def prior_of(document: Dataset) -> Prior | None:
     template = document.get("ContentTemplateSequence") or [Dataset()]
     if not is_ours(document) or template[0].get("TemplateIdentifier") != "1500":
         return None
-    groups = [item for item in _items(document) if _name(item) == _GROUP]
     try:
+        groups = find_content_items(document, name=codes.DCM.MeasurementGroup, recursive=True)
         return Prior(
             study_uid=str(document.StudyInstanceUID),
             series_uid=str(document.SeriesInstanceUID),
@@ -107,12 +109,6 @@ def _evidence(document: Dataset) -> Iterator[str]:
         for study in document.get(name) or ():
             for series in study.ReferencedSeriesSequence:
                 yield from (str(item.ReferencedSOPInstanceUID) for item in series.ReferencedSOPSequence)
-
-
-def _items(item: Dataset) -> Iterator[Dataset]:
-    for child in item.get("ContentSequence") or ():
-        yield child
-        yield from _items(child)
 
 
 def _name(item: Dataset) -> str:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import io
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import pydicom
+from highdicom.sr.utils import find_content_items
 from pydicom import Dataset
+from pydicom.sr.codedict import codes
 
 from lnc_dicom.encode.fhir.values import about_patient, about_study, concept, issued, quantity, uid_identifier
 from lnc_dicom.encode.objects import EncodedObject
@@ -26,7 +28,7 @@ from lnc_dicom.encode.sr.document import measurement_report
 from lnc_dicom.outputs import FILES_OF, Output
 from lnc_dicom.report import Report
 
-_GROUP, _FINDING, _CATEGORY, _SITE, _METHOD = "125007", "121071", "276214006", "363698007", "370129005"
+_FINDING, _CATEGORY, _SITE, _METHOD = "121071", "276214006", "363698007", "370129005"
 _LATERALITY, _TRACKING_UID, _ALGORITHM, _VERSION = "272741003", "112040", "111001", "111003"
 _STRUCTURAL = {_FINDING, _CATEGORY, _SITE, _METHOD}
 """Coded items of a group that become something else than a member."""
@@ -94,7 +96,8 @@ class _Bundle:
 def bundle(document: Dataset) -> Json:
     """Map a whole measurement report."""
     made = _Bundle(document)
-    groups = [made.add(_group(item, made)) for item in _groups(document)]
+    found = find_content_items(document, name=codes.DCM.MeasurementGroup, recursive=True)
+    groups = [made.add(_group(item, made)) for item in found]
     result = {
         "resourceType": "DiagnosticReport",
         "identifier": [uid_identifier(document.SOPInstanceUID)],
@@ -119,15 +122,6 @@ def bundle(document: Dataset) -> Json:
         "timestamp": issued(document),
         "entry": entries,
     }
-
-
-def _groups(item: Dataset) -> Iterator[Dataset]:
-    """Measurement groups anywhere below an item."""
-    for child in item.get("ContentSequence", ()):
-        if _name(child) == _GROUP:
-            yield child
-        else:
-            yield from _groups(child)
 
 
 def _group(group: Dataset, made: _Bundle) -> Json:

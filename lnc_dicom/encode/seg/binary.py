@@ -17,15 +17,15 @@ from lnc_dicom.report import Report, failure_text
 from lnc_dicom.types import Measurement
 
 SERIES_NUMBER = 9001
-"""In a high block, out of the way of the scanner's series."""
+"""In a high range that scanners do not use."""
 
 
 def segmentation(report: Report, provenance: Provenance) -> Segmentation:
-    """Encode the labels, all structures described, empty ones included: they were looked for, or failed.
+    """Encode the labels. All structures are described, empty ones too: they were not found, or failed.
 
-    The pixels are handed over as a Volume: position comes from the affine, never from the order of the sources.
+    The pixels are passed as a Volume: positions come from the affine, never from the order of the sources.
     """
-    labels, sources = where_structures_are(report.labels, report.sources)
+    labels, sources = crop_to_labels(report.labels, report.sources)
     seg = Segmentation(
         source_images=sources,
         pixel_array=labels,
@@ -41,11 +41,11 @@ def segmentation(report: Report, provenance: Provenance) -> Segmentation:
     return seg
 
 
-def where_structures_are(labels: Volume, sources: Sequence[Dataset]) -> tuple[Volume, list[Dataset]]:
-    """Give the slices between the first and the last that hold a label, and the images that lie there.
+def crop_to_labels(labels: Volume, sources: Sequence[Dataset]) -> tuple[Volume, list[Dataset]]:
+    """Crop to the slices from the first to the last with a label, and to the source images that lie there.
 
-    Looking up the place of every image is most of the time that encoding takes; those without a frame are not named,
-    but for the first, from which patient and study are copied.
+    Matching source images to slices takes most of the encoding time, so images beside the crop are left out, except for
+    the first, from which patient and study are copied.
     """
     held = np.flatnonzero(labels.array.any(axis=(1, 2)))
     first, last = (int(held[0]), int(held[-1])) if held.size else (0, 0)
@@ -58,7 +58,7 @@ def where_structures_are(labels: Volume, sources: Sequence[Dataset]) -> tuple[Vo
 
 
 def _description(measurement: Measurement, report: Report, provenance: Provenance) -> SegmentDescription:
-    """Describe a segment; one that failed is empty and says why."""
+    """Describe a segment; one that failed is empty, with the reason in its description."""
     structure = measurement.structure
     description = SegmentDescription(
         segment_number=structure.label,

@@ -1,6 +1,6 @@
 """Labels → LABELMAP Segmentation (PS3.3 A.51), 8 bit, RLE: an eighth of the size of the BINARY one, for archives.
 
-Not for every viewer (docs/reference/objects.md). The segment numbers are those of the BINARY segmentation.
+Not every viewer reads it (docs/reference/objects.md). Segment numbers are those of the BINARY segmentation.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ SERIES_NUMBER = 9006
 
 
 def labelmap(report: Report, provenance: Provenance, binary: Segmentation) -> Segmentation:
-    """Encode the labels once more, with the segments of the BINARY segmentation.
+    """Encode the labels with the segment descriptions of the BINARY segmentation.
 
-    Value 0 is described as Background and named by Pixel Padding Value. Its item comes last, where highdicom puts it
-    first: OHIF counts segments by their place in the sequence and would show every one in the colour of the next.
+    Value 0 is described as Background and is the Pixel Padding Value. highdicom writes its item first; here it is last,
+    because OHIF takes segments by their position in the sequence and would show each in the colour of the next.
     """
     seg = Segmentation(
         source_images=list(report.sources),

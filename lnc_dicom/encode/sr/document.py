@@ -1,4 +1,4 @@
-"""Everything found → Comprehensive 3D SR with TID 1500 (PS3.16)."""
+"""Report → Comprehensive 3D SR after TID 1500 (PS3.16)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lnc_dicom.encode.sr.outline import Placement
 from lnc_dicom.encode.sr.predictions import prediction_groups
 from lnc_dicom.encode.sr.relationships import relate_methods, separate
 from lnc_dicom.encode.sr.structures import structure_groups
-from lnc_dicom.encode.sr.study_level import overall_groups
+from lnc_dicom.encode.sr.study_level import study_level_groups
 from lnc_dicom.report import BANNER, Report
 
 SERIES_NUMBER = 9002
@@ -32,7 +32,7 @@ SERIES_NUMBER = 9002
 def measurement_report(report: Report, provenance: Provenance, seg: Segmentation) -> Comprehensive3DSR:
     """Encode every measurement with its segment, site, side, method, algorithm and quality.
 
-    A structure that failed keeps its group and its quality, without a number of its own.
+    A structure that failed keeps its group and its quality, without its volume.
     """
     placement = Placement(report.labels, report.sources)
     content = MeasurementReport(
@@ -40,7 +40,7 @@ def measurement_report(report: Report, provenance: Provenance, seg: Segmentation
         procedure_reported=BRAIN_MRI,
         imaging_measurements=[
             *(g for m in report.measurements for g in structure_groups(m, report, provenance, seg, placement)),
-            *overall_groups(report, provenance, placement),
+            *study_level_groups(report, provenance, placement),
             *change_groups(report.change, provenance, placement),
             *prediction_groups(report.biomarker, provenance, placement, with_disease=report.shows_disease),
         ],
@@ -63,9 +63,9 @@ def measurement_report(report: Report, provenance: Provenance, seg: Segmentation
 
 
 def _library_entry(report: Report) -> Dataset:
-    """One image of the series for the image library; all 176 would cost ten seconds and say no more.
+    """Give one image of the series for the image library; all 176 would take ten seconds and add no information.
 
-    highdicom describes single-frame images only; a multi-frame image gets its first frame's attributes at the top.
+    highdicom describes single-frame images only: a multi-frame image gets its geometry at the top level.
     """
     entry = copy.copy(min(report.sources, key=lambda source: str(source.SOPInstanceUID)))
     if "PixelSpacing" not in entry:

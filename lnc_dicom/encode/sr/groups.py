@@ -1,8 +1,7 @@
 """Numbers that belong to no segment → TID 1501 groups that viewers of SR can show.
 
-In OHIF 3.13 one group without coordinates turns the whole report black, and of a group five lines are drawn. Hence
-every number is inferred from coordinates (TID 320), long groups are split, and the first line, a comment, says what it
-is about.
+OHIF 3.13 shows the whole report black if one group has no coordinates, and draws five lines per group. So every number
+is inferred from coordinates (TID 320), long groups are split, and the first line is a comment that names the topic.
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.encode.sr.outline import Anchor, Outline
 
 NUMBERS_PER_GROUP = 4
-"""Five lines are drawn; one of them is the comment."""
+"""OHIF draws five lines; one of them is the comment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What a group is about: its title, where in the body, where on the images, and how its numbers were made.
+    """What a group is about: its title, finding site, position on the images, method and algorithm.
 
     place
-        Finds a place on the images, another one for every group.
+        Gives a position on the images, another one at every call.
     """
 
     title: str
@@ -54,10 +53,10 @@ def topic_groups(
     items: Sequence[MeasurementItem],
     evaluations: Sequence[QualitativeEvaluation] = (),
 ) -> list[MeasurementsAndQualitativeEvaluations]:
-    """Give the groups of a topic; the tracking identifier of all but the first ends with a number."""
-    parts = [items[i : i + NUMBERS_PER_GROUP] for i in range(0, len(items), NUMBERS_PER_GROUP)]
-    titles = [topic.title, *(f"{topic.title}, {i}" for i in range(2, len(parts) + 1))]
-    return [_group(topic, title, provenance, part, evaluations) for title, part in zip(titles, parts, strict=False)]
+    """Give the groups of a topic; from the second on, the tracking identifier ends with a number."""
+    chunks = [items[i : i + NUMBERS_PER_GROUP] for i in range(0, len(items), NUMBERS_PER_GROUP)]
+    titles = [topic.title, *(f"{topic.title}, {i}" for i in range(2, len(chunks) + 1))]
+    return [_group(topic, title, provenance, chunk, evaluations) for title, chunk in zip(titles, chunks, strict=False)]
 
 
 def _group(
@@ -84,7 +83,7 @@ def _group(
 
 
 def _infer_from(place: Outline | Anchor, item: MeasurementItem) -> None:
-    """Let a number be inferred from coordinates (TID 320); highdicom takes them only when the item is made."""
+    """Add the coordinates that a number is inferred from (TID 320); highdicom takes them in the constructor only."""
     parts = item[0].get("ContentSequence") or ContentSequence()
     parts.append(place.coordinates())
     item[0].ContentSequence = parts

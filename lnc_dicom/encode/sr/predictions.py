@@ -1,8 +1,7 @@
-"""What the biomarker model predicts → content of the SR. Nothing here was measured, and every name says so."""
+"""Predictions of the biomarker model → TID 1501 groups. Nothing here was measured, and every name says so."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -30,13 +29,12 @@ from lnc_dicom.codes import (
     PREDICTED_FROM_T1,
     PREDICTED_FROM_T1_AND_PERSON,
     PREDICTED_STEMS,
-    STRUCTURE,
     UNFAMILIAR_HEAD,
 )
 from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.encode.sr.groups import Topic, topic_groups
-from lnc_dicom.encode.sr.items import evaluation_item, number_item
-from lnc_dicom.encode.sr.outline import Anchor, Outline, Placement
+from lnc_dicom.encode.sr.items import evaluation_item, number_item, site_of
+from lnc_dicom.encode.sr.outline import Placement
 from lnc_dicom.predictions import BiomarkerResult, PredictedValue, RegionPrediction, StemPrediction
 from lnc_dicom.provenance import software_version
 from lnc_dicom.quantities import QUANTITIES, Quantity
@@ -48,10 +46,10 @@ _LONGEST_MEANING = 64
 def prediction_groups(
     biomarker: BiomarkerResult | None, provenance: Provenance, placement: Placement, *, with_disease: bool
 ) -> list[MeasurementsAndQualitativeEvaluations]:
-    """Give TID 1501 groups: FA and CBF per structure, stems of the LSA per side and, if wanted, disease categories.
+    """Give groups for FA and CBF per structure, for LSA stems per side and, if wanted, for disease categories.
 
-    They stand apart from what was measured, each with the method at group level: there readers look for it.
-    The method says whether the model knew age and sex.
+    They are separate from measurements. The method is at group level, where readers look for it, and says whether the
+    model knew age and sex.
     """
     if biomarker is None:
         return []
@@ -75,10 +73,9 @@ def prediction_groups(
 
 
 def _region(prediction: RegionPrediction, placement: Placement) -> tuple[Topic, list[MeasurementItem]]:
-    """Give predicted FA and CBF of one structure with their 90 % intervals, shown at its outline."""
+    """Give predicted FA and CBF of one structure with their 90 % intervals; they are shown at its outline."""
     structure, fa, cbf = prediction.structure, prediction.fa, prediction.cbf
-    site = FindingSite(STRUCTURE[structure.name], laterality=LATERALITY[structure.side])
-    return _topic(f"{structure.title}, predicted", site, partial(placement.place, structure.label)), [
+    return Topic(f"{structure.title}, predicted", site_of(structure), partial(placement.place, structure.label)), [
         _quantity_item(PREDICTED_FA, fa, Quantity.FA),
         _quantity_item(PREDICTED_CBF, cbf, Quantity.CBF),
     ]
@@ -96,7 +93,7 @@ def _stems(prediction: StemPrediction, placement: Placement) -> tuple[Topic, lis
     site = FindingSite(CEREBRAL_HEMISPHERE, laterality=LATERALITY[side])
     anchor = partial(placement.anchor, [s.label for s in STRUCTURES if s.side is side])
     item = number_item(PREDICTED_STEMS, expected.value, NO_UNITS, 2, (expected.low, expected.high))
-    return _topic(f"LSA stems, {side.value}, predicted", site, anchor), [item]
+    return Topic(f"LSA stems, {side.value}, predicted", site, anchor), [item]
 
 
 def _disease(biomarker: BiomarkerResult, placement: Placement) -> tuple[Topic, list[MeasurementItem]]:
@@ -107,14 +104,12 @@ def _disease(biomarker: BiomarkerResult, placement: Placement) -> tuple[Topic, l
     }
     anchor = partial(placement.anchor, [s.label for s in STRUCTURES])
     items = [number_item(name, p, NO_UNITS, 3) for name, p in names.items()]
-    return _topic("Disease categories, predicted", FindingSite(BRAIN), anchor), items
-
-
-def _topic(title: str, site: FindingSite, place: Callable[[], Outline | Anchor]) -> Topic:
-    return Topic(title, site, place)
+    return Topic("Disease categories, predicted", FindingSite(BRAIN), anchor), items
 
 
 def _warnings(biomarker: BiomarkerResult) -> list[QualitativeEvaluation]:
-    """Say, coded and in full, why the numbers mean nothing clinically."""
-    said = [evaluation_item(CAVEAT, DEMONSTRATION_MODEL, DEMONSTRATION)] if biomarker.demonstration else []
-    return said if biomarker.familiar else [*said, evaluation_item(CAVEAT, UNFAMILIAR_HEAD, unfamiliar_text(biomarker))]
+    """Give, coded and in words, the reasons why the numbers must not be used."""
+    warnings = [evaluation_item(CAVEAT, DEMONSTRATION_MODEL, DEMONSTRATION)] if biomarker.demonstration else []
+    if not biomarker.familiar:
+        warnings.append(evaluation_item(CAVEAT, UNFAMILIAR_HEAD, unfamiliar_text(biomarker)))
+    return warnings

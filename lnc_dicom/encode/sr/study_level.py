@@ -1,4 +1,4 @@
-"""What belongs to no single structure → TID 1501 groups: asymmetry of pairs, quality of the images."""
+"""Asymmetry of pairs and quality of the images → TID 1501 groups."""
 
 from __future__ import annotations
 
@@ -33,39 +33,39 @@ from lnc_dicom.report import Report, failure_text
 from lnc_dicom.types import Asymmetry
 
 _DIGITS = 4
-UNITS = {EDGE_WIDTH.code: MILLIMETRE, MISFIT.code: MILLIMETRE, TURN.code: DEGREE}
-"""Units of the gates' numbers, by code; all others have none."""
+_UNITS = {EDGE_WIDTH.code: MILLIMETRE, MISFIT.code: MILLIMETRE, TURN.code: DEGREE}
+"""Units of gates, by code; the numbers of all other gates have none."""
 
 
-def overall_groups(
+def study_level_groups(
     report: Report, provenance: Provenance, placement: Placement
 ) -> list[MeasurementsAndQualitativeEvaluations]:
-    """Give a group per pair of structures that has an asymmetry, and those for the quality of the images."""
-    pairs = [group for row in asymmetry(report.measurements) for group in _asymmetry(row, provenance, placement)]
+    """Give the groups of asymmetry, one per pair of structures, then those of image quality."""
+    pairs = [group for one in asymmetry(report.measurements) for group in _asymmetry(one, provenance, placement)]
     return [*pairs, *_quality(report, provenance, placement)]
 
 
 def _asymmetry(
-    row: Asymmetry, provenance: Provenance, placement: Placement
+    one: Asymmetry, provenance: Provenance, placement: Placement
 ) -> list[MeasurementsAndQualitativeEvaluations]:
-    """(L - R) / ((L + R) / 2) of a pair, shown between the two; what is not defined is left out."""
-    values = {"volume": row.volume, **{q.value: v for q, v in row.quantities.items()}}
+    """Give (L - R) / ((L + R) / 2) of a pair, shown between the two; values that are not defined are left out."""
+    values = {"volume": one.volume, **{q.value: v for q, v in one.quantities.items()}}
     items = [number_item(ASYMMETRY[name], v, NO_UNITS, _DIGITS) for name, v in values.items() if v is not None]
-    site = FindingSite(STRUCTURE[row.name], laterality=BILATERAL)
-    between = partial(placement.anchor, [s.label for s in STRUCTURES if s.name == row.name])
-    return topic_groups(Topic(f"{row.name.capitalize()}, asymmetry", site, between, INDEX_OF_SIDES), provenance, items)
+    site = FindingSite(STRUCTURE[one.name], laterality=BILATERAL)
+    between = partial(placement.anchor, [s.label for s in STRUCTURES if s.name == one.name])
+    return topic_groups(Topic(f"{one.name.capitalize()}, asymmetry", site, between, INDEX_OF_SIDES), provenance, items)
 
 
 def _quality(
     report: Report, provenance: Provenance, placement: Placement
 ) -> list[MeasurementsAndQualitativeEvaluations]:
-    """Numbers of the study's gates, and whether the images could be used for every structure."""
+    """Give the numbers of the study's gates, and whether the images were usable for every structure."""
     failed = [failure_text(m) for m in report.measurements if not m.passed]
-    verdict = evaluation_item(QUALITY, PARTLY_USABLE if failed else USABLE, "; ".join(failed))
+    usable = evaluation_item(QUALITY, PARTLY_USABLE if failed else USABLE, "; ".join(failed))
     items = [
-        number_item(Code(c.code, LOCAL_SCHEME, c.name), c.value, UNITS.get(c.code, NO_UNITS), _DIGITS)
+        number_item(Code(c.code, LOCAL_SCHEME, c.name), c.value, _UNITS.get(c.code, NO_UNITS), _DIGITS)
         for c in report.checks
         if math.isfinite(c.value)
     ]
     topic = Topic("Images, quality", FindingSite(BRAIN), partial(placement.anchor, [s.label for s in STRUCTURES]))
-    return topic_groups(topic, provenance, items, [verdict])
+    return topic_groups(topic, provenance, items, [usable])

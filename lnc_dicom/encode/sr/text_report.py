@@ -1,7 +1,7 @@
-"""Report → Enhanced SR of plain sentences after TID 2000 (PS3.16): for viewers that print a report but no TID 1500.
+"""Report → Enhanced SR of sentences after TID 2000 (PS3.16), for viewers that show text reports but no TID 1500.
 
-OHIF shows an SR as text unless its title is 126000, and the names of the items only where the content is SEPARATE. The
-source is named as a series: it would print a line for every image.
+OHIF shows an SR as text unless its title is 126000, and the names of its items only if the content is SEPARATE. The
+source is referred to as a series, because OHIF would print a line for every image.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ENGLISH = Code("en-US", "RFC5646", "English (United States)")
 
 
 def text_report(report: Report, provenance: Provenance) -> EnhancedSR:
-    """Encode what was found as sentences under Summary, Findings (measured) and Impressions (predicted)."""
+    """Encode sentences under Summary (caveats), Findings (measured) and Impressions (predicted)."""
     root = ContainerContentItem(MRI_HEAD_REPORT, is_content_continuous=False, template_id="2000")
     root.ContentSequence = ContentSequence([*_context(report, provenance), *_sections(report)], is_root=False)
     document = EnhancedSR(
@@ -49,7 +49,7 @@ def text_report(report: Report, provenance: Provenance) -> EnhancedSR:
 
 
 def _context(report: Report, provenance: Provenance) -> list[CodeContentItem | TextContentItem | UIDRefContentItem]:
-    """Language (TID 1204), device observer (TID 1002, 1004) and the source series."""
+    """Give language (TID 1204), device observer (TID 1002, 1004) and source series."""
     about, series = RelationshipTypeValues.HAS_OBS_CONTEXT, UID(report.sources[0].SeriesInstanceUID)
     language = CodeContentItem(
         codes.DCM.LanguageOfContentItemAndDescendants, _ENGLISH, RelationshipTypeValues.HAS_CONCEPT_MOD
@@ -66,7 +66,7 @@ def _context(report: Report, provenance: Provenance) -> list[CodeContentItem | T
 
 
 def _sections(report: Report) -> list[ContainerContentItem]:
-    """Sections of TID 2000 (CID 7001) with their sentences (CID 7002); what is empty is left out."""
+    """Give the sections of TID 2000 (CID 7001) with their sentences (CID 7002); no Impressions without predictions."""
     dcm = codes.DCM
     sections = [
         _section(dcm.Summary, dcm.Summary, caveat_sentences(report)),

@@ -1,4 +1,7 @@
-"""A report with everything that may be written: structures, maps of FA and CBF, predictions and their saliency."""
+"""A report with everything that may be written: structures, maps of FA and CBF, predictions and their saliency.
+
+`report` takes seconds; `everything`, which encodes all of it, several times as long.
+"""
 
 import io
 from dataclasses import replace
@@ -82,10 +85,15 @@ def make_report(folder, *parts, explainer=light_up, predictor=None, **kwargs):
 
 
 @pytest.fixture(scope="session")
-def everything(tmp_path_factory):
-    """A report and all its objects by file name, as datasets and as bytes."""
+def report(tmp_path_factory):
+    """A report with everything in it."""
     folder = tmp_path_factory.mktemp("study")
-    report = make_report(folder, *head((80, 72, 90), (1.9, 1.9, 1.9)), patient="CANARY^BIRD")
+    return make_report(folder, *head((80, 72, 90), (1.9, 1.9, 1.9)), patient="CANARY^BIRD")
+
+
+@pytest.fixture(scope="session")
+def everything(report):
+    """The report and all its objects by file name, as datasets and as bytes."""
     data = {o.name: o.data for o in encode(report, NOW, tuple(Output))}
     return SimpleNamespace(
         report=report, data=data, datasets={n: pydicom.dcmread(io.BytesIO(d)) for n, d in data.items()}

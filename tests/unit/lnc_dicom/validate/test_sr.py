@@ -120,8 +120,8 @@ def _contained_point(extended):
         (_several_points, "several points"),
         (_of_no_image, "image that a region is selected from is missing"),
         (_point_of_no_image, "image that a region is selected from is missing"),
-        (_two_outlines, "Image Region is there 2 times"),
-        (_contained_point, "SCOORD item with CONTAINS has no row here"),
+        (_two_outlines, "Image Region occurs 2 times"),
+        (_contained_point, "no row for SCOORD with the relationship CONTAINS"),
     ],
 )
 def test_a_broken_outline_is_caught(extended, breaks, said):
