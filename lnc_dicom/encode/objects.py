@@ -25,7 +25,7 @@ from lnc_dicom.report import Report
 
 @dataclass(frozen=True, slots=True)
 class EncodedObject:
-    """One DICOM object ready to be written: `name` is a file name, `data` a whole Part 10 file."""
+    """One encoded DICOM object: `name` is a file name, `sop_class` the name of the class, `data` a Part 10 file."""
 
     name: str
     sop_class: str
@@ -35,12 +35,12 @@ class EncodedObject:
 
 
 def encode(report: Report, now: datetime, kinds: Collection[Output] = DEFAULT_OUTPUTS) -> tuple[EncodedObject, ...]:
-    """Encode what was chosen of a report, each kind once. The same report and time give the same bytes."""
+    """Encode the chosen kinds of objects. The same report and time give the same bytes."""
     return tuple(_encoded(name, dataset) for name, dataset in _datasets(report, provenance_of(report, now), kinds))
 
 
 def _datasets(report: Report, provenance: Provenance, kinds: Collection[Output]) -> Iterator[tuple[str, Dataset]]:
-    """Make one object after the other, with the name of its file."""
+    """Make one object after the other, with its file name."""
     if {Output.SEG, Output.SR, Output.LABELMAP} & set(kinds):
         yield from _with_segments(report, provenance, kinds)
     if {Output.SUMMARY, Output.PDF} & set(kinds):
@@ -54,7 +54,7 @@ def _datasets(report: Report, provenance: Provenance, kinds: Collection[Output])
 
 
 def _with_segments(report: Report, provenance: Provenance, kinds: Collection[Output]) -> Iterator[tuple[str, Dataset]]:
-    """Make the segmentation and what needs it: the SR refers to its segments, the label map has the same."""
+    """Make the segmentation and what needs it: the SR refers to its segments, the label map has the same segments."""
     seg = segmentation(report, provenance)
     if Output.SEG in kinds:
         yield from _named(Output.SEG, [seg])
@@ -65,7 +65,7 @@ def _with_segments(report: Report, provenance: Provenance, kinds: Collection[Out
 
 
 def _with_pages(report: Report, provenance: Provenance, kinds: Collection[Output]) -> Iterator[tuple[str, Dataset]]:
-    """Draw the pages once, for whoever shows them."""
+    """Draw the pages once, for all objects that show them."""
     pages = draw_pages(report, provenance.now)
     if Output.SUMMARY in kinds:
         yield from _named(Output.SUMMARY, summary(report, provenance, pages))

@@ -1,7 +1,7 @@
 """Saliency, FA and CBF on the grid of the T1 → Parametric Maps (PS3.3 A.75), float32, one frame per source slice.
 
-Every slice has a frame, empty ones too: OHIF puts the frames of a cropped map on the wrong slices. The Frame Anatomy
-macro is what dcmqi needs.
+Every slice has a frame, even if empty: OHIF puts the frames of a cropped map on the wrong slices. dcmqi needs the Frame
+Anatomy macro.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from lnc_dicom.study.load import resample
 from lnc_dicom.types import AlignedMap
 
 SERIES_NUMBER = 9007
-"""Of the saliency; the maps of FA, CBF and relative CBF follow."""
+"""Of the saliency map; those of FA, CBF and relative CBF follow."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Map:
-    """What is written: float32 Volume on the grid of the T1, what it measures, and the values from black to white."""
+    """What an object holds: float32 Volume on the grid of the T1, concept, unit, and the values from black to white."""
 
     values: Volume = field(repr=False)
     quantity: Code
@@ -45,16 +45,16 @@ class _Map:
 
 
 def parametric_maps(report: Report, provenance: Provenance) -> Iterator[tuple[str, ParametricMap]]:
-    """Encode every map that there is, with the name of its file."""
+    """Encode every map of the report, with its file name."""
     for found in _maps(report):
         yield f"map-{found.role}.dcm", _encode(report, provenance, found)
 
 
 def _maps(report: Report) -> Iterator[_Map]:
-    """Mean saliency of the answers, then what was measured, linearly interpolated; 0 where nothing was measured."""
+    """Give the mean saliency of all targets, then the measured maps."""
     if report.biomarker is not None and report.biomarker.saliency:
-        answers = list(report.biomarker.saliency.values())
-        mean = np.asarray(np.mean([answer.array for answer in answers], axis=0, dtype=np.float32))
+        maps = list(report.biomarker.saliency.values())
+        mean = np.asarray(np.mean([one.array for one in maps], axis=0, dtype=np.float32))
         title = "Saliency of predictions"
         yield _Map(
             report.volume.with_array(mean), CLASS_ACTIVATION, NO_UNITS, "saliency", title, SERIES_NUMBER, (0.0, 1.0)
@@ -64,7 +64,7 @@ def _maps(report: Report) -> Iterator[_Map]:
 
 
 def _quantity_map(aligned: AlignedMap, volume: Volume) -> _Map:
-    """Lay a map on the T1, with the name, code, unit and window of its quantity."""
+    """Resample a map to the T1, with the name, code, unit and window of its quantity."""
     quantity = aligned.map.quantity
     properties = QUANTITIES[quantity]
     values = _on_t1(aligned, volume)
@@ -75,7 +75,7 @@ def _quantity_map(aligned: AlignedMap, volume: Volume) -> _Map:
 
 
 def _on_t1(aligned: AlignedMap, volume: Volume) -> Volume:
-    """Sample a map at the voxels of the T1, laid on it by its alignment."""
+    """Sample a map at the voxels of the T1, through its alignment: linear, 0 where nothing was measured."""
     values = aligned.map.values
     known = values.with_array(np.nan_to_num(values.array.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0))
     shape = (volume.shape[0], volume.shape[1], volume.shape[2])
@@ -116,10 +116,10 @@ def _encode(report: Report, provenance: Provenance, found: _Map) -> ParametricMa
 
 
 def _store_along_normal(result: ParametricMap) -> None:
-    """Put the frames into the order of the images' normal (row x column direction), from the lowest.
+    """Sort the frames along the normal of the images (row x column direction), the lowest first.
 
-    Readers take frames as they are stored, whatever their positions say: dcmqi 1.5.7, and with it 3D Slicer, and
-    Cornerstone's adapter. Both expect this order; highdicom has an order of its own.
+    dcmqi 1.5.7 (so 3D Slicer too) and Cornerstone's adapter take frames in stored order whatever their positions. Both
+    expect this order; highdicom writes another.
     """
     across = np.array(
         result.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient, float
@@ -135,7 +135,7 @@ def _store_along_normal(result: ParametricMap) -> None:
 
 
 def _brain() -> Dataset:
-    """Item of the Frame Anatomy macro (PS3.3 C.7.6.16.2.8)."""
+    """Give the item of the Frame Anatomy macro (PS3.3 C.7.6.16.2.8)."""
     item = Dataset()
     item.FrameLaterality = "U"
     item.AnatomicRegionSequence = [CodedConcept.from_code(BRAIN)]

@@ -17,12 +17,12 @@ _SYSTEMS = {
 _UCUM = {properties.unit.value: properties.ucum for properties in QUANTITIES.values()}
 """Units as UCUM spells them, by their spelling in DICOM."""
 _LOCAL = "urn:lnc-dicom:codes"
-"""Coding system of what has no standard code (99LNC)."""
+"""Coding system of our own codes (99LNC)."""
 Json = dict[str, Any]
 
 
 def concept(code: Dataset) -> Json:
-    """Give a coded entry as CodeableConcept."""
+    """Map a coded entry to a CodeableConcept."""
     system = _SYSTEMS.get(str(code.CodingSchemeDesignator), _LOCAL)
     return {"coding": [{"system": system, "code": str(code.CodeValue), "display": str(code.CodeMeaning)}]}
 
@@ -46,7 +46,7 @@ def quantity(item: Dataset) -> Json:
 
 
 def about_patient(document: Dataset) -> Json:
-    """Refer to the patient by the identifier that DICOM has, no more; the receiver looks for the person."""
+    """Refer to the patient by Patient ID and its issuer alone; the receiver resolves the reference."""
     number = str(document.get("PatientID") or "")
     if not number:
         return {"type": "Patient", "display": "not identified"}
@@ -62,12 +62,12 @@ def about_study(document: Dataset) -> Json:
 
 
 def uid_identifier(uid: object) -> Json:
-    """Give a DICOM UID as Identifier."""
+    """Map a DICOM UID to an Identifier."""
     return {"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}
 
 
 def issued(document: Dataset) -> str:
-    """Give the time of the content as instant, with the zone."""
+    """Map Content Date and Time to an instant, with the time zone."""
     day, time, zone = str(document.ContentDate), str(document.ContentTime), str(document.TimezoneOffsetFromUTC)
     clock = f"{time[:2]}:{time[2:4]}:{time[4:6]}"
     return f"{day[:4]}-{day[4:6]}-{day[6:]}T{clock}{zone[:3]}:{zone[3:]}"

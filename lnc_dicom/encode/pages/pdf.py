@@ -1,4 +1,4 @@
-"""The summary pages → Encapsulated PDF (PS3.3 A.45.1), for archives and records that show documents only."""
+"""The summary pages → Encapsulated PDF (PS3.3 A.45.1), for archives and record systems that show documents only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 from pydicom.valuerep import DA, TM
 
 from lnc_dicom.codes import MRI_HEAD_REPORT
-from lnc_dicom.encode.pages.summary_page import RgbImage
+from lnc_dicom.encode.pages.canvas import RgbImage
 from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.report import Report
 
@@ -57,7 +57,7 @@ def encapsulated_pdf(report: Report, provenance: Provenance, pages: Sequence[Rgb
 
 
 def pdf(pages: Sequence[RgbImage], now: datetime) -> bytes:
-    """Give a PDF with a picture, uint8 (rows, columns, 3), on every page; the same input gives the same bytes."""
+    """Write pages, uint8 (rows, columns, 3), as PDF; the same pages and time give the same bytes."""
     first, *others = (Image.fromarray(page) for page in pages)
     buffer, made = io.BytesIO(), now.timetuple()
     first.save(
@@ -76,7 +76,7 @@ def pdf(pages: Sequence[RgbImage], now: datetime) -> bytes:
 
 
 def _patient(source: Dataset) -> dict[str, Any]:
-    """Give what highdicom's constructor asks for, as it stands in the source."""
+    """Give the patient and study attributes that highdicom's constructor takes, as in the source."""
     names = {
         "patient_id": "PatientID",
         "patient_name": "PatientName",

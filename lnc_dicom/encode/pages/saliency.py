@@ -1,4 +1,4 @@
-"""What the predictions rest on → an RGB Secondary Capture with the saliency over the T1."""
+"""Saliency of the predictions over the T1 → an RGB Secondary Capture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SERIES_NUMBER = 9004
 
 
 def saliency_overlay(report: Report, provenance: Provenance) -> list[SCImage]:
-    """Encode the page of saliency; nothing where the model predicted nothing or was not explained."""
+    """Encode the saliency page; an empty list if there is no saliency."""
     if report.biomarker is None or not report.biomarker.saliency:
         return []
     derivation = f"Grad-CAM of the predictions over {report.sources[0].Modality} images. {BANNER}"

@@ -1,4 +1,4 @@
-"""A picture → RGB Secondary Capture (PS3.3 A.8.1): every PACS since the 1990s can show it."""
+"""A page → RGB Secondary Capture (PS3.3 A.8.1), which every PACS can show."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lnc_dicom.report import Report
 
 @dataclass(frozen=True, slots=True)
 class CaptureSeries:
-    """Where a picture goes: `role` names its series for the UIDs, `derivation` says what it is."""
+    """A series of pages: `role` is the name that its UIDs derive from, `derivation` says what the pages show."""
 
     role: str
     number: int
@@ -23,15 +23,15 @@ class CaptureSeries:
 
 
 def secondary_capture(
-    report: Report, provenance: Provenance, picture: npt.NDArray[np.uint8], series: CaptureSeries, instance: int = 1
+    report: Report, provenance: Provenance, page: npt.NDArray[np.uint8], series: CaptureSeries, instance: int = 1
 ) -> SCImage:
-    """Encode a picture, uint8 (rows, columns, 3). It holds no patient data: Burned In Annotation NO (C.7.6.1.1.3)."""
+    """Encode a page, uint8 (rows, columns, 3). No patient data is burned in: Burned In Annotation NO (C.7.6.1.1.3)."""
     common = provenance.common(series.role, series.number, series.description)
     if instance > 1:
         common |= {"sop_instance_uid": provenance.uid(f"{series.role}/{instance}"), "instance_number": instance}
     image = SCImage.from_ref_dataset(
         ref_dataset=report.sources[0],
-        pixel_array=picture,
+        pixel_array=page,
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
