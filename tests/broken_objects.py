@@ -1,4 +1,4 @@
-"""A SEG and an SR as we write them → one broken copy for every rule, and the validator that must catch it."""
+"""A SEG and an SR as we write them → a broken copy for every rule, and the validators that must find the fault."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def not_marked_as_research(sr):
 OWN, IODS, DUMP, SEG_READER, SR_READER = "lnc-dicom", "dciodvfy", "dsrdump", "segimage2itkimage", "tid1500reader"
 
 BROKEN_SEG = (
-    # what is broken, part of what our own check says ("" where it has no say), others that catch it
+    # fault, part of the message of our own check ("" if it does not check this), outside validators that find it
     (no_segment_label, "SegmentLabel is missing", (IODS, SEG_READER)),
     (no_content_label, "", (IODS, SEG_READER)),
     (wrong_vr, "SegmentLabel has the VR SH", (IODS, SEG_READER)),
