@@ -15,7 +15,7 @@ from lnc_dicom.maps.alignment import align
 from lnc_dicom.maps.cbf import cbf_map, relative_cbf_map
 from lnc_dicom.maps.fa import fa_map
 from lnc_dicom.maps.regional import measure_map
-from lnc_dicom.measure.volumetry import measure, usable_labels
+from lnc_dicom.measure.volumetry import measure, usable_labels, with_statistics
 from lnc_dicom.options import settings_of_results
 from lnc_dicom.outputs import Output
 from lnc_dicom.predictions import BiomarkerResult, Demographics, Target
@@ -37,6 +37,8 @@ from lnc_dicom.study.select_t1 import select
 from lnc_dicom.tools import Tools
 from lnc_dicom.types import AlignedMap, Caveat, QuantityMap, Role, Segmented, Series, Study
 
+Head = tuple[Volume, Segmented, frozenset[int]]
+"""The T1, its segmentation, and the labels of structures that passed their gates."""
 Measured = tuple[tuple[AlignedMap, ...], tuple[Caveat, ...]]
 """Maps that were measured, and why others were not."""
 
@@ -49,9 +51,10 @@ def analyse(study: Study, tools: Tools) -> Report:
         volume, sources, repairs = load_with_repairs(selection.chosen)
     with tools.stage("segment"):
         segmented, model = tools.segmenter(volume), tools.segmenter.model
-    maps, map_caveats = _measure_maps(selection.map_series, volume, segmented, tools)
+        volumes = measure(segmented)
+    maps, map_caveats = _measure_maps(selection.map_series, (volume, segmented, usable_labels(volumes)), tools)
     with tools.stage("regions"):
-        measurements = measure(segmented, maps)
+        measurements = with_statistics(volumes, maps)
         checks = accept(volume, segmented, measurements)
         change = volume_change(study, sources[0], measurements, algorithm_of(model))
         labels = passed_labels(segmented.labels, measurements)
@@ -79,26 +82,23 @@ def analyse(study: Study, tools: Tools) -> Report:
     )
 
 
-def _measure_maps(series: Mapping[Role, Series], volume: Volume, segmented: Segmented, tools: Tools) -> Measured:
+def _measure_maps(series: Mapping[Role, Series], head: Head, tools: Tools) -> Measured:
     """Measure FA, then CBF and relative CBF."""
     options = tools.options
     with tools.stage("diffusion"):
-        fa, fa_caveats = _measure_each(
-            {Quantity.FA: partial(fa_map, series, options.diffusion)}, volume, segmented, tools
-        )
+        fa, fa_caveats = _measure_each({Quantity.FA: partial(fa_map, series, options.diffusion)}, head, tools)
     with tools.stage("perfusion"):
         makers = {
             Quantity.CBF: partial(cbf_map, series, options.perfusion),
             Quantity.RELATIVE_CBF: partial(relative_cbf_map, series),
         }
-        cbf, cbf_caveats = _measure_each(makers, volume, segmented, tools)
+        cbf, cbf_caveats = _measure_each(makers, head, tools)
     return (*fa, *cbf), (*fa_caveats, *cbf_caveats)
 
 
-def _measure_each(
-    makers: Mapping[Quantity, Callable[[], QuantityMap | None]], volume: Volume, segmented: Segmented, tools: Tools
-) -> Measured:
+def _measure_each(makers: Mapping[Quantity, Callable[[], QuantityMap | None]], head: Head, tools: Tools) -> Measured:
     """Make, align and measure maps. The one place where a map that cannot be used becomes a caveat."""
+    volume, segmented, usable = head
     maps: list[AlignedMap] = []
     caveats: list[Caveat] = []
     for quantity, make in makers.items():
@@ -106,7 +106,7 @@ def _measure_each(
             found = make()
             if found is not None:
                 aligned = align(found, volume, segmented)
-                maps.append(measure_map(aligned, segmented, usable_labels(segmented), tools.options.maps))
+                maps.append(measure_map(aligned, segmented, usable, tools.options.maps))
                 caveats += maps[-1].caveats
         except NotMeasured as error:
             text = f"{QUANTITIES[quantity].name} not measured: {error.what}"

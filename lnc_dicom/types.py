@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,12 @@ from pydicom.uid import Comprehensive3DSRStorage
 
 from lnc_dicom.anatomy import Structure
 from lnc_dicom.quantities import Quantity
+
+
+def _freeze(value: object, *names: str) -> None:
+    """Make fields of a frozen dataclass that are mappings read-only; called from `__post_init__`."""
+    for name in names:
+        object.__setattr__(value, name, MappingProxyType(dict(getattr(value, name))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,10 @@ class Prior:
     images: frozenset[str] = field(repr=False)
     algorithm: tuple[str, str]
     volumes_mm3: Mapping[str, float] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the volumes read-only."""
+        _freeze(self, "volumes_mm3")
 
     def reference(self) -> Dataset:
         """Name it as a predecessor document (PS3.3 C.17.2)."""
@@ -168,6 +179,10 @@ class Selection:
     passed_over: tuple[tuple[Series, Reason], ...]
     map_series: Mapping[Role, Series] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Make the roles read-only."""
+        _freeze(self, "map_series")
+
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
@@ -181,7 +196,7 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuantityMap:
-    """A map of one quantity, and the image of the same acquisition that is laid on the T1.
+    """A map of one quantity, and the image of the same acquisition that is registered to the T1.
 
     values
         float32 Volume on the map's own grid, in the unit of `quantity`; nan where nothing was measured.
@@ -192,7 +207,7 @@ class QuantityMap:
     sources
         The series that went in.
     registers_itself
-        There is no better partner than the map, which shares less information with the T1 than b = 0 or M0.
+        Whether the map itself is the registration image; it shares less information with the T1 than b = 0 or M0.
     """
 
     quantity: Quantity
@@ -264,13 +279,14 @@ class Segmented:
     """
 
     labels: Volume = field(repr=False)
-    confidence: dict[int, Confidence]
+    confidence: Mapping[int, Confidence]
     pose: Pose | None = None
     feature_distance: float = 1.0
     brain_is_cut: bool = False
 
     def __post_init__(self) -> None:
-        """Check the type of the labels and make them read-only."""
+        """Check the type of the labels and make everything read-only."""
+        _freeze(self, "confidence")
         if self.labels.array.dtype != np.uint8:
             raise TypeError("labels must be uint8")
         self.labels.array.setflags(write=False)
@@ -278,7 +294,7 @@ class Segmented:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The answer of one gate: a number and the limits that it has to keep. `quality.GATES` says where they are from."""
+    """The answer of one gate: a number and the limits that it has to keep; `measure.gates.GATES` has their origin."""
 
     code: str
     name: str
@@ -316,6 +332,10 @@ class AlignedMap:
     statistics: Mapping[int, Statistic] = field(default_factory=dict)
     caveats: tuple[Caveat, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Make the statistics read-only."""
+        _freeze(self, "statistics")
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -326,7 +346,7 @@ class Measurement:
     interval_ml
         90 % interval of the volume; None where the segmenter is not calibrated.
     checks
-        What the gates found, in the order of `quality.GATES`.
+        What the gates found, in the order of `measure.gates.GATES`.
     statistics
         FA and CBF where they were measured; empty for a structure that failed.
     """
@@ -337,6 +357,10 @@ class Measurement:
     interval_ml: tuple[float, float] | None = None
     checks: tuple[Check, ...] = ()
     statistics: Mapping[Quantity, Statistic] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make the statistics read-only."""
+        _freeze(self, "statistics")
 
     @property
     def failure(self) -> Check | None:
@@ -356,3 +380,7 @@ class Asymmetry:
     name: str
     volume: float | None
     quantities: Mapping[Quantity, float | None]
+
+    def __post_init__(self) -> None:
+        """Make the values read-only."""
+        _freeze(self, "quantities")

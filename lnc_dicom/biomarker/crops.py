@@ -16,7 +16,7 @@ from highdicom import Volume
 from torch import Tensor
 
 from lnc_dicom.anatomy import STRUCTURES, Side, Structure
-from lnc_dicom.study.load import resample
+from lnc_dicom.geometry.resampling import resample
 
 SHAPE = (32, 40, 32)
 """Voxels along L, P, S: 48 x 60 x 48 mm, the caudate with a border of 5 mm."""
@@ -67,12 +67,8 @@ def cut_crops(volume: Volume, labels: Volume, regions: Sequence[str], margin: in
 
 
 def _centroid_mm(mask: npt.NDArray[np.bool_], labels: Volume) -> npt.NDArray[np.float64]:
-    index = np.array([np.average(np.arange(n), weights=mask.sum(axis=_others(a))) for a, n in enumerate(mask.shape)])
+    index = np.argwhere(mask).mean(axis=0)  # a third of the time of scipy's center_of_mass
     return np.asarray(labels.affine[:3, :3] @ index + labels.affine[:3, 3])
-
-
-def _others(axis: int) -> tuple[int, ...]:
-    return tuple(a for a in range(3) if a != axis)
 
 
 def _grid(centre_mm: npt.NDArray[np.float64], shape: tuple[int, ...], *, mirrored: bool) -> npt.NDArray[np.float64]:

@@ -19,6 +19,7 @@ from torch.nn import functional
 from lnc_dicom.biomarker.crops import SHAPE, SPACING_MM, cut_crops, grid_of, structures_of
 from lnc_dicom.biomarker.network import BiomarkerNetwork, Outputs
 from lnc_dicom.biomarker.predictor import BiomarkerModel
+from lnc_dicom.geometry.resampling import Outside, sample
 from lnc_dicom.predictions import Target
 
 LAYER = "layer2"
@@ -141,14 +142,6 @@ def place_back(
     shift = np.eye(4)
     shift[:3, 3] = low
     from_box = np.linalg.inv(crop_mm) @ volume.affine @ shift
-    sampled = _sample(values, from_box, (high - low).tolist())
+    i, j, k = (int(n) for n in high - low)
+    sampled = sample(torch.from_numpy(values)[None], from_box, (i, j, k), Outside.ZERO)[0].numpy()
     target[box] = np.maximum(target[box], sampled)
-
-
-def _sample(
-    values: npt.NDArray[np.float32], index: npt.NDArray[np.float64], shape: Sequence[int]
-) -> npt.NDArray[np.float32]:
-    from scipy import ndimage  # noqa: PLC0415 - only explanations need it
-
-    found = ndimage.affine_transform(values, index[:3, :3], index[:3, 3], output_shape=tuple(shape), order=1)
-    return np.asarray(found, np.float32)

@@ -14,8 +14,8 @@ from lnc_dicom.biomarker.predictor import BiomarkerModel
 from lnc_dicom.errors import ModelMismatch, UnusableInput
 from lnc_dicom.options import BiomarkerOptions
 from lnc_dicom.predictions import Model
-from lnc_dicom.segment.load import sha256
 from lnc_dicom.tools import Explainer
+from lnc_dicom.weights_file import sha256
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The demonstration model of the release, with `model.toml` and MODEL_CARD.md."""

@@ -181,7 +181,7 @@ def explain_study(
         from lnc_dicom.biomarker.evaluation.saliency_figures import draw_saliency, write_nifti  # noqa: PLC0415
         from lnc_dicom.biomarker.gradcam import explain_answers  # noqa: PLC0415
         from lnc_dicom.biomarker.load import WEIGHTS, load_model  # noqa: PLC0415
-        from lnc_dicom.measure.volumetry import usable_labels  # noqa: PLC0415
+        from lnc_dicom.measure.volumetry import measure, usable_labels  # noqa: PLC0415
         from lnc_dicom.predictions import Target  # noqa: PLC0415
         from lnc_dicom.report import DEMONSTRATION  # noqa: PLC0415
         from lnc_dicom.segment.load import load_segmenter  # noqa: PLC0415
@@ -193,7 +193,7 @@ def explain_study(
         loaded = load_model(model or WEIGHTS)
         volume, _ = load(select(read_study(paths)).chosen)
         segmented = load_segmenter()(volume)
-        usable = np.isin(segmented.labels.array, sorted(usable_labels(segmented)))
+        usable = np.isin(segmented.labels.array, sorted(usable_labels(measure(segmented))))
         labels = segmented.labels.with_array(np.where(usable, segmented.labels.array, 0).astype(np.uint8))
         saliency = explain_answers(loaded, volume, labels, tuple(Target))
         for answer, one in saliency.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+import tomllib
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -16,14 +18,15 @@ from lnc_dicom.cli.console import (
     make_folder,
     quieten_libraries,
     show_caveats,
-    show_experiment,
     show_line,
-    show_outcomes,
+    show_perturbation,
     show_report,
+    show_robustness,
     show_scores,
     show_timings,
 )
 from lnc_dicom.errors import StudyRejected
+from lnc_dicom.provenance import software_version
 from lnc_dicom.tools import STAGES
 
 app = typer.Typer(
@@ -53,8 +56,22 @@ Objects = Annotated[
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 
 
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's way to a flag that ends the command
+    if wanted:
+        show_line(f"lnc-dicom {software_version()}")
+        for package in ("segment", "biomarker"):
+            about = tomllib.loads((files("lnc_dicom") / package / "weights/model.toml").read_text(encoding="utf-8"))
+            show_line(f"{about['name']} {about['version']}")
+        raise typer.Exit
+
+
 @app.callback()
-def _start() -> None:
+def _start(
+    version: Annotated[  # noqa: ARG001, FBT002 - typer's way to a flag; it calls `_show_version`
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the versions of code and models."),
+    ] = False,
+) -> None:
     quieten_libraries()
 
 
@@ -106,30 +123,34 @@ def process(paths: Paths, out: Out, config: Config = None, objects: Objects = No
 
 @train.command("segmentation")
 def train_segmentation(
-    labels: Annotated[Path, typer.Option(help="Folder with label maps (NIfTI, FreeSurfer labels) and T1 priors.")],
+    label_maps: Annotated[Path, typer.Option(help="Folder with label maps (NIfTI, FreeSurfer labels) and T1 priors.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and the finished model.")] = Path(
         "runs/segmentation"
     ),
     seed: Annotated[int, typer.Option(help="The same seed gives the same images in the same order.")] = 1,
-    locate_steps: Annotated[int, typer.Option(help="Steps of the coarse stage.")] = 1500,
-    label_steps: Annotated[int, typer.Option(help="Steps of the fine stage.")] = 9000,
+    localisation_steps: Annotated[int, typer.Option(help="Steps of the network that finds the structures.")] = 1500,
+    segmentation_steps: Annotated[int, typer.Option(help="Steps of the network that labels them.")] = 9000,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     workers: Annotated[int, typer.Option(help="Processes that synthesise images.")] = 1,
-    held_out: Annotated[str, typer.Option(help="Label maps kept for validation, by number.")] = "3,8,11,17",
+    held_out: Annotated[str, typer.Option(help="Label maps held out for validation, numbered from 1.")] = "3,8,11,17",
     calibration_images: Annotated[int, typer.Option(help="Whole heads synthesised to calibrate intervals.")] = 60,
-    version: Annotated[str, typer.Option(help="Version of the model, written into its card.")] = "0.2.0",
-    data_note: Annotated[str, typer.Option(help="Origin and licence of the label maps, for the card.")] = "",
+    model_version: Annotated[str, typer.Option(help="Version of the model, written into its card.")] = "0.2.0",
+    data_source: Annotated[str, typer.Option(help="Source and licence of the label maps, for the card.")] = "",
 ) -> None:
-    """Train both networks on synthesised heads; stop and repeat the command to go on from the last checkpoint."""
+    """Train both networks on synthetic heads; repeat a stopped command to resume from the last checkpoint."""
     with exits():
+        from lnc_dicom.cli.progress import TrainingProgress  # noqa: PLC0415
         from lnc_dicom.segment.train.main import RunSettings, train_both  # noqa: PLC0415
 
         make_folder(out)
         numbers = tuple(int(n) for n in held_out.split(",") if n.strip())
-        steps = {"locate": locate_steps, "label": label_steps}
-        train_both(
-            RunSettings(labels, out, version, steps, seed, device, workers, numbers, calibration_images, data_note)
+        steps = {"locate": localisation_steps, "label": segmentation_steps}
+        settings = RunSettings(
+            label_maps, out, model_version, steps, seed, device, workers, numbers, calibration_images, data_source
         )
+        with TrainingProgress() as progress:
+            folder = train_both(settings, progress, show_line)
+        show_line(f"model and card in {folder}")
 
 
 @evaluate.command("segmentation")
@@ -138,7 +159,7 @@ def evaluate_segmentation(
     labels: Annotated[Path, typer.Option(help="FreeSurfer label map as NIfTI, or a folder of them.")],
     out: Annotated[Path, typer.Option(help="Folder for the page of overlays.")] = Path("runs/evaluation"),
     robustness: Annotated[  # noqa: FBT002 - typer's way to a flag
-        bool, typer.Option("--robustness", help="Also spoil every head in many ways; takes minutes.")
+        bool, typer.Option("--robustness", help="Also perturb every head in many ways; takes minutes.")
     ] = False,
     model: Annotated[Path | None, typer.Option(help="Folder of a model; without it, the released one.")] = None,
 ) -> None:
@@ -146,23 +167,23 @@ def evaluate_segmentation(
     with exits():
         from lnc_dicom.segment.evaluate import metrics  # noqa: PLC0415
         from lnc_dicom.segment.evaluate.overlays import LabelledHead, draw_overlays  # noqa: PLC0415
-        from lnc_dicom.segment.evaluate.robustness import describe, run_experiments  # noqa: PLC0415
+        from lnc_dicom.segment.evaluate.robustness import describe, run_perturbations  # noqa: PLC0415
         from lnc_dicom.segment.load import WEIGHTS, load_segmenter  # noqa: PLC0415
 
         make_folder(out)
         segmenter = load_segmenter(model or WEIGHTS)
         scores: list[metrics.Score] = []
         heads: list[LabelledHead] = []
-        outcomes = []
+        robustness_of = []
         for image, truth_path in metrics.pairs(images, labels):
             volume, truth = metrics.read_pair(image, truth_path)
             found = segmenter(volume).labels
             scores += metrics.compare(found.array, truth, volume.spacing)
             heads.append(LabelledHead(f"head {len(heads) + 1}", volume, truth, found))
             if robustness:
-                outcomes.append(run_experiments(segmenter, describe(volume, truth), show_experiment))
+                robustness_of.append(run_perturbations(segmenter, describe(volume, truth), show_perturbation))
         show_scores(metrics.mean_of_sides(scores))
-        for rows in outcomes:
-            show_outcomes([(o.name, o.setting, o.refused, o.volume_change, o.dice) for o in rows])
+        for results in robustness_of:
+            show_robustness([(r.name, r.setting, r.refused, r.volume_change, r.dice) for r in results])
         draw_overlays(out / "overlays.png", heads)
         show_line(f"overlays in {out / 'overlays.png'}")

@@ -22,9 +22,9 @@ from lnc_dicom.codes import (
     NO_UNITS,
 )
 from lnc_dicom.encode.provenance import Provenance
+from lnc_dicom.geometry.resampling import resample
 from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import Report
-from lnc_dicom.study.load import resample
 from lnc_dicom.types import AlignedMap
 
 SERIES_NUMBER = 9007

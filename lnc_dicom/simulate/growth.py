@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 from torch import Tensor
-from torch.nn import functional
+
+from lnc_dicom.geometry.resampling import sample, sample_at
 
 GRID_MM = 2.0
 _BLUR_MM = 2.5
@@ -50,9 +51,8 @@ class Growth:
     def shift_mm(self, points_mm: Tensor, steps_mm: npt.NDArray[np.float64]) -> Tensor:
         """Where to look instead of these points (..., 3), in mm along the axes of the label map, minus the points."""
         field_mm = torch.einsum("s,scijk->cijk", torch.from_numpy(steps_mm).float(), self.push)
-        limit = (torch.tensor(field_mm.shape[1:]) - 1) * GRID_MM
-        unit = (2 * (points_mm - torch.from_numpy(self.low_mm).float()) / limit - 1).flip(-1)
-        shift = functional.grid_sample(field_mm[None], unit[None].float(), align_corners=True)[0]
+        index = (points_mm - torch.from_numpy(self.low_mm).float()) / GRID_MM
+        shift = sample_at(field_mm, index)
         return shift.permute(1, 2, 3, 0)
 
 
@@ -74,11 +74,13 @@ def prepare_growth(
     low = np.maximum(np.rint(centre).astype(int) - reach, 0)
     box = structures[tuple(slice(a, a + 2 * r + 1) for a, r in zip(low, reach, strict=True))]
     zoom = GRID_MM / spacing
-    shape = tuple(int((n - 1) / z) + 1 for n, z in zip(box.shape, zoom, strict=True))
+    i, j, k = (int((n - 1) / z) + 1 for n, z in zip(box.shape, zoom, strict=True))
+    shape = (i, j, k)
     push, inside = [], []
     for number in range(1, count + 1):
         mask = (box == number).astype(np.float32)
-        coarse = ndimage.affine_transform(ndimage.uniform_filter(mask, 2), zoom, output_shape=shape, order=1)
+        thinned = torch.from_numpy(ndimage.uniform_filter(mask, 2))
+        coarse = sample(thinned[None], np.diag([*zoom, 1.0]), shape)[0].numpy()
         blurred = ndimage.gaussian_filter(coarse, _BLUR_MM / GRID_MM)
         gradient = np.stack(np.gradient(blurred)).astype(np.float32)
         push.append(gradient / max(float(np.sqrt((gradient**2).sum(0).max())), 1e-6))

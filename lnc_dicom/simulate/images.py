@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from lnc_dicom.anatomy import STRUCTURES, Side
+from lnc_dicom.geometry.resampling import sample_at
 from lnc_dicom.segment.synthesis.label_maps import WHITE_MATTER, LabelMap, Palette
-from lnc_dicom.segment.synthesis.rng import Draw
+from lnc_dicom.segment.synthesis.rng import Rng
 from lnc_dicom.simulate.growth import MOST_MM, Growth, prepare_growth
 from lnc_dicom.simulate.lesions import add_lesions
 from lnc_dicom.simulate.parameters import FLOW, HEAD_L, HEAD_SD_L, REGION, REGIONS, SITES
@@ -92,7 +93,7 @@ def prepare(head: LabelMap, palette: Palette) -> Model:
 
 def make_images(model: Model, palette: Palette, people: People, person: int, seed: int, brain_ml: float) -> Images:
     """Make the images of one person; `brain_ml` is the mean brain volume of all label maps."""
-    scene = _Scene(model, palette, people, person, Draw(seed), HEAD, brain_ml)
+    scene = _Scene(model, palette, people, person, Rng(seed), HEAD, brain_ml)
     index = scene.place.index(1, moved=False)
     t1 = scene.t1(index)
     counts = _count(scene.codes, index, palette, 1)
@@ -104,11 +105,11 @@ def make_deep_t1(
     model: Model, palette: Palette, people: People, person: int, seed: int, brain_ml: float
 ) -> tuple[Volume, Volume]:
     """Make only the part of a T1 around the deep grey matter, and its true labels (`anatomy.STRUCTURES`, uint8)."""
-    scene = _Scene(model, palette, people, person, Draw(seed), DEEP, brain_ml)
+    scene = _Scene(model, palette, people, person, Rng(seed), DEEP, brain_ml)
     index = scene.place.index(1, moved=False)
     t1 = scene.t1(index)
     table = torch.from_numpy(palette.structures(mirrored=False))
-    labels = _nearest(table[scene.codes].float(), index).numpy().astype(np.uint8)
+    labels = sample_at(table[scene.codes].float()[None], index, mode="nearest")[0].numpy().astype(np.uint8)
     return t1, t1.with_array(labels)
 
 
@@ -121,7 +122,7 @@ class _Scene:
         palette: Palette,
         people: People,
         person: int,
-        draw: Draw,
+        draw: Rng,
         view: FieldOfView,
         brain_ml: float,
     ) -> None:
@@ -147,14 +148,14 @@ class _Scene:
         return self._seen(painted, index, name, size_mm)
 
     def _seen(self, painted: Tensor, index: Tensor, name: str, size_mm: int) -> Volume:
-        image = _finish(_sample(painted, index), name, self._people, self._person, self._draw)
+        image = _finish(sample_at(painted[None], index)[0], name, self._people, self._person, self._draw)
         return _volume(image, size_mm, self._view)
 
 
 class _Place:
     """Where each voxel of the person's grid looks in the label map."""
 
-    def __init__(self, model: Model, low_mm: Tensor, scale: float, draw: Draw, view: FieldOfView) -> None:
+    def __init__(self, model: Model, low_mm: Tensor, scale: float, draw: Rng, view: FieldOfView) -> None:
         self._model, self._low_mm, self._draw, self._scale, self._view = model, low_mm, draw, scale, view
         self._steps = np.zeros(len(model.growth.volume_ml))
         self._turn = _rotation(_TURN_DEG * draw.normal(3)) / scale
@@ -238,7 +239,7 @@ def _paint_t1(
     palette: Palette,
     people: People,
     person: int,
-    draw: Draw,
+    draw: Rng,
 ) -> Tensor:
     """Intensity over white matter for every voxel of the box."""
     prior = torch.from_numpy(palette.means[0][palette.tissue]).float()
@@ -278,27 +279,14 @@ def _blur(image: Tensor, sigma: float) -> Tensor:
     return torch.from_numpy(ndimage.gaussian_filter(image.numpy(), sigma, truncate=3))
 
 
-def _sample(image: Tensor, index: Tensor) -> Tensor:
-    """Sample an image linearly at index; 0 outside."""
-    unit = (2 * index / (torch.tensor(image.shape) - 1) - 1).flip(-1)
-    return functional.grid_sample(image[None, None], unit[None].float(), align_corners=True)[0, 0]
-
-
-def _nearest(labels: Tensor, index: Tensor) -> Tensor:
-    """Sample labels from the nearest voxel; 0 outside."""
-    unit = (2 * index / (torch.tensor(labels.shape) - 1) - 1).flip(-1)
-    found = functional.grid_sample(labels[None, None], unit[None].float(), mode="nearest", align_corners=True)
-    return found[0, 0]
-
-
 def _count(codes: Tensor, index: Tensor, palette: Palette, size_mm: int) -> npt.NDArray[np.float64]:
     """Volumes in mL of what grows, by the nearest voxels of a grid with voxels of this size."""
-    found = _nearest(torch.from_numpy(_growing(palette))[codes].float(), index)
+    found = sample_at(torch.from_numpy(_growing(palette))[codes].float()[None], index, mode="nearest")[0]
     counts = np.bincount(found.numpy().astype(np.uint8).ravel(), minlength=2 * len(GROWING) + 1)
     return np.asarray(counts[1:] * size_mm**3 / 1000.0)
 
 
-def _finish(image: Tensor, name: str, people: People, person: int, draw: Draw) -> npt.NDArray[np.float32]:
+def _finish(image: Tensor, name: str, people: People, person: int, draw: Rng) -> npt.NDArray[np.float32]:
     """Add what the scanner does: blur, voxel size, noise, uneven sensitivity."""
     site = SITES[int(people.site[person])]
     if name == "t1":

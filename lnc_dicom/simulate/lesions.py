@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lnc_dicom.segment.synthesis.label_maps import Palette
-from lnc_dicom.segment.synthesis.rng import Draw
+from lnc_dicom.segment.synthesis.rng import Rng
 from lnc_dicom.simulate.subjects import People
 
 _LEFT = {"nuclei": (11, 12, 13, 9001), "lateral": (12,), "white": (2,)}
@@ -19,7 +19,7 @@ _CAP_LOSS = 0.14
 
 
 def add_lesions(
-    image: Tensor, codes: Tensor, from_ventricle_mm: Tensor, palette: Palette, people: People, person: int, draw: Draw
+    image: Tensor, codes: Tensor, from_ventricle_mm: Tensor, palette: Palette, people: People, person: int, draw: Rng
 ) -> None:
     """Paint perivascular spaces, lacunes, scars and periventricular caps into an image (L, P, S), in place."""
     for side, labels in enumerate((_LEFT, _RIGHT)):
@@ -44,13 +44,13 @@ def _places(codes: Tensor, palette: Palette, labels: Sequence[int]) -> Tensor:
     return wanted[codes].flatten().nonzero()[:, 0]
 
 
-def _pick(places: Tensor, codes: Tensor, draw: Draw) -> Tensor:
+def _pick(places: Tensor, codes: Tensor, draw: Rng) -> Tensor:
     """One of the places, as an index (3,)."""
     place = places[draw.integer(len(places))]
     return torch.stack(torch.unravel_index(place, codes.shape))
 
 
-def _spot(image: Tensor, middle: Tensor, radius: float, depth: float, draw: Draw) -> None:
+def _spot(image: Tensor, middle: Tensor, radius: float, depth: float, draw: Rng) -> None:
     """Darken a round or long spot with soft edges: by `depth` in its middle; long ones run upwards, as vessels do."""
     long = draw.uniform(1.0, 2.2)
     reach = torch.tensor([radius, radius, radius * long]).mul(2.5).ceil().int() + 1

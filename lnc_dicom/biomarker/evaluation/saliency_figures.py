@@ -65,8 +65,4 @@ def _draw_slice(axes, volume: hd.Volume, heat, axis: int, cut: int, middle) -> N
 
 def write_nifti(path: Path, volume: hd.Volume) -> None:
     """Write a volume as NIfTI; other programs lay it on the T1 by its affine."""
-    image = sitk.GetImageFromArray(np.ascontiguousarray(volume.array.transpose(2, 1, 0)))
-    image.SetSpacing([float(s) for s in volume.spacing])
-    image.SetOrigin([float(p) for p in volume.affine[:3, 3]])
-    image.SetDirection([float(c) for c in (volume.affine[:3, :3] / volume.spacing).ravel()])
-    sitk.WriteImage(image, str(path))
+    sitk.WriteImage(volume.to_simpleitk(), str(path))

@@ -17,7 +17,7 @@ from lnc_dicom.biomarker.network import save_network
 from lnc_dicom.biomarker.train.calibrate import Skill
 from lnc_dicom.biomarker.train.trainer import Epoch, Run, Schedule
 from lnc_dicom.report import DEMONSTRATION
-from lnc_dicom.segment.load import sha256
+from lnc_dicom.weights_file import sha256
 
 CURVE = "curve.png"
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from lnc_dicom.anatomy import STRUCTURES
+from lnc_dicom.geometry.resampling import resample, resample_labels
 from lnc_dicom.report import Report
-from lnc_dicom.study.load import resample, sample_labels
 
 SPAN_MM = 132.0
 """Width and height of a slice: the nuclei and most of the lateral ventricles."""
@@ -73,7 +73,7 @@ class Cutter:
 
     def labels(self, part: Volume, cut: Slice) -> npt.NDArray[np.uint8]:
         """Give the labels of the nearest voxels, (size, size)."""
-        return np.asarray(sample_labels(part, self._grid(cut), (self.size, self.size, 1))[..., 0], np.uint8)
+        return np.asarray(resample_labels(part, self._grid(cut), (self.size, self.size, 1))[..., 0], np.uint8)
 
     def _grid(self, cut: Slice) -> Floats:
         """Give the affine, (4, 4): row, column, 0 of the slice → LPS millimetres."""

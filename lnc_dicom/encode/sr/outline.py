@@ -18,7 +18,7 @@ from pydicom import Dataset
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
-from lnc_dicom.segment.components import largest_component_of
+from lnc_dicom.segment.components import largest_component
 from lnc_dicom.study.attributes import Plane, frame_planes
 
 _CENTRE = 0.5
@@ -162,7 +162,7 @@ class Placement:
 
 def largest_filled(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Give the largest component of a (row, column) mask whose pixels share edges, with its holes filled."""
-    return np.asarray(ndimage.binary_fill_holes(largest_component_of(mask)), bool)
+    return np.asarray(ndimage.binary_fill_holes(largest_component(mask)), bool)
 
 
 def trace(component: npt.NDArray[np.bool_]) -> Numbers:

@@ -15,8 +15,8 @@ from scipy import ndimage
 
 from lnc_dicom.anatomy import STRUCTURES, Structure
 from lnc_dicom.errors import PathMissing, UnusableInput
+from lnc_dicom.geometry.resampling import resample_labels
 from lnc_dicom.segment.synthesis.internal_capsule import add_internal_capsule
-from lnc_dicom.study.load import sample_labels
 
 _SURFACE_PERCENTILE = 95
 _SAME_GRID_MM = 1e-3
@@ -24,7 +24,7 @@ _SAME_GRID_MM = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How one structure of one head was found. Volumes in mL, distance in mm."""
+    """How well one structure of one head was segmented. Volumes in mL, distance in mm."""
 
     structure: Structure
     dice: float
@@ -50,23 +50,23 @@ def pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
         return [(images, labels)]
     found = [sorted(path.glob("*.nii*")) for path in (images, labels)]
     if not found[0] or len(found[0]) != len(found[1]):
-        raise UnusableInput(f"{len(found[0])} images and {len(found[1])} label maps: give as many of each")
+        raise UnusableInput(f"{len(found[0])} images and {len(found[1])} label maps: the numbers must be equal")
     return list(zip(*found, strict=True))
 
 
 def read_pair(image: Path, labels: Path) -> tuple[hd.Volume, npt.NDArray[np.int64]]:
     """Read an image (NIfTI, T1) and its labels (NIfTI, FreeSurfer); the internal capsule is added.
 
-    Labels on another grid are taken onto the image's, from the nearest voxel. Raises UnusableInput where they hold
+    Labels on another grid are resampled to that of the image (nearest neighbour). Raises UnusableInput if they hold
     none of our structures there.
     """
     volume, truth = read_nifti(image), read_nifti(labels)
     known = add_internal_capsule(np.rint(truth.array).astype(np.int64), truth.spacing)
     if not volume.geometry_equal(truth, tol=_SAME_GRID_MM):
-        on_image = sample_labels(truth.with_array(known.astype(np.int32)), volume.affine, volume.shape)
+        on_image = resample_labels(truth.with_array(known.astype(np.int32)), volume.affine, volume.shape)
         known = on_image.astype(np.int64)
     if not np.isin(known, [s.freesurfer for s in STRUCTURES]).any():
-        raise UnusableInput(f"{labels.name} has no FreeSurfer label of our structures where {image.name} lies")
+        raise UnusableInput(f"{labels.name} has no FreeSurfer label of our structures inside {image.name}")
     return volume, known
 
 
@@ -77,7 +77,7 @@ def read_nifti(path: Path) -> hd.Volume:
 
 
 def compare(found: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], spacing_mm: Sequence[float]) -> list[Score]:
-    """Compare labels of ours with labels of FreeSurfer on the same grid."""
+    """Compare our labels with FreeSurfer labels on the same grid."""
     voxel_ml = float(np.prod(spacing_mm)) / 1000
     scores = []
     for s in STRUCTURES:

@@ -53,7 +53,7 @@ def draw_overlays(path: Path, heads: Sequence[LabelledHead]) -> None:
 
 
 def _draw_slice(axes, images, spacing_mm, middle, *, flip: bool) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
-    """Grey image with both outlines; rows are the second of the remaining axes."""
+    """Draw a grey image with both outlines; its rows run along the second of the two in-plane axes."""
     image, truth, labels = images
     aspect = spacing_mm[1] / spacing_mm[0]
     reach = [_HALF_MM / s for s in spacing_mm]

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from lnc_dicom.anatomy import INTERNAL_CAPSULE_FREESURFER
+from lnc_dicom.segment.components import largest_component
 
 MAX_COSINE = -0.35
 """Largest cosine between the directions away from the inner and away from the outer nuclei."""
@@ -56,7 +57,7 @@ def add_internal_capsule(labels: npt.NDArray[np.int64], spacing_mm: Sequence[flo
 
 
 def _between(labels: npt.NDArray[np.int64], side: _Side, spacing_mm: Sequence[float]) -> npt.NDArray[np.bool_]:
-    """White matter between the inner and the outer nuclei of one side, in one piece."""
+    """White matter between the inner and the outer nuclei of one side: the largest component."""
     inner, outer = np.isin(labels, side.inner), np.isin(labels, side.outer)
     if not (inner.any() and outer.any()):
         return np.zeros(labels.shape, bool)
@@ -65,13 +66,11 @@ def _between(labels: npt.NDArray[np.int64], side: _Side, spacing_mm: Sequence[fl
     white = labels == side.white_matter
     near = to_inner + to_outer <= MAX_GAP_MM
     between = white & near & ((away_inner * away_outer).sum(0) <= MAX_COSINE)
-    between = ndimage.binary_closing(between) & white
-    pieces, count = ndimage.label(between)
-    return np.asarray(pieces == np.bincount(pieces.ravel())[1:].argmax() + 1) if count else between
+    return largest_component(ndimage.binary_closing(between) & white)
 
 
 def _direction(distance: npt.NDArray[np.float64], spacing_mm: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Point where a distance grows fastest: unit vectors (3, *shape)."""
+    """Direction in which a distance grows fastest: unit vectors (3, *shape)."""
     sigmas = [_SMOOTHING_MM / s for s in spacing_mm]
     smooth = ndimage.gaussian_filter(distance, sigmas)
     gradient = np.stack(np.gradient(smooth, *spacing_mm))

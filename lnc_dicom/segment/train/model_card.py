@@ -1,4 +1,4 @@
-"""A finished training run → a folder that `load_segmenter` reads: weights, digests and the card that explains them."""
+"""A finished training run → a folder that `load_segmenter` reads: weights, digests and the model card."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import torch
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.segment.calibration import FILE as CALIBRATION
-from lnc_dicom.segment.calibration import Calibration, save_calibration
-from lnc_dicom.segment.load import sha256
+from lnc_dicom.segment.calibration import VolumeCalibration, save_calibration
 from lnc_dicom.segment.network import save_weights
 from lnc_dicom.segment.train.calibrate import Trial, dice_with_interval
 from lnc_dicom.segment.train.learning_curve import draw_curve
 from lnc_dicom.segment.train.trainer import Trainer
+from lnc_dicom.weights_file import sha256
 
 NAME = "lnc-deep-grey"
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a run's data came from."""
+class TrainingData:
+    """Names of the label maps, and where they came from."""
 
     training: Sequence[str]
     held_out: Sequence[str]
-    data_note: str
+    source: str
 
 
 def write_networks(folder: Path, trainers: Mapping[str, Trainer]) -> None:
@@ -44,8 +44,8 @@ def write_release(
     folder: Path,
     version: str,
     trainers: Mapping[str, Trainer],
-    origin: Origin,
-    calibration: Calibration,
+    data: TrainingData,
+    calibration: VolumeCalibration,
     trials: Sequence[Trial],
 ) -> None:
     """Write calibration, digests, curves and card beside the networks."""
@@ -57,7 +57,7 @@ def write_release(
     (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     for stage, trainer in trainers.items():
         draw_curve(folder / f"{stage}.png", stage, class_names(trainer), trainer.curve)
-    card = _card(version, trainers, digests, origin, calibration, trials)
+    card = _card(version, trainers, digests, data, calibration, trials)
     (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
 
 
@@ -65,13 +65,13 @@ def _card(
     version: str,
     trainers: Mapping[str, Trainer],
     digests: Mapping[str, str],
-    origin: Origin,
-    calibration: Calibration,
+    data: TrainingData,
+    calibration: VolumeCalibration,
     trials: Sequence[Trial],
 ) -> str:
     parts = [
         f"# {NAME} {version}\n\n{_USE}",
-        _DATA.format(note=origin.data_note, count=len(origin.training), held_out=", ".join(origin.held_out) or "none"),
+        _DATA.format(note=data.source, count=len(data.training), held_out=", ".join(data.held_out) or "none"),
         _accuracy_section(calibration, trials),
         "## Training\n",
     ]
@@ -82,7 +82,7 @@ def _card(
     return "\n".join(parts)
 
 
-def _accuracy_section(calibration: Calibration, trials: Sequence[Trial]) -> str:
+def _accuracy_section(calibration: VolumeCalibration, trials: Sequence[Trial]) -> str:
     """Dice and volume error on whole synthetic heads from the held-out label maps, and the intervals' coverage."""
     rows = []
     for name in dict.fromkeys(t.name for t in trials):
@@ -104,7 +104,7 @@ def _stage_section(stage: str, trainer: Trainer, digest: str) -> str:
     rows = [f"| {p.step} | {p.loss:.3f} | " + " | ".join(f"{d:.3f}" for d in p.dice) + " |" for p in shown]
     return (
         f"### Stage `{stage}`\n\n"
-        f"U-Net, channels {trainer.stage.channels}, {trainer.stage.recipe.spacing_mm} mm, "
+        f"U-Net, channels {trainer.stage.channels}, {trainer.stage.synthesis.spacing_mm} mm, "
         f"{trainer.step} steps of batch 1 "
         f"(best on the held-out maps: step {trainer.best_step}), AdamW, one cycle to {schedule.peak_rate}, "
         f"seed {schedule.seed}, "
@@ -116,7 +116,7 @@ def _stage_section(stage: str, trainer: Trainer, digest: str) -> str:
 
 
 def class_names(trainer: Trainer) -> list[str]:
-    """Names of the classes without background, as tables and curves print them."""
+    """Names of the classes without background, for tables and curves."""
     if trainer.stage.classes == len(STRUCTURES) + 1:
         return [f"{s.name} {s.side.value[0].upper()}" for s in STRUCTURES]
     return ["deep grey", "other brain"]

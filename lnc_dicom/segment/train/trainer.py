@@ -1,7 +1,7 @@
 """Label maps → weights: one U-Net per stage, trained on heads that are synthesised on the fly.
 
-Every step is drawn from (seed, step), so a run that was stopped and resumed sees the images that an unbroken run
-would have seen.
+The image of every step is seeded by (seed, step), so a run that was stopped and resumed sees the images that an
+unbroken run would have seen.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lnc_dicom.autocast import learning_precision
-from lnc_dicom.segment.network import Architecture, UNet, channels_last
-from lnc_dicom.segment.stages import Stage
+from lnc_dicom.segment.network import UNet, UNetArchitecture, channels_last
 from lnc_dicom.segment.synthesis.label_maps import LabelMap, Palette
-from lnc_dicom.segment.synthesis.rng import Draw
+from lnc_dicom.segment.synthesis.rng import Rng
 from lnc_dicom.segment.synthesis.synthesise import synthesise
+from lnc_dicom.segment.train.stages import Stage
 
 VALIDATION_SEED = 1_000_000_007
 """Far from every training seed: validation images are the same in every run."""
@@ -32,11 +32,11 @@ _EMA_DECAY = 0.999
 _WEIGHT_DECAY = 1e-2
 _GRADIENT_NORM = 3.0
 _WARM_UP = 0.1
-"""Part of the steps in which the learning rate rises."""
+"""Fraction of the steps in which the learning rate rises."""
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class TrainingSchedule:
     """How long and how fast a stage is trained."""
 
     steps: int
@@ -47,11 +47,11 @@ class Schedule:
     device: str = "cpu"
 
     def done(self, step: int) -> float:
-        """Part of the training that is behind before this step."""
+        """Fraction of the training that is done before this step."""
         return step / self.steps
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step: one cycle, up in a straight line, down along a cosine."""
+        """Learning rate of a step: one cycle, linear warm-up, cosine decay."""
         rise = max(1, int(self.steps * _WARM_UP))
         if step < rise:
             return self.peak_rate * (step + 1) / rise
@@ -69,13 +69,13 @@ class Progress:
 
     @property
     def mean_dice(self) -> float:
-        """Mean over the classes that were there."""
+        """Mean over the classes that were present."""
         there = [d for d in self.dice if not math.isnan(d)]
         return sum(there) / len(there) if there else 0.0
 
 
 class _Heads(Dataset[tuple[Tensor, Tensor]]):
-    """Synthetic heads by step; `maps` is cycled through at random."""
+    """Synthetic heads by step; each from a random one of `maps`."""
 
     def __init__(
         self, maps: Sequence[LabelMap], palette: Palette, stage: Stage, seed: int, done: Callable[[int], float]
@@ -83,9 +83,9 @@ class _Heads(Dataset[tuple[Tensor, Tensor]]):
         self.maps, self.palette, self.stage, self.seed, self.done = maps, palette, stage, seed, done
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        draw = Draw(self.seed * 1_000_003 + step)
-        head = self.maps[draw.integer(len(self.maps))]
-        return synthesise(head, self.palette, self.stage.recipe, draw, self.done(step))
+        rng = Rng(self.seed * 1_000_003 + step)
+        head = self.maps[rng.integer(len(self.maps))]
+        return synthesise(head, self.palette, self.stage.synthesis, rng, self.done(step))
 
 
 class _Steps(Sampler[int]):
@@ -136,10 +136,10 @@ def dice_per_class(labels: Tensor, target: Tensor, classes: int) -> list[tuple[i
 class Trainer:
     """One stage in training: network, moving average, optimiser and the curve so far."""
 
-    def __init__(self, stage: Stage, schedule: Schedule) -> None:
+    def __init__(self, stage: Stage, schedule: TrainingSchedule) -> None:
         torch.manual_seed(schedule.seed)
         self.stage, self.schedule = stage, schedule
-        self.network = channels_last(UNet(Architecture(stage.channels, stage.classes)), schedule.device)
+        self.network = channels_last(UNet(UNetArchitecture(stage.channels, stage.classes)), schedule.device)
         self.average = copy.deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=_WEIGHT_DECAY)
         self.best = copy.deepcopy(self.average)
@@ -152,9 +152,9 @@ class Trainer:
         held_out: Sequence[LabelMap],
         palette: Palette,
         checkpoint: Path,
-        tell: Callable[[int, float], None],
+        on_step: Callable[[int, float], None],
     ) -> None:
-        """Train to the end of the schedule, from the checkpoint if there is one; `tell(step, loss)` after each."""
+        """Train to the end of the schedule, from the checkpoint if there is one; `on_step(step, loss)` after each."""
         if checkpoint.exists():
             self._restore(checkpoint)
         heads = _Heads(training, palette, self.stage, self.schedule.seed, self.schedule.done)
@@ -163,14 +163,14 @@ class Trainer:
         loader = DataLoader(heads, batch_size=1, sampler=steps, num_workers=workers, worker_init_fn=_one_thread)
         recent = 0.0
         for image, target in loader:
-            loss = self._learn(image.to(self.schedule.device), target.to(self.schedule.device))
+            loss = self._train_step(image.to(self.schedule.device), target.to(self.schedule.device))
             recent = loss if recent == 0 else 0.98 * recent + 0.02 * loss
-            tell(self.step, recent)
+            on_step(self.step, recent)
             if self.step % self.schedule.checkpoint_every == 0 or self.step == self.schedule.steps:
-                self._look(held_out, palette, recent)
-                self._keep(checkpoint)
+                self._evaluate(held_out, palette, recent)
+                self._save(checkpoint)
 
-    def _learn(self, image: Tensor, target: Tensor) -> float:
+    def _train_step(self, image: Tensor, target: Tensor) -> float:
         """One step of the optimiser and of the moving average."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.rate(self.step)
@@ -190,7 +190,7 @@ class Trainer:
                 slow.lerp_(fast, 1 - decay)
         return float(loss.detach())
 
-    def _look(self, held_out: Sequence[LabelMap], palette: Palette, loss: float) -> None:
+    def _evaluate(self, held_out: Sequence[LabelMap], palette: Palette, loss: float) -> None:
         """Add a point to the curve; keep the weights if none were better on the held-out label maps."""
         point = Progress(self.step, loss, self.validate(held_out, palette))
         if point.mean_dice >= max((p.mean_dice for p in self.curve), default=0.0):
@@ -206,7 +206,7 @@ class Trainer:
     def validate(self, held_out: Sequence[LabelMap], palette: Palette) -> tuple[float, ...]:
         """Dice per class, pooled over images synthesised from held-out label maps.
 
-        They are painted as at the end of a training, so that the points of a curve can be compared.
+        Their contrast is that of the end of a training, so that the points of a curve can be compared.
         """
         heads = _Heads(held_out, palette, self.stage, VALIDATION_SEED, lambda _: 1.0)
         sums = torch.zeros(self.stage.classes - 1, 2, dtype=torch.float64)
@@ -218,8 +218,8 @@ class Trainer:
             sums += torch.tensor(dice_per_class(labels, target.argmax(0), self.stage.classes), dtype=torch.float64)
         return tuple(round(float(o / s), 4) if s else math.nan for o, s in sums)
 
-    def _keep(self, checkpoint: Path) -> None:
-        """Write everything needed to go on, wholly or not at all."""
+    def _save(self, checkpoint: Path) -> None:
+        """Write the checkpoint; an interrupted write leaves the earlier one."""
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),

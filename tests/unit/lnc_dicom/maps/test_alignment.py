@@ -17,7 +17,7 @@ from lnc_dicom.types import QuantityMap
 
 @pytest.fixture(scope="module")
 def head(data, segmenter):
-    """T1 and labels of one person, and the first b = 0 volume as a map and its partner."""
+    """T1 and labels of one person, and the first b = 0 volume as a map and its registration_image."""
     study = read_study([data / "siemens-xa30-enhanced"])
     volume, _ = load(select(study).chosen)
     (series,) = read_study([data / "siemens-xa30-enhanced" / "10_DWI_dir80_PA"]).series

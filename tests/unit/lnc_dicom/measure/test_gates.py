@@ -100,7 +100,7 @@ def test_features_far_from_the_training_fail(volume, segmented):
         ({"probability": 0.5}, gates.PROBABILITY),
         ({"entropy": 1.6}, gates.ENTROPY),
         ({"mirror_dice": 0.4}, gates.MIRROR),
-        ({"largest_component": 0.6}, gates.MAIN_PIECE),
+        ({"largest_component": 0.6}, gates.LARGEST_COMPONENT),
     ],
 )
 def test_a_structure_that_the_network_doubts_fails(segmented, changes, gate):
@@ -147,4 +147,4 @@ def test_nothing_found_passes_no_gate_that_needs_tissue(volume):
 
 def test_a_check_says_the_number_and_the_limit_that_it_breaks():
     assert str(gates.MIRROR.check(0.4)) == "agreement with the mirrored inference 0.4 (at least 0.7)"
-    assert str(gates.TURN.check(60)) == "turn of the head in degrees 60 (at most 45)"
+    assert str(gates.TURN.check(60)) == "rotation of the head in degrees 60 (at most 45)"

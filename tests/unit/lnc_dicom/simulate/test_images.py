@@ -41,12 +41,12 @@ def test_the_segmentation_finds_the_structures_of_a_simulated_head(images, segme
 
 def test_the_maps_show_what_was_drawn_where_the_structures_lie(images, segmenter, people):
     from lnc_dicom.anatomy import STRUCTURES
-    from lnc_dicom.study.load import sample_labels
+    from lnc_dicom.geometry.resampling import resample_labels
 
     labels = segmenter(images.t1).labels
     for name, drawn, tolerance in (("fa", people.fa, 0.15), ("cbf", people.cbf, 0.2)):
         volume = getattr(images, name)
-        on_map = sample_labels(labels, volume.affine, volume.shape)
+        on_map = resample_labels(labels, volume.affine, volume.shape)
         for structure in STRUCTURES:
             if structure.name in {"putamen", "thalamus"}:
                 row, side = REGIONS.index(structure.name), int(structure.side.value == "right")

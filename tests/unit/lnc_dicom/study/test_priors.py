@@ -4,19 +4,22 @@ import copy
 import dataclasses
 import io
 import json
+from datetime import UTC, date, datetime
 
 import highdicom as hd
 import pydicom
 import pytest
+from pydicom import Dataset
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.options import MapsOptions, Options
 from lnc_dicom.pipeline import process
 from lnc_dicom.predictions import Model
 from lnc_dicom.result_json import result_json
-from lnc_dicom.study.priors import prior_of
+from lnc_dicom.study.priors import change_since, prior_of
 from lnc_dicom.study.read import read_study, with_results
 from lnc_dicom.tools import Tools
+from lnc_dicom.types import Prior
 from tests.factories import MODEL, NOW, BoxSegmenter, write_series
 
 LATER = NOW.replace(year=2027)
@@ -164,7 +167,25 @@ def test_results_beside_the_study_count_only_if_they_are_of_that_study(folder, t
 def test_what_is_no_report_of_ours_is_not_a_prior(folder):
     document = _sr(_result(read_study([folder]))[1])
     for name, value in (("Manufacturer", "another"), ("ContentTemplateSequence", []), ("ContentDate", "")):
-        spoiled = copy.deepcopy(document)
-        setattr(spoiled, name, value)
-        assert prior_of(spoiled) is None
+        broken = copy.deepcopy(document)
+        setattr(broken, name, value)
+        assert prior_of(broken) is None
     assert prior_of(document) is not None
+
+
+def test_the_time_of_a_report_is_read_in_its_own_time_zone(folder):
+    document = _sr(_result(read_study([folder]))[1])
+    document.ContentDate, document.ContentTime = "20260102", "040000"
+    for offset, day, hour, minute in (("+0530", 1, 22, 30), ("-0330", 2, 7, 30), ("", 2, 4, 0)):
+        document.TimezoneOffsetFromUTC = offset
+        assert prior_of(document).made == datetime(2026, 1, day, hour, minute, tzinfo=UTC)
+
+
+def test_a_change_in_percent_is_relative_to_the_earlier_volume():
+    caudate = STRUCTURES[0]
+    prior = Prior("1.2", "1.3", "1.4", NOW, date(2025, 1, 2), frozenset(), ("boxes", "1"), {"2.25.1": 2000.0})
+    header = Dataset()
+    header.StudyInstanceUID, header.StudyDate = "1.9", "20260102"
+    change = change_since([prior], header, ("boxes", "1"), {caudate: 3000.0}, {caudate: "2.25.1"})
+    assert [(v.structure, v.mm3, v.percent) for v in change.volumes] == [(caudate, 1000.0, 50.0)]
+    assert change.days == 365

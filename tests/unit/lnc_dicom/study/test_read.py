@@ -51,6 +51,21 @@ def test_the_same_object_twice_counts_once(tmp_path):
     assert len(read_study([tmp_path]).series[0].instances) == len(paths)
 
 
+@pytest.mark.parametrize(("count", "text"), [(1, "1 object shares its"), (2, "2 objects share their")])
+def test_different_objects_with_one_uid_are_counted_in_a_caveat_and_the_first_is_used(tmp_path, count, text):
+    paths = write_series(tmp_path)
+    for path in paths[:count]:
+        other = pydicom.dcmread(path)
+        other.EchoTime = 99
+        other.save_as(path.with_name(f"z{path.name}"))
+    study = read_study([tmp_path])
+    assert len(study.series[0].instances) == len(paths)
+    assert all(i.header.EchoTime != 99 for i in study.series[0].instances)
+    (caveat,) = study.caveats
+    assert caveat.code == UNREADABLE
+    assert caveat.text.startswith(f"{text} SOP Instance UID")
+
+
 def test_file_names_do_not_matter(tmp_path):
     paths = write_series(tmp_path)
     before = [i.header.SOPInstanceUID for i in read_study([tmp_path]).series[0].instances]

@@ -24,7 +24,7 @@ def test_an_empty_structure_is_infinitely_far():
     assert surface_distance_mm(_cube(5, 15), _cube(5, 5), (1, 1, 1)) == float("inf")
 
 
-def test_scores_compare_our_labels_with_freesurfers():
+def test_scores_compare_our_labels_with_those_of_freesurfer():
     truth = np.zeros((30, 30, 30), np.int64)
     truth[_cube(5, 15)] = 11
     found = np.zeros((30, 30, 30), np.uint8)
@@ -36,7 +36,7 @@ def test_scores_compare_our_labels_with_freesurfers():
     assert mean_of_sides([score])["caudate"][0] == pytest.approx(2 / 3)
 
 
-def test_images_and_labels_must_match(tmp_path):
+def test_images_and_labels_must_be_equally_many(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     (tmp_path / "a" / "1.nii").touch()
@@ -53,7 +53,7 @@ def _write(path, array, spacing_mm=1.0):
     sitk.WriteImage(image, str(path))
 
 
-def test_labels_on_another_grid_are_taken_onto_the_image(tmp_path):
+def test_labels_on_another_grid_are_resampled_to_the_image(tmp_path):
     truth = np.zeros((40, 40, 40), np.int16)
     truth[10:20, 10:20, 10:20] = 12
     _write(tmp_path / "labels.nii.gz", truth)
@@ -63,7 +63,7 @@ def test_labels_on_another_grid_are_taken_onto_the_image(tmp_path):
     assert (known == 12).sum() * 8 == pytest.approx(1000, rel=0.01)
 
 
-def test_labels_of_something_else_are_refused(tmp_path):
+def test_labels_without_our_structures_are_refused(tmp_path):
     for name in ("labels", "image"):
         _write(tmp_path / f"{name}.nii.gz", np.ones((10, 10, 10), np.int16))
     with pytest.raises(UnusableInput, match="no FreeSurfer label"):
