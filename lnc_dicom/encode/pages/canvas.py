@@ -32,7 +32,7 @@ def font(size: int = SMALLEST) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 def new_page(title: str, model: Model, now: datetime, page: str = "") -> tuple[Image.Image, ImageDraw.ImageDraw]:
     """Give an empty page with the banner, its title, the model and the time.
 
-    Below the banner, the columns from 42 to 59 % of the width stay empty: OHIF lays its film player over them.
+    Below the banner, the columns from 42 to 59 % of the width stay empty: OHIF lays its cine player over them.
     """
     image = Image.new("RGB", (SIZE, SIZE), BLACK)
     draw = ImageDraw.Draw(image)

@@ -114,7 +114,7 @@ def _contained_point(extended):
 
 
 @pytest.mark.parametrize(
-    ("breaks", "said"),
+    ("breaks", "message"),
     [
         (_odd, "do not fit their graphic type"),
         (_several_points, "several points"),
@@ -124,6 +124,6 @@ def _contained_point(extended):
         (_contained_point, "no row for SCOORD with the relationship CONTAINS"),
     ],
 )
-def test_a_broken_outline_is_caught(extended, breaks, said):
+def test_a_broken_outline_is_caught(extended, breaks, message):
     breaks(extended)
-    assert any(said in str(v) for v in check_object(extended))
+    assert any(message in str(v) for v in check_object(extended))

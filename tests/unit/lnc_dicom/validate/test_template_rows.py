@@ -51,7 +51,7 @@ def test_an_item_too_many_is_found():
     assert _violations([_finding(), _finding()], (FINDING,)) == [("1", "Finding occurs 2 times, at most 1")]
 
 
-def test_a_wrong_value_type_is_found_and_nothing_else_is_said_of_the_item():
+def test_a_wrong_value_type_is_the_only_violation_of_its_item():
     wrong = _item(codes.DCM.Finding, "TEXT", "HAS PROPERTIES")
     assert _violations([wrong], (FINDING,)) == [("1.1", "Finding is TEXT, not CODE")]
 

@@ -19,7 +19,7 @@ def test_a_page_is_square_with_the_banner_on_top(page):
     assert (page[5] == RED).all()
 
 
-def test_the_headings_leave_room_for_the_film_player_of_ohif(page):
+def test_the_headings_leave_room_for_the_cine_player_of_ohif(page):
     assert (page[44:TOP, int(0.42 * SIZE) : int(0.59 * SIZE)] == BLACK).all()
 
 

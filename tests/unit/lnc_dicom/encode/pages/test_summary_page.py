@@ -76,7 +76,7 @@ def test_no_patient_data_is_drawn(everything, drawn):
     assert not [what for what, _, _ in drawn if "CANARY" in what]
 
 
-def test_many_caveats_are_cut_and_the_reader_is_told(everything, drawn):
+def test_if_not_all_caveats_fit_the_last_line_says_so(everything, drawn):
     many = tuple(Caveat("LNC-403", f"caveat {i}", is_our_text=True) for i in range(60))
     draw_pages(replace(everything.report, caveats=many), NOW)
     assert any("every caveat is in result.json" in what for what, _, _ in drawn)
