@@ -53,10 +53,16 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Caveat:
-    """Something a reader of the results must know; not an error."""
+    """Something that a reader of the results must know; not an error.
+
+    is_our_text
+        The text is wholly ours: numbers, attribute names and names of structures. Only such a text is drawn on pages
+        and written into reports; any other could name the patient and goes into result.json alone.
+    """
 
     code: str
     text: str
+    is_our_text: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

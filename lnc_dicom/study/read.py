@@ -68,7 +68,8 @@ def read_study(paths: Iterable[Path]) -> Study:
             doubled += first.header != header
     if doubled:
         objects = "1 object shares its" if doubled == 1 else f"{doubled} objects share their"
-        caveats.append(Caveat(UNREADABLE, f"{objects} SOP Instance UID with a different one; not used"))
+        text = f"{objects} SOP Instance UID with a different one; not used"
+        caveats.append(Caveat(UNREADABLE, text, is_our_text=True))
     priors = read_results(i.path for i in found.values() if i.header.SOPClassUID == Comprehensive3DSRStorage)
     studies = {str(i.header.StudyInstanceUID) for i in found.values() if not is_ours(i.header)}
     studies = studies or {str(i.header.StudyInstanceUID) for i in found.values()}
