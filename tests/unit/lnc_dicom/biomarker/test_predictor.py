@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from lnc_dicom.anatomy import Side
-from lnc_dicom.biomarker.calibration import Calibration
+from lnc_dicom.biomarker.calibration import BiomarkerCalibration
 from lnc_dicom.biomarker.predictor import BiomarkerModel
 from lnc_dicom.predictions import Demographics, Model
 from tests.factories import BoxSegmenter, head
 from tests.unit.lnc_dicom.biomarker.conftest import GROUPS
 
 SOMEBODY = Demographics(60.0, 1.0)
-PLAIN = Calibration((((0.25, 0.03), (50.0, 9.0)),) * 2, (1.7, 1.6), (3.3, 1.0), (0.4, 0.9), 0.8, 1.4, 1.3, 80)
+PLAIN = BiomarkerCalibration((((0.25, 0.03), (50.0, 9.0)),) * 2, (1.7, 1.6), (3.3, 1.0), (0.4, 0.9), 0.8, 1.4, 1.3, 80)
 
 
 @pytest.fixture(scope="module")

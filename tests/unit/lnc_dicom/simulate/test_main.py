@@ -6,8 +6,8 @@ import pytest
 from lnc_dicom.cohort_table import read_table
 from lnc_dicom.errors import UnusableInput
 from lnc_dicom.simulate import oracle
-from lnc_dicom.simulate.main import Plan, simulate
-from lnc_dicom.simulate.subjects import Study
+from lnc_dicom.simulate.main import SimulationPlan, simulate
+from lnc_dicom.simulate.subjects import CohortDesign
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +25,10 @@ def cohort(anatomy, tmp_path_factory):
     out, said = tmp_path_factory.mktemp("cohort"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(oracle, "PEOPLE", 3000)
-        simulate(anatomy, out, Plan(3, 11, Study()), said.append)
+        simulate(anatomy, out, SimulationPlan(3, 11, CohortDesign()), said.append)
         assert said == ["patient 1 of 3", "patient 2 of 3", "patient 3 of 3"]
         said.clear()
-        simulate(anatomy, out, Plan(3, 11, Study()), said.append)  # all there: nothing is made again
+        simulate(anatomy, out, SimulationPlan(3, 11, CohortDesign()), said.append)  # all there: nothing is made again
         assert said == []
     return out
 
@@ -48,4 +48,4 @@ def test_truth_and_oracle_have_a_line_per_patient(cohort):
 def test_a_folder_goes_on_only_with_the_plan_it_was_begun_with(anatomy, cohort):
     assert json.loads((cohort / "plan.json").read_text())["simulated"] is True
     with pytest.raises(UnusableInput, match="another simulated cohort"):
-        simulate(anatomy, cohort, Plan(3, 12, Study()), print)
+        simulate(anatomy, cohort, SimulationPlan(3, 12, CohortDesign()), print)

@@ -2,23 +2,23 @@ import numpy as np
 import pytest
 
 from lnc_dicom.simulate.parameters import CONFOUNDED_AGE_MEAN, REGIONS, STEMS
-from lnc_dicom.simulate.subjects import ISCHAEMIA, Study, draw_people
+from lnc_dicom.simulate.subjects import ISCHAEMIA, CohortDesign, draw_people
 
 
 @pytest.fixture(scope="module")
 def many():
-    return draw_people(6000, Study(), 5)
+    return draw_people(6000, CohortDesign(), 5)
 
 
 def test_the_same_seed_gives_the_same_people():
-    one, other, third = (draw_people(30, Study(), seed) for seed in (3, 3, 4))
-    assert np.array_equal(one.visible(), other.visible())
+    one, other, third = (draw_people(30, CohortDesign(), seed) for seed in (3, 3, 4))
+    assert np.array_equal(one.t1_properties(), other.t1_properties())
     assert np.array_equal(one.cbf, other.cbf)
-    assert not np.array_equal(one.visible(), third.visible())
+    assert not np.array_equal(one.t1_properties(), third.t1_properties())
 
 
 def test_the_groups_are_of_equal_size():
-    assert np.bincount(draw_people(79, Study(), 1).group).tolist() == [27, 26, 26]
+    assert np.bincount(draw_people(79, CohortDesign(), 1).group).tolist() == [27, 26, 26]
 
 
 def test_stems_per_hemisphere_have_the_published_means_and_spread(many):
@@ -60,8 +60,8 @@ def test_the_thalamus_tells_nothing_of_the_arteries(many):
 
 
 def test_without_effect_the_groups_are_alike():
-    people = draw_people(6000, Study(effect=0), 5)
-    traits = np.column_stack([people.visible(), people.stems, people.fa[:, :, 0], people.cbf[:, :, 0]])
+    people = draw_people(6000, CohortDesign(effect=0), 5)
+    traits = np.column_stack([people.t1_properties(), people.stems, people.fa[:, :, 0], people.cbf[:, :, 0]])
     traits = traits[:, traits.std(axis=0) > 0]  # nobody has a scar
     spread = traits.std(axis=0)
     for group in (1, 2):
@@ -70,14 +70,14 @@ def test_without_effect_the_groups_are_alike():
 
 
 def test_without_effect_nothing_that_the_t1_shows_tells_of_the_stems():
-    people = draw_people(6000, Study(effect=0), 5)
-    traits = np.column_stack([people.visible(), people.age])
+    people = draw_people(6000, CohortDesign(effect=0), 5)
+    traits = np.column_stack([people.t1_properties(), people.age])
     for trait in traits[:, traits.std(axis=0) > 0].T:
         assert abs(np.corrcoef(trait, people.stems[:, 0])[0, 1]) < 0.06
 
 
 def test_confounded_groups_differ_in_age_and_in_nothing_that_age_does_not_bring():
-    people = draw_people(6000, Study(effect=0, confound="age"), 5)
+    people = draw_people(6000, CohortDesign(effect=0, confound="age"), 5)
     ages = [people.age[people.group == g].mean() for g in range(3)]
     assert ages == pytest.approx(CONFOUNDED_AGE_MEAN, abs=2.5)
     traits = np.column_stack([people.stems[:, 0], people.fa[:, 1, 0], people.cbf[:, 1, 0], people.t1[:, 1, 0]])

@@ -27,16 +27,16 @@ def test_clopper_pearson_is_that_of_scipy():
     assert clopper_pearson(0, 10).low == 0
 
 
-def test_the_bootstrap_of_a_mean_agrees_with_its_t_interval(chance):
-    values = chance.normal(5, 2, 200)
+def test_the_bootstrap_of_a_mean_agrees_with_its_t_interval(rng):
+    values = rng.normal(5, 2, 200)
     found = Bootstrap(200, 2000, 1).estimate(_mean(values))
     low, high = stats.t.interval(0.95, 199, values.mean(), stats.sem(values))
     assert np.isclose(found.value, values.mean())
     assert np.allclose((found.low, found.high), (low, high), atol=0.06)
 
 
-def test_some_patients_are_resampled_on_their_own(chance):
-    values = np.concatenate([np.zeros(50), np.ones(50) + chance.normal(0, 0.01, 50)])
+def test_some_patients_are_resampled_on_their_own(rng):
+    values = np.concatenate([np.zeros(50), np.ones(50) + rng.normal(0, 0.01, 50)])
     found = Bootstrap(100, 200, 1).estimate(_mean(values), np.arange(50, 100))
     assert np.isclose(found.value, 1, atol=0.01)
     assert found.high - found.low < 0.02
@@ -47,8 +47,8 @@ def test_a_statistic_without_spread_has_an_interval_without_width():
     assert (found.value, found.low, found.high) == (1, 1, 1)
 
 
-def test_differences_are_resampled_together(chance):
-    values = chance.normal(0, 10, 80)
+def test_differences_are_resampled_together(rng):
+    values = rng.normal(0, 10, 80)
     found = Bootstrap(80, 300, 1).estimate(difference(_mean(values + 1), _mean(values)))
     assert np.allclose((found.value, found.low, found.high), 1)
 
