@@ -16,7 +16,7 @@ from lnc_dicom.cohort_table import Patient, write_table
 from lnc_dicom.errors import UnusableInput
 from lnc_dicom.segment.synthesis.label_maps import Palette, load_label_map, load_palette
 from lnc_dicom.simulate.dicom import write_study
-from lnc_dicom.simulate.images import GROWING, Images, PreparedAnatomy, make_images, prepare_anatomy
+from lnc_dicom.simulate.images import PreparedAnatomy, make_images, prepare_anatomy
 from lnc_dicom.simulate.oracle import Oracle, predict_with_oracle
 from lnc_dicom.simulate.parameters import GROUPS, REGIONS, SITES
 from lnc_dicom.simulate.subjects import CohortDesign, People, draw_people
@@ -93,15 +93,7 @@ def _make(
     partial = out / f".{_name(person)}"
     shutil.rmtree(partial, ignore_errors=True)
     write_study(partial, images, seed, person, float(people.age[person]), male=bool(people.male[person]))
-    _write_volumes(partial / ".volumes.json", images)
     partial.rename(out / _name(person))
-
-
-def _write_volumes(path: Path, images: Images) -> None:
-    rows = {
-        f"{n} {s}": round(float(images.volume_ml[i, k]), 3) for i, n in enumerate(GROWING) for k, s in enumerate(_SIDES)
-    }
-    path.write_text(json.dumps(rows), encoding="utf-8")
 
 
 def _write_tables(out: Path, people: People, plan: SimulationPlan) -> None:

@@ -129,8 +129,8 @@ def _best_penalty(x: Array, y: Ints, inner: Ints, classes: int) -> tuple[float, 
     best, c_best, logits, worse = np.inf, 0.0, np.zeros((len(y), classes)), 0
     for c in INVERSE_PENALTIES:
         held_out = np.zeros((len(y), classes))
-        for model, rows, left in zip(models, kept, folds, strict=True):
-            _fit(model.set_params(C=c), x[rows], y[rows])
+        for model, indices, left in zip(models, kept, folds, strict=True):
+            _fit(model.set_params(C=c), x[indices], y[indices])
             held_out[left] = _logits(model, x[left], classes)
         loss = -float(log_softmax(held_out, axis=1)[np.arange(len(y)), y].mean())
         worse = 0 if loss < best else worse + 1

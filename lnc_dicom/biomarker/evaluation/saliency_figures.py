@@ -36,7 +36,7 @@ def draw_saliency(
 
     Radiological convention: the patient's left is on the right of the image.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415 - takes half a second to import; only pictures need it
+    from matplotlib.figure import Figure  # noqa: PLC0415 - takes half a second to import; only figures need it
 
     columns = len(_AXIAL_MM) + len(_CORONAL_MM)
     figure = Figure(figsize=(2.6 * columns, 2.8 * len(saliency) + 0.8), layout="constrained", facecolor="black")

@@ -48,7 +48,7 @@ class Scales:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Expected:
+class ExpectedTargets:
     """Expected values given the image: maps (n, s, 2), stems (n, 2), probabilities of the categories (n, k)."""
 
     maps: Tensor
@@ -77,15 +77,15 @@ class Targets:
         self.groups = torch.from_numpy(cohort.groups(group_names))
         self.demographics = standardised_demographics(cohort.demographics)
         self.names = group_names
-        observed = Expected(self.maps, self.stems, functional.one_hot(self.groups, len(group_names)).float())
+        observed = ExpectedTargets(self.maps, self.stems, functional.one_hot(self.groups, len(group_names)).float())
         self.image_only = self.with_covariates = observed
         self.privileged: Tensor | None = None
         if known := cohort.privileged_targets:
             order = [known.group_names.index(name) for name in group_names]
 
-            def expected(maps: Array, stems: Array, groups: Array) -> Expected:
+            def expected(maps: Array, stems: Array, groups: Array) -> ExpectedTargets:
                 probabilities = torch.from_numpy(groups[:, order]).float()
-                return Expected(scales.standardise_maps(maps), scales.standardise_stems(stems), probabilities)
+                return ExpectedTargets(scales.standardise_maps(maps), scales.standardise_stems(stems), probabilities)
 
             self.image_only = expected(known.maps, known.stems, known.groups)
             self.with_covariates = expected(

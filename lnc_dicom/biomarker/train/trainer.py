@@ -126,12 +126,12 @@ def _train_phase(  # noqa: PLR0913, PLR0917 - the one place where everything mee
         torch.manual_seed(seed)  # dropout: a resumed training draws the same numbers
         run.network.train()
         losses = []
-        for rows in torch.split(torch.randperm(len(data.crops), generator=rng), schedule.batch):
-            crops = augment(data.crops[rows], rng).to(schedule.device)
+        for indices in torch.split(torch.randperm(len(data.crops), generator=rng), schedule.batch):
+            crops = augment(data.crops[indices], rng).to(schedule.device)
             with learning_precision(schedule.device):
                 features = run.network.features(crops)
             outputs = run.network.heads(features, has_region(crops))
-            loss = _loss(outputs, data, rows, tasks=phase == PHASES[1] or data.privileged is not None)
+            loss = _loss(outputs, data, indices, tasks=phase == PHASES[1] or data.privileged is not None)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
@@ -144,7 +144,7 @@ def _train_phase(  # noqa: PLR0913, PLR0917 - the one place where everything mee
         _save_checkpoint(run, phase, number, optimiser, cycle, checkpoint)
 
 
-def _loss(outputs: Outputs, data: Targets, rows: Tensor, *, tasks: bool) -> Tensor:
+def _loss(outputs: Outputs, data: Targets, indices: Tensor, *, tasks: bool) -> Tensor:
     """Squared error of the expected FA and CBF where measured, and Gaussian likelihood of the residual for its SD.
 
     tasks
@@ -152,16 +152,16 @@ def _loss(outputs: Outputs, data: Targets, rows: Tensor, *, tasks: bool) -> Tens
     Privileged targets, if there are any, add their squared error.
     """
     device = outputs.maps.device
-    measured, expected = data.maps[rows].to(device), data.image_only.maps[rows].to(device)
+    measured, expected = data.maps[indices].to(device), data.image_only.maps[indices].to(device)
     known = torch.isfinite(measured)
     squared = (outputs.maps - expected.nan_to_num(0.0)).square()
     residual = (outputs.maps.detach() - measured.nan_to_num(0.0)) * torch.exp(-outputs.log_sd)
     loss = ((squared + 0.5 * residual.square() + outputs.log_sd) * known).sum() / known.sum().clamp(min=1)
     if tasks:
-        loss = loss + (outputs.stems - data.image_only.stems[rows].to(device)).square().mean()
-        loss = loss + functional.cross_entropy(outputs.groups, data.image_only.group_probabilities[rows].to(device))
+        loss = loss + (outputs.stems - data.image_only.stems[indices].to(device)).square().mean()
+        loss = loss + functional.cross_entropy(outputs.groups, data.image_only.group_probabilities[indices].to(device))
     if data.privileged is not None:
-        loss = loss + (outputs.privileged - data.privileged[rows].to(device)).square().mean()
+        loss = loss + (outputs.privileged - data.privileged[indices].to(device)).square().mean()
     return loss
 
 
@@ -176,9 +176,9 @@ def predict(
     """
     network.eval()
     parts = []
-    for rows in torch.split(torch.arange(len(crops)), batch):
-        some = crops[rows]
-        known = None if demographics is None else demographics[rows].to(device)
+    for indices in torch.split(torch.arange(len(crops)), batch):
+        some = crops[indices]
+        known = None if demographics is None else demographics[indices].to(device)
         with learning_precision(device):
             features = network.features(without_margin(some).to(device))
         parts.append(network.heads(features, has_region(some).to(device), known))

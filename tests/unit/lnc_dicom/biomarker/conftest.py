@@ -11,7 +11,7 @@ GROUPS = ("low", "middle", "high")
 
 
 def make_cohort(count, seed):
-    """People whose crops tell everything: brightness of the region is FA, its size CBF and stems, its sum the group."""
+    """Patients whose crops show everything: FA and group as brightness of the region, CBF and stems as its size."""
     rng = np.random.default_rng(seed)
     size = tuple(n + 2 * MARGIN for n in SHAPE)
     axes = np.meshgrid(*[np.arange(n) - (n - 1) / 2 for n in size], indexing="ij")
@@ -40,8 +40,12 @@ def cohort():
 
 @pytest.fixture(scope="session")
 def trained(cohort):
+    """A narrow network, trained until it predicts what the crops show; takes about a minute."""
+    from lnc_dicom.biomarker.network import BiomarkerArchitecture, BiomarkerNetwork
     from lnc_dicom.biomarker.train.trainer import BiomarkerSchedule, train_network
 
     torch.set_num_threads(1)
+    torch.manual_seed(1)
+    narrow = BiomarkerNetwork(BiomarkerArchitecture(REGIONS, len(GROUPS), width=8))
     schedule = BiomarkerSchedule(pretraining=6, finetuning=24, batch=8, rate=3e-3)
-    return train_network(cohort, make_cohort(32, 2), GROUPS, schedule, lambda _: None)
+    return train_network(cohort, make_cohort(32, 2), GROUPS, schedule, lambda _: None, narrow)

@@ -23,7 +23,7 @@ def model(trained):
 
 
 @pytest.mark.parametrize("target", Target)
-def test_every_answer_has_an_attribution_per_region(trained, target):
+def test_every_target_has_an_attribution_per_region(trained, target):
     crops = without_margin(make_cohort(1, 9).crops)[0]
     maps = attribution(trained.network, crops, target)
     assert maps.shape == (2 * len(REGIONS), *SHAPE)
@@ -71,7 +71,7 @@ def test_grad_cam_is_that_of_monai(trained, target):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.max()))
 
 
-def test_all_answers_at_once_are_those_one_by_one(trained, model):
+def test_targets_explained_together_give_the_same_as_alone(trained, model):
     crops = without_margin(make_cohort(1, 9).crops)[0].float()
     together = attributions(trained.network, crops, tuple(Target))
     for target, maps in together.items():
@@ -93,7 +93,7 @@ def test_an_explanation_leaves_no_hook_and_no_gradient_in_the_network(trained):
     assert all(p.grad is None for p in network.parameters())
 
 
-def test_an_attribution_lies_where_the_information_is(trained):
+def test_the_attribution_is_high_where_the_information_is(trained):
     """The crops of the fixture tell everything by the ball in their middle."""
     crops = without_margin(make_cohort(12, 9).crops)
     maps = torch.stack([attribution(trained.network, one, Target.FA) for one in crops]).numpy()
@@ -102,7 +102,7 @@ def test_an_attribution_lies_where_the_information_is(trained):
 
 
 @pytest.mark.parametrize(("order", "signs"), LAYOUTS[::11])
-def test_a_crop_goes_back_to_where_it_was_cut(order, signs):
+def test_a_crop_is_mapped_back_to_where_it_was_cut(order, signs):
     volume = hd.Volume(*layout(*head(), order, signs), coordinate_system="PATIENT")
     labels = BoxSegmenter()(volume).labels
     for structure in structures_of(REGIONS):

@@ -45,7 +45,7 @@ def test_both_sides_share_one_network():
     torch.testing.assert_close(plain.groups, exchanged.groups, atol=1e-4, rtol=1e-4)
 
 
-def test_weights_come_back_as_half_precision(tmp_path):
+def test_weights_are_stored_in_half_precision(tmp_path):
     network = _noisy()
     save_network(tmp_path / "n.safetensors", network, {"note": "x"})
     again = load_network(tmp_path / "n.safetensors")

@@ -33,19 +33,19 @@ def cohort(anatomy, tmp_path_factory):
     return out
 
 
-def test_every_patient_has_a_folder_and_a_line(cohort):
+def test_every_patient_has_a_folder_and_a_row(cohort):
     patients = read_table(cohort)
     assert len(patients) == 3
     assert len({p.group for p in patients}) == 3
 
 
-def test_truth_and_oracle_have_a_line_per_patient(cohort):
+def test_truth_and_oracle_have_a_row_per_patient(cohort):
     for name in ("truth.csv", "oracle.csv"):
         with (cohort / name).open() as file:
             assert [row["patient"] for row in csv.DictReader(file)] == ["sim-0001", "sim-0002", "sim-0003"]
 
 
-def test_a_folder_goes_on_only_with_the_plan_it_was_begun_with(anatomy, cohort):
+def test_a_simulation_resumes_only_with_the_same_plan(anatomy, cohort):
     assert json.loads((cohort / "plan.json").read_text())["simulated"] is True
     with pytest.raises(UnusableInput, match="another simulated cohort"):
         simulate(anatomy, cohort, SimulationPlan(3, 12, CohortDesign()), print)

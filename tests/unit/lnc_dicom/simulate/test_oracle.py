@@ -16,7 +16,7 @@ def _skill(true, said):
     return 1 - ((true - said) ** 2).mean() / true.var()
 
 
-def test_the_oracle_knows_something_of_everything_where_disease_leaves_traces():
+def test_the_oracle_has_skill_for_every_target_with_an_effect_of_disease():
     people = draw_people(1500, CohortDesign(), 2)
     best = predict_with_oracle(people, CohortDesign(), 2)
     assert _skill(people.fa[:, 1], best.fa[:, 1]) > 0.3
@@ -25,7 +25,7 @@ def test_the_oracle_knows_something_of_everything_where_disease_leaves_traces():
     assert accuracy_score(people.group, best.group.argmax(axis=1)) > 0.7
 
 
-def test_the_oracle_is_not_all_knowing():
+def test_the_oracle_is_not_perfect():
     people = draw_people(1500, CohortDesign(), 2)
     best = predict_with_oracle(people, CohortDesign(), 2)
     assert _skill(people.fa[:, 1], best.fa[:, 1]) < 0.7
@@ -33,7 +33,7 @@ def test_the_oracle_is_not_all_knowing():
     assert accuracy_score(people.group, best.group.argmax(axis=1)) < 0.95
 
 
-def test_without_effect_even_the_oracle_is_at_chance_with_the_groups():
+def test_without_effect_the_oracle_predicts_groups_at_chance():
     people = draw_people(1500, CohortDesign(effect=0), 2)
     best = predict_with_oracle(people, CohortDesign(effect=0), 2)
     assert accuracy_score(people.group, best.group.argmax(axis=1)) == pytest.approx(1 / 3, abs=0.05)

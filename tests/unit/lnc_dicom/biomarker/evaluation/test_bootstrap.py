@@ -14,13 +14,13 @@ def _mean(values):
 
 
 @pytest.mark.parametrize(("right", "trials", "low"), [(79, 79, 0.954), (16, 16, 0.794), (8, 8, 0.631)])
-def test_clopper_pearson_of_all_right(right, trials, low):
+def test_the_interval_of_a_perfect_accuracy_is_not_empty(right, trials, low):
     found = clopper_pearson(right / trials, trials)
     assert round(found.low, 3) == low
     assert found.high == 1
 
 
-def test_clopper_pearson_is_that_of_scipy():
+def test_clopper_pearson_intervals_are_those_of_scipy():
     exact = stats.binomtest(30, 79).proportion_ci(method="exact")
     found = clopper_pearson(30 / 79, 79)
     assert np.allclose((found.low, found.high), (exact.low, exact.high))
@@ -62,7 +62,7 @@ def test_the_share_of_a_gain_is_1_at_the_best_and_0_at_the_baseline():
     assert math.isnan(share_of_gain(middle, best, best)(everyone)[0])
 
 
-def test_an_estimate_reads_as_value_and_interval():
+def test_an_estimate_is_written_as_value_and_interval():
     assert str(Estimate(0.12345, 0.1, 2e-16)) == "0.123 [0.1, 0]"
     assert str(Estimate(0.5)) == "0.5"
     assert str(Estimate(math.nan)) == "-"

@@ -19,7 +19,7 @@ def _target(over_age, over_mean=Estimate(0.2, 0.1, 0.3)):  # noqa: B008 - a froz
     return TargetScores(TaskKind.DISEASE, "disease", "", 79, scores, differences, {})
 
 
-def test_age_explains_what_age_alone_reaches_in_groups_of_different_age():
+def test_age_explains_skill_that_age_alone_reaches_if_the_groups_differ_in_age():
     (text,) = age_explains([_target(Estimate(0.01, -0.05, 0.07))], OLDER)
     assert "the apparent skill of the model is explained by age" in text
 
@@ -48,14 +48,14 @@ def test_an_interval_around_zero_shows_no_significant_difference():
     assert comparison(Estimate(-1, -2, -0.5)) == "is worse than"
 
 
-def test_on_the_confounded_cohort_the_report_says_that_age_explains_the_skill(confounded):
+def test_on_the_confounded_cohort_age_explains_the_skill(confounded):
     assert any(
         "Task 2 (disease): the apparent skill of the model is explained by age" in t
         for t in confounded.explained_by_age
     )
 
 
-def test_on_the_other_cohorts_it_does_not(effect, null):
+def test_on_the_other_cohorts_age_explains_nothing(effect, null):
     assert effect.explained_by_age == null.explained_by_age == ()
 
 

@@ -27,7 +27,7 @@ def test_on_the_null_cohort_both_tasks_stay_at_chance(null):
         assert all(not apart[s].low > 0 for s in scores), name
 
 
-def test_nine_of_ten_values_lie_in_their_intervals(effect, null):
+def test_the_intervals_cover_nine_of_ten_values(effect, null):
     for evaluation in (effect, null):
         for name in ("FA", "CBF", "LSA stems"):
             assert 0.8 < _target(evaluation, name).scores[Method.MODEL]["coverage"].value < 0.97, name

@@ -24,13 +24,13 @@ def test_groups_of_different_age_and_stems_differ_in_the_table():
     assert rows["share of men"].test == "chi-squared"
 
 
-def test_groups_without_a_difference_have_no_effect_size():
+def test_groups_without_a_difference_have_an_effect_size_near_zero():
     rows = compare_groups(cohort_of(draw_people(900, CohortDesign(0.0), 1)), GROUPS)
     assert {r.name for r in rows} >= {"LSA stems", "FA caudate", "CBF pallidum"}
     assert all(r.effect < 0.02 for r in rows if r.test == "Kruskal-Wallis")
 
 
-def test_unknown_ages_and_sexes_are_left_out():
+def test_unknown_ages_and_sexes_are_excluded():
     cohort = cohort_of(draw_people(79, CohortDesign(), 1))
     unknown = replace(cohort.patients[0], age=float("nan"), sex="")
     other = Cohort(cohort.regions, (unknown, *cohort.patients[1:]), cohort.crops, cohort.measured, cohort.volumes)

@@ -49,7 +49,7 @@ def test_regression_scores_are_those_of_scikit_learn_averaged_over_repeats(rng):
     assert np.isclose(found["coverage"](ONCE)[0], (np.abs(value - y) <= 4).mean())
 
 
-def test_a_patient_who_counts_twice_counts_twice(rng):
+def test_a_patient_drawn_twice_has_twice_the_weight(rng):
     y, value, found = _regression(rng)
     weights = ONCE.copy()
     weights[0, 7] = 2
@@ -57,7 +57,7 @@ def test_a_patient_who_counts_twice_counts_twice(rng):
     assert np.isclose(found["r2"](weights)[0], np.mean([r2_score(y[again], v[again]) for v in value]))
 
 
-def test_pooled_skill_counts_against_the_mean_of_each_region(rng):
+def test_pooled_skill_is_relative_to_the_mean_of_each_region(rng):
     y = np.concatenate([rng.normal(10, 1, 80), rng.normal(100, 1, 80)])
     parts = []
     for some in (y[:80], y[80:]):
@@ -69,7 +69,7 @@ def test_pooled_skill_counts_against_the_mean_of_each_region(rng):
     assert np.isclose(pooled["rmse_over_mean"](ONCE)[0], pooled["rmse"](ONCE)[0] / y.mean())
 
 
-def test_counts_are_scored_like_scikit_learn_does(rng):
+def test_scores_of_counts_are_those_of_scikit_learn(rng):
     y = rng.integers(2, 7, 80)
     probability = np.eye(5)[np.clip(y + rng.integers(-1, 2, 80), 2, 6) - 2][None]
     result, predicted = _result(TaskKind.STEMS, y, (2, 3, 4, 5, 6)), _answers(probability)
@@ -82,7 +82,7 @@ def test_counts_are_scored_like_scikit_learn_does(rng):
     assert np.isclose(both_sides_right(result, predicted, 40)(ONCE)[0], both)
 
 
-def test_categories_are_scored_like_scikit_learn_does(rng):
+def test_scores_of_categories_are_those_of_scikit_learn(rng):
     y = rng.integers(0, 3, 40)
     probability = rng.dirichlet([1, 1, 1], size=40)[None]
     result, predicted = _result(TaskKind.DISEASE, y, (0, 1, 2)), _answers(probability)
@@ -96,7 +96,7 @@ def test_categories_are_scored_like_scikit_learn_does(rng):
     assert np.isclose(found["macro_auc"](weights)[0], expected)
 
 
-def test_brier_and_calibration_error_by_hand():
+def test_brier_score_and_calibration_error_are_those_computed_by_hand():
     y = np.array([0, 0, 1, 1] * 10)
     probability = np.tile([[0.95, 0.05], [0.75, 0.25], [0.65, 0.35], [0.05, 0.95]], (10, 1))[None]
     found = probability_statistics(_result(TaskKind.DISEASE, y, (0, 1)), _answers(probability), 40)
@@ -105,7 +105,7 @@ def test_brier_and_calibration_error_by_hand():
     assert np.isclose(found["ece"](ONCE)[0], (2 * 0.05 + 0.25 + 0.65) / 4)
 
 
-def test_a_constant_answer_has_an_area_of_one_half():
+def test_a_constant_prediction_has_an_auc_of_one_half():
     y = np.arange(40) % 3
     found = probability_statistics(_result(TaskKind.DISEASE, y, (0, 1, 2)), _answers(np.full((1, 40, 3), 1 / 3)), 40)
     assert found["macro_auc"](ONCE)[0] == 0.5

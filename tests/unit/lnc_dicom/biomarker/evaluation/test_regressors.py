@@ -18,7 +18,7 @@ def test_the_rotation_keeps_every_distance(rng):
     assert np.allclose(rotated @ rotated.T, features @ features.T)
 
 
-def test_the_ridge_is_that_of_scikit_learn_at_its_best_penalty(rng):
+def test_the_ridge_regression_is_that_of_scikit_learn_with_the_best_penalty(rng):
     x = rng.uniform(-1, 1, size=(60, 10))
     y = x[:, :1] + rng.normal(size=(60, 1))
     found = regress(DesignMatrix(FEW, x), y, FOLD, DesignMatrix(FEW[:9], x[:9]), [1.0])
@@ -45,7 +45,7 @@ def test_an_extreme_predictor_is_clipped(rng):
     assert found.value[0, 0] < 3.5 * y.std()
 
 
-def test_targets_together_give_what_they_give_alone(rng):
+def test_targets_fitted_together_give_the_same_as_alone(rng):
     x, y = rng.normal(size=(60, 8)), rng.normal(size=(60, 3))
     y[:, 1] += 2 * x[:, 0]
     columns, test = DesignMatrix(x, x[:, :2]), DesignMatrix(x[:9], x[:9, :2])

@@ -23,7 +23,7 @@ def page(effect, tmp_path_factory):
     return folder
 
 
-def test_everything_is_written_and_the_page_needs_nothing_else(page):
+def test_all_files_are_written_and_the_page_is_self_contained(page):
     assert sorted(p.name for p in page.iterdir()) == sorted(FILES)
     text = (page / "report.html").read_text()
     assert text.count("data:image/png;base64,iVBOR") == 6
@@ -36,7 +36,7 @@ def test_no_patient_is_named(page):
         assert "CANARY" not in (page / name).read_text()
 
 
-def test_what_the_numbers_are_not_stands_above_them(page, effect):
+def test_the_notes_stand_above_every_number(page, effect):
     text = (page / "report.html").read_text()
     places = [text.index(t) for t in (RESEARCH, DEMONSTRATION_NOTE, SIMULATED, "No leakage alarm", "<table>")]
     assert places == sorted(places)
@@ -44,7 +44,7 @@ def test_what_the_numbers_are_not_stands_above_them(page, effect):
     assert banners(other) == [RESEARCH]
 
 
-def test_warnings_come_before_every_table(confounded, tmp_path):
+def test_alarms_stand_above_every_table(confounded, tmp_path):
     alarmed = replace(confounded, alarms=("Leakage alarm: <b>test</b>",))
     write_report(tmp_path, alarmed)
     text = (tmp_path / "report.html").read_text()
@@ -65,7 +65,7 @@ def test_every_number_is_in_the_json(page, effect):
     assert found["notes"][0] == RESEARCH
 
 
-def test_every_table_says_what_it_means(effect):
+def test_every_table_has_an_interpretation(effect):
     tables = tables_of(effect)
     assert len(tables) == 10
     for table in tables:
@@ -73,7 +73,7 @@ def test_every_table_says_what_it_means(effect):
         assert {len(row) for row in table.rows} == {len(table.headings)}, table.title
 
 
-def test_the_console_gets_the_papers_table_beside_its_baselines(effect):
+def test_the_console_shows_the_table_of_the_paper_with_baselines(effect):
     said = []
     headings, *rows = console_rows(effect, said.append)
     assert said == list(effect.findings)

@@ -9,16 +9,16 @@ def _checks(network, target):
     return {v.name: v for v in found}
 
 
-def test_a_trained_network_passes(trained):
+def test_a_trained_network_passes_every_check(trained):
     checks = _checks(trained.network, Target.FA)
     assert set(checks) == {"weights randomised", "inside the territory", "occlusion by region", "deletion"}
     assert all(v.passed for v in checks.values()), checks
 
 
-def test_labels_are_randomised_for_the_disease(trained):
+def test_labels_are_randomised_for_the_disease_only(trained):
     assert "labels randomised" in _checks(trained.network, Target.DISEASE)
 
 
-def test_an_untrained_network_fails():
+def test_an_untrained_network_fails_a_check():
     checks = _checks(ready(BiomarkerNetwork(BiomarkerArchitecture(REGIONS, 3))), Target.FA)
     assert not all(v.passed for v in checks.values())

@@ -18,7 +18,7 @@ def _outputs(count, **given):
     return Outputs(**{name: given.get(name, torch.zeros(shape)) for name, shape in shapes.items()})
 
 
-def test_conformal_intervals_cover_nine_of_ten_new_people():
+def test_conformal_intervals_cover_nine_of_ten_new_patients():
     rng = np.random.default_rng(1)
     covered = []
     for _ in range(300):
@@ -27,14 +27,14 @@ def test_conformal_intervals_cover_nine_of_ten_new_people():
     assert np.mean(covered) == pytest.approx(0.9, abs=0.05)
 
 
-def test_regions_of_one_person_do_not_count_as_so_many_people():
+def test_regions_of_one_patient_do_not_count_as_several_patients():
     scores = np.random.default_rng(4).normal(size=(9, 1)).repeat(6, axis=1)
     assert conformal_width(scores) == pytest.approx(np.abs(scores).max())  # nine of ten need all nine
     scores[3] = np.nan
     assert conformal_width(scores) == pytest.approx(np.nanmax(np.abs(scores)))
 
 
-def test_a_line_that_runs_the_wrong_way_is_no_skill():
+def test_a_negative_slope_of_the_stems_means_no_skill():
     rng = np.random.default_rng(3)
     said = rng.normal(4, 1, 200)
     (offset, slope), sd = fit_stems(said, 8 - said)

@@ -63,7 +63,7 @@ def test_scales_are_those_of_the_training_patients(cohort):
     np.testing.assert_allclose(scales.maps[0, 0, 0], cohort.measured[:, ::2, 0].mean())
 
 
-def test_prediction_does_not_depend_on_who_else_is_in_the_batch(trained):
+def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(trained):
     some = make_cohort(5, 3)
     alone = predict(trained.network, some.crops[2:3])
     together = predict(trained.network, some.crops)
