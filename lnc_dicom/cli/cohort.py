@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from lnc_dicom.biomarker.cohort import Cohort
     from lnc_dicom.biomarker.evaluation.evaluate import Evaluation
     from lnc_dicom.biomarker.network import BiomarkerNetwork
+    from lnc_dicom.biomarker.train.main import TrainingPlan
+    from lnc_dicom.biomarker.train.trainer import Epoch
 
 simulate = typer.Typer(no_args_is_help=True, help="Simulate data with known truth.")
 
@@ -27,6 +30,14 @@ CalibrationCohort = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option(help="TOML file with settings; without it, the defaults.")]
 ModelFolder = Annotated[Path | None, typer.Option(help="Folder of a model; without it, the released one.")]
+
+InitialWeights = Annotated[str, typer.Option(help="'released', 'random', or the folder of a model.")]
+SimulatedSubjects = Annotated[int, typer.Option(help="Train on this many simulated people first (needs --anatomy).")]
+Anatomy = Annotated[Path | None, typer.Option(help="Folder with label maps and T1 priors for the simulation.")]
+NetworkUse = Annotated[
+    str, typer.Option(help="'frozen': as it is, trained on other patients; 'retrained': trained anew in every fold.")
+]
+LearningRate = Annotated[float, typer.Option(help="Peak learning rate; ten times that on simulated people.")]
 
 
 @simulate.command("cohort")
@@ -84,20 +95,14 @@ def train_biomarker(
     cohort: Folder,
     out: Out,
     regions: Regions = "caudate,putamen,pallidum",
-    initial_weights: Annotated[str, typer.Option(help="'released', 'random', or the folder of a model.")] = "released",
+    initial_weights: InitialWeights = "released",
     calibration_cohort: CalibrationCohort = None,
-    simulated_subjects: Annotated[
-        int, typer.Option(help="Train on this many simulated people first (needs --anatomy).")
-    ] = 0,
+    simulated_subjects: SimulatedSubjects = 0,
     simulated_epochs: Annotated[int, typer.Option(help="Epochs on simulated people.")] = 40,
-    anatomy: Annotated[
-        Path | None, typer.Option(help="Folder with label maps and T1 priors for the simulation.")
-    ] = None,
+    anatomy: Anatomy = None,
     pretraining_epochs: Annotated[int, typer.Option(help="Epochs on FA and CBF only.")] = 4,
     finetuning_epochs: Annotated[int, typer.Option(help="Epochs on stems and disease as well.")] = 6,
-    learning_rate: Annotated[
-        float, typer.Option(help="Peak learning rate; ten times that on simulated people.")
-    ] = 1e-4,
+    learning_rate: LearningRate = 1e-4,
     seed: Annotated[int, typer.Option(help="The same seed gives the same training.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     name: Annotated[str, typer.Option(help="Name of the model.")] = "lnc-biomarker",
@@ -107,10 +112,9 @@ def train_biomarker(
 ) -> None:
     """Train a biomarker model on a cohort. Repeat the command to resume after the last epoch."""
     with exits():
-        from lnc_dicom.biomarker.train.main import TrainingPlan, describe_epoch, pretrain_on_simulated, train_model  # noqa: PLC0415
+        from lnc_dicom.biomarker.train.main import TrainingPlan, train_model  # noqa: PLC0415
         from lnc_dicom.biomarker.train.model_card import ModelDescription  # noqa: PLC0415
-        from lnc_dicom.biomarker.train.simulated import simulate_crops  # noqa: PLC0415
-        from lnc_dicom.biomarker.train.trainer import BiomarkerSchedule, Epoch  # noqa: PLC0415
+        from lnc_dicom.biomarker.train.trainer import BiomarkerSchedule  # noqa: PLC0415
 
         if simulated_subjects and anatomy is None:
             raise UnusableInput("--simulated-subjects needs the label maps of --anatomy")
@@ -119,23 +123,34 @@ def train_biomarker(
         network, groups = _initial_network(initial_weights, patients)
         note = data_note or ("Simulated patients of `lnc simulate cohort`." if is_simulated(cohort) else "")
         description = ModelDescription(name, version, groups, is_simulated(cohort), note)
-
-        def show_epoch(epoch: Epoch) -> None:
-            show_progress(describe_epoch(epoch))
-
-        if simulated_subjects and anatomy is not None:
+        if anatomy is not None and simulated_subjects:
             schedule = BiomarkerSchedule(simulated_epochs, 0, rate=10 * learning_rate, seed=seed, device=device)
-            people = simulate_crops(
-                anatomy, patients.regions, simulated_subjects, 5000 + seed, out / "simulated", show_progress
-            )
             plan = TrainingPlan(out, description, schedule)
-            network = pretrain_on_simulated(people, groups, plan, show_epoch, network)
+            network = _pretrained(anatomy, patients.regions, simulated_subjects, plan, network)
         schedule = BiomarkerSchedule(
             pretraining_epochs, finetuning_epochs, rate=learning_rate, seed=seed, device=device
         )
         others = None if calibration_cohort is None else read_cohort(calibration_cohort, regions, config)
-        train_model(patients, TrainingPlan(out, description, schedule), show_epoch, network, others)
+        train_model(patients, TrainingPlan(out, description, schedule), _show_epoch, network, others)
         show_line(f"model in {out / 'model'}: read MODEL_CARD.md, then name the folder in [biomarker] model")
+
+
+def _show_epoch(epoch: Epoch) -> None:
+    from lnc_dicom.biomarker.train.main import describe_epoch  # noqa: PLC0415
+
+    show_progress(describe_epoch(epoch))
+
+
+def _pretrained(
+    anatomy: Path, regions: tuple[str, ...], count: int, plan: TrainingPlan, network: BiomarkerNetwork | None
+) -> BiomarkerNetwork:
+    """Train on simulated people first; their seed differs from that of the training."""
+    from lnc_dicom.biomarker.train.main import pretrain_on_simulated  # noqa: PLC0415
+    from lnc_dicom.biomarker.train.simulated import simulate_crops  # noqa: PLC0415
+
+    seed = 5000 + plan.schedule.seed
+    people = simulate_crops(anatomy, regions, count, seed, plan.out / "simulated", show_progress)
+    return pretrain_on_simulated(people, plan.description.groups, plan, _show_epoch, network)
 
 
 def _initial_network(initial_weights: str, patients: Cohort) -> tuple[BiomarkerNetwork | None, tuple[str, ...]]:
@@ -197,20 +212,15 @@ def explain_study(
         from lnc_dicom.outputs import Output  # noqa: PLC0415
         from lnc_dicom.pipeline import analyse  # noqa: PLC0415
         from lnc_dicom.report import DEMONSTRATION  # noqa: PLC0415
-        from lnc_dicom.segment import load as segmentation  # noqa: PLC0415
+        from lnc_dicom.segment.load import load_segmenter  # noqa: PLC0415
         from lnc_dicom.study.read import read_study  # noqa: PLC0415
         from lnc_dicom.tools import Tools  # noqa: PLC0415
 
         make_folder(out)
         options = load_options(config).model_copy(update={"objects": (Output.SALIENCY,)})
         loaded = load_model(model or options.biomarker.model or WEIGHTS)
-        tools = Tools(
-            segmentation.load_segmenter(),
-            datetime.now(UTC),
-            options=options,
-            predictor=loaded,
-            explainer=explainer_of(loaded),
-        )
+        now, explainer = datetime.now(UTC), explainer_of(loaded)
+        tools = Tools(load_segmenter(), now, options=options, predictor=loaded, explainer=explainer)
         report = analyse(read_study(paths), tools)
         saliency = report.biomarker.saliency if report.biomarker else {}
         for target, one in saliency.items():
@@ -225,10 +235,7 @@ def evaluate_biomarker(
     cohort: Folder,
     out: Out,
     model: ModelFolder = None,
-    network: Annotated[
-        str,
-        typer.Option(help="'frozen': as it is, trained on other patients; 'retrained': trained anew in every fold."),
-    ] = "frozen",
+    network: NetworkUse = "frozen",
     repeats: Annotated[int, typer.Option(min=1, help="Repetitions of the cross-validation with new folds.")] = 5,
     permutations: Annotated[int, typer.Option(min=19, help="Permutations of the labels.")] = 200,
     pretraining_epochs: Annotated[int, typer.Option(help="Epochs in every fold, with --network retrained.")] = 4,
@@ -250,19 +257,12 @@ def evaluate_biomarker(
         make_folder(out)
         loaded = load_model(model or WEIGHTS)
         people = read_cohort(cohort, ",".join(loaded.regions), config)
-        options = EvaluationOptions(
-            repeats=repeats,
-            permutations=permutations,
-            seed=seed,
-            simulated=is_simulated(cohort),
-            demonstration=loaded.demonstration,
-        )
+        options = EvaluationOptions(repeats=repeats, permutations=permutations, seed=seed)
+        options = replace(options, simulated=is_simulated(cohort), demonstration=loaded.demonstration)
         schedule = BiomarkerSchedule(pretraining_epochs, finetuning_epochs, rate=1e-4, seed=seed)
-        source: OutputSource
+        source: OutputSource = network_outputs(loaded, people)
         if network == "retrained":
             source = retrained_per_fold(people, loaded.network, schedule, show_progress)
-        else:
-            source = network_outputs(loaded, people)
         found = evaluate(people, source, options, read_oracle(cohort, people), show_progress)
         write_report(out, found)
         show_evaluation(found)

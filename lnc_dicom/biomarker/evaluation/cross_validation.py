@@ -44,7 +44,7 @@ class OutOfFoldPredictions:
     value, half_width
         Expected value and half-width of its 90 % interval, (r, m); nan for the disease.
     probability
-        Of each class, (r, m, classes); of each number of stems for the stems; no classes for FA and CBF.
+        Of each class, (r, m, classes): numbers of stems or disease categories; FA and CBF have no classes.
     class_index
         Index of the predicted class, (r, m).
     """
@@ -162,11 +162,11 @@ def cross_validate(
     samples = {task: setting.samples(task) for task in tasks}
     methods = (Method.MEAN, *FITTED)
     found = {
-        (t, d): OutOfFoldPredictions.blank(
+        (t, m): OutOfFoldPredictions.blank(
             options.repeats, len(samples[t].y), len(classes_of(t, samples[t], setting.group_names))
         )
         for t in tasks
-        for d in methods
+        for m in methods
     }
     for repeat in range(options.repeats):
         patients = setting.patients(repeat)
@@ -180,7 +180,7 @@ def cross_validate(
                     found[task, method].fill(repeat, split.test, part)
     results = []
     for task in tasks:
-        predicted = {d: found[task, d] for d in methods}
+        predicted = {m: found[task, m] for m in methods}
         if oracle is not None:
             predicted[Method.ORACLE] = oracle_predictions(setting, task, samples[task], oracle)
         results.append(TaskResult(task, samples[task], classes_of(task, samples[task], setting.group_names), predicted))
@@ -212,11 +212,11 @@ def predict_fold(
             for features, rows in zip(rotated[width], (split.train, split.test), strict=True)
         )
         weights = setting.options.prior_weights if width else (1.0,)
-        parts[method] = _learned(samples.y, split, train, test, weights, classes, task.kind)
+        parts[method] = _fitted(samples.y, split, train, test, weights, classes, task.kind)
     return parts
 
 
-def _learned(
+def _fitted(
     y: Array,
     split: Split,
     train: DesignMatrix,

@@ -17,7 +17,7 @@ def test_the_network_learns_what_the_crops_show(trained):
     last = trained.curve[-1]
     assert last.fa > 0.5
     assert last.cbf > 0.3
-    assert last.accuracy > 0.6
+    assert last.accuracy > 0.5  # of three categories
 
 
 def test_pre_training_does_not_change_the_heads_of_the_tasks(cohort):
