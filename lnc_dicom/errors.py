@@ -181,6 +181,13 @@ class WrongPose(StudyRejected):
     do = "Compare the orientation labels in a viewer with the anatomy; have the header put right at its source."
 
 
+class SeveralPatients(StudyRejected):
+    """The objects of the study name more than one patient."""
+
+    code = "LNC-116"
+    do = "Find out at the source whose images these are; send each patient's images as a study of their own."
+
+
 # --- one map of the study cannot be used -------------------------------------------------------------------------
 
 
