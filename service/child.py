@@ -28,7 +28,7 @@ _LOOK_S = 0.25
 """How often the limits are compared."""
 _PARENT_S = 1.0
 """How often the child looks whether its parent is there."""
-_PRIORITY = 10
+_PRIORITY = 5
 """Niceness of the child: receiving comes before computing."""
 
 

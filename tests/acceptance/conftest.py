@@ -116,7 +116,7 @@ def orthanc(tmp_path, program):
 class Service:
     """`lnc serve` as a process; `program` is what runs `lnc`."""
 
-    def __init__(self, folder, pacs_port, program=_LNC, more="", quiet_s=1.5, title="ORTHANC"):
+    def __init__(self, folder, pacs_port, program=_LNC, more="", quiet_s=1.5, title="ORTHANC", database=""):
         self.port = free_port()
         self.program = list(program)
         self.environment = {**os.environ}
@@ -124,7 +124,8 @@ class Service:
         self.config = folder / "lnc.toml"
         self.log = folder / "service.log"
         self.config.write_text(
-            f'spool = "{self.spool}"\n[listen]\nhost = "127.0.0.1"\nport = {self.port}\nstudy_quiet_s = {quiet_s}\n'
+            f'spool = "{self.spool}"\ndatabase_url = "{database}"\n'
+            f'[listen]\nhost = "127.0.0.1"\nport = {self.port}\nstudy_quiet_s = {quiet_s}\n'
             f'[pacs]\nhost = "127.0.0.1"\nport = {pacs_port}\nae_title = "{title}"\ntimeout_s = 5\n'
             f"[retry]\nfirst_wait_s = 0.5\nlongest_wait_s = 2\nattempts = 5\nbackoff = 1.1\n{more}"
         )
