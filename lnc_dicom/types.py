@@ -120,12 +120,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """The series of one study, what was wrong with files that could not be used, and earlier results of ours."""
+    """The series of one study, what was wrong with files that could not be used, and earlier results of ours.
+
+    version
+        Tells apart contents that came under the same SOP Instance UIDs; empty for the first. Part of every result UID.
+    """
 
     uid: str = field(repr=False)
     series: tuple[Series, ...]
     caveats: tuple[Caveat, ...] = ()
     priors: tuple[Prior, ...] = ()
+    version: str = ""
 
 
 class Reason(Enum):

@@ -1,9 +1,11 @@
-"""Bytes on disk: what was received, and the results until they are delivered.
+"""Bytes on disk: what was received, what is measured of it, and the results until they are delivered.
 
 The spool, not the workflow database, is the truth of what was received.
 
     SPOOL/received/<study>/<sha256>.dcm     written by the receiver only
-    SPOOL/results/<job>/…                   written by the worker only
+    SPOOL/manifests/<study>/<job>.json      what each job measures; written by workers
+    SPOOL/closed/<study>                    has the folder's time of change when the study was closed last
+    SPOOL/results/<job>/…                   written by workers only
 
 Names are digests: the peer does not choose them, and none of them is an identifier of a patient.
 """
@@ -13,38 +15,11 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lnc_dicom.study.priors import FILE
-
 _KEY_LENGTH = 24
 _JOB_KEY_LENGTH = 12
-
-
-@dataclass(frozen=True, slots=True)
-class SpooledStudy:
-    """What has been received of one study.
-
-    key
-        Digest of the Study Instance UID.
-    content
-        Digest of what was received: another object, another content.
-    last_arrival
-        Seconds since the epoch.
-    """
-
-    key: str
-    folder: Path
-    objects: int
-    content: str
-    last_arrival: float
-
-    @property
-    def job(self) -> str:
-        """Name of the job that measures this content."""
-        return f"{self.key[:_JOB_KEY_LENGTH]}-{self.content[:12]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,30 +50,43 @@ class Spool:
         write_durably(path, data)
         return path
 
-    def studies(self) -> Iterator[SpooledStudy]:
-        """Every study received so far."""
-        for folder in sorted(self.received.iterdir()):
-            study = self.study(folder.name)
-            if study is not None:
-                yield study
-
-    def study(self, key: str) -> SpooledStudy | None:
-        """Look at what has been received of a study; None if nothing was."""
-        folder = self.received / key
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".dcm"))
-        if not names:
-            return None
-        content = _digest("\n".join(names).encode())
-        return SpooledStudy(key, folder, len(names), content, folder.stat().st_mtime)
+    def make_folders(self) -> None:
+        """Make the folders that workers write to."""
+        for name in ("received", "manifests", "closed", "results"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
 
     def results(self, job: str) -> Path:
         """Folder for the results of a job."""
         return self.root / "results" / job
 
-    def earlier_results(self, key: str, job: str) -> list[Path]:
-        """SRs that other jobs have made of the same study."""
-        found = (self.root / "results").glob(f"{key[:_JOB_KEY_LENGTH]}-*/{FILE}")
-        return sorted(path for path in found if path.parent.name != job)
+    def job_name(self, key: str, content: str) -> str:
+        """Name of the job that measures a content (a digest) of a study."""
+        return f"{self.study_name(key)}-{content[:_JOB_KEY_LENGTH]}"
+
+    def study_name(self, key: str) -> str:
+        """How a study is called in jobs and logs."""
+        return key[:_JOB_KEY_LENGTH]
+
+    def manifest(self, key: str, job: str) -> Path:
+        """Where the manifest of a job lies."""
+        return self.root / "manifests" / key / f"{job}.json"
+
+    def manifests_of(self, key: str) -> list[Path]:
+        """Every manifest of a study."""
+        return sorted((self.root / "manifests" / key).glob("*.json"))
+
+    def closed_ns(self, key: str) -> int:
+        """Say which time of change the study's folder had when it was closed last; 0 if it never was."""
+        try:
+            return (self.root / "closed" / key).stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def mark_closed(self, key: str, changed_ns: int) -> None:
+        """Remember that everything up to this time of change stands in the queue, or is done."""
+        mark = self.root / "closed" / key
+        mark.touch()
+        os.utime(mark, ns=(changed_ns, changed_ns))
 
 
 def write_durably(path: Path, data: bytes) -> None:

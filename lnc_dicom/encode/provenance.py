@@ -57,7 +57,8 @@ class Provenance:
         used = (i.header for s in self.report.selection.map_series.values() for i in s.instances)
         inputs = sorted(str(d.SOPInstanceUID) for d in (*self.report.sources, *used))
         made_with = (model.name, model.version, model.digest, *self._biomarker(), software_version())
-        return (*inputs, *made_with, self.report.settings)
+        version = (self.report.study.version,) if self.report.study.version else ()
+        return (*inputs, *made_with, self.report.settings, *version)
 
     @property
     def replaced(self) -> Prior | None:

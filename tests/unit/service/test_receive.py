@@ -44,8 +44,7 @@ def test_success_means_that_the_object_is_on_disk(receiver):
     listen, spool = receiver
     image = _image()
     assert _send(listen, image) == receive.SUCCESS
-    (study,) = spool.studies()
-    (path,) = study.folder.glob("*.dcm")
+    (path,) = spool.received.glob("*/*.dcm")
     kept = pydicom.dcmread(path)
     assert kept.SOPInstanceUID == image.SOPInstanceUID
     assert kept.PixelData == image.PixelData
@@ -54,7 +53,7 @@ def test_success_means_that_the_object_is_on_disk(receiver):
 def test_a_sender_that_calls_another_title_is_refused(receiver):
     listen, spool = receiver
     assert _send(listen, _image(), called="OTHER") is None
-    assert list(spool.studies()) == []
+    assert not list(spool.received.iterdir())
 
 
 def test_an_object_without_a_study_is_refused_and_not_kept(receiver):
@@ -62,7 +61,7 @@ def test_an_object_without_a_study_is_refused_and_not_kept(receiver):
     image = _image()
     del image.StudyInstanceUID
     assert _send(listen, image) == receive.CANNOT_UNDERSTAND
-    assert list(spool.studies()) == []
+    assert not list(spool.received.iterdir())
 
 
 def test_a_full_disk_is_answered_with_try_again(receiver, monkeypatch):
@@ -91,8 +90,7 @@ def test_dcmtk_can_send_lossless_jpeg(receiver, tmp_path, program):
         subprocess.run([program("dcmcjpeg"), path, path], check=True)
     command = [program("storescu"), "-xs", "-aec", "LNC", listen.host, str(listen.port), *paths]
     subprocess.run(command, check=True)
-    (study,) = spool.studies()
-    syntaxes = {pydicom.dcmread(p).file_meta.TransferSyntaxUID for p in study.folder.glob("*.dcm")}
+    syntaxes = {pydicom.dcmread(p).file_meta.TransferSyntaxUID for p in spool.received.glob("*/*.dcm")}
     assert syntaxes == {pydicom.uid.JPEGLosslessSV1}
 
 

@@ -95,6 +95,23 @@ def test_a_report_of_other_images_of_the_study_is_not_replaced(folder, tmp_path)
     assert "PredecessorDocumentsSequence" not in _sr(_result(read_study([folder]), LATER)[1])
 
 
+def test_a_report_of_a_part_of_the_images_is_replaced_and_named(folder, tmp_path):
+    parts = sorted(folder.glob("*.dcm"))
+    _, half = _result(read_study(parts[:-1]))
+    _keep(half, folder)
+    (study,) = _sr(_result(read_study([folder]), LATER)[1]).PredecessorDocumentsSequence
+    named = study.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    assert named == half[1].sop_instance_uid
+
+
+def test_another_version_of_the_same_uids_gives_new_uids_and_names_the_old_report(folder):
+    _, old = _result(read_study([folder]))
+    _keep(old, folder)
+    _, new = _result(dataclasses.replace(read_study([folder]), version="2"), LATER)
+    assert not {o.sop_instance_uid for o in new} & {o.sop_instance_uid for o in old}
+    assert "PredecessorDocumentsSequence" in _sr(new)
+
+
 def _earlier(folder, tmp_path, days_ago="20250102", patient="DEMO^SAMPLE HEAD", model=MODEL):
     def date(dataset):
         dataset.StudyDate = days_ago
