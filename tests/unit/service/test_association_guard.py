@@ -49,6 +49,15 @@ def test_senders_that_stop_in_mid_object_lose_their_places_to_one_that_asks(tmp_
         assert not list(spool.arriving.iterdir())
 
 
+def test_senders_that_say_nothing_lose_their_places_to_one_that_asks(tmp_path, hurried):
+    with receiving(tmp_path, associations=2) as (port, _):
+        held = [Association(port).open() for _ in range(2)]
+        assert lets_in(port, 5.0) is not None
+        assert _closed(held[0].sock)  # the one that has been silent longest
+        assert not _closed(held[1].sock, 0.1)
+        held[1].release()
+
+
 def test_a_pdu_that_trickles_in_has_a_deadline(tmp_path, hurried):
     with receiving(tmp_path) as (port, _):
         association = _stuck(port, sample())
@@ -196,12 +205,14 @@ def certificates(tmp_path_factory):
     return folder
 
 
-def _tls(port, certificates, client=None, version=None):
+def _tls(port, certificates, client=None, version=None, ciphers=None):
     """Open an association over TLS; the version that was agreed."""
     context = ssl.create_default_context(cafile=certificates / "ca.pem")
     context.check_hostname = False
     if client:
         context.load_cert_chain(certificates / f"{client}.pem", certificates / f"{client}.key")
+    if ciphers:
+        context.set_ciphers(ciphers)
     if version:
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         context.maximum_version = version
@@ -224,6 +235,8 @@ def test_objects_arrive_over_tls_and_a_sender_who_is_slow_to_shake_hands_blocks_
         assert len(objects_in(spool)) == 2
         with pytest.raises(ssl.SSLError):
             _tls(port, certificates, version=ssl.TLSVersion.TLSv1_1)
+        with pytest.raises(ssl.SSLError):
+            _tls(port, certificates, version=ssl.TLSVersion.TLSv1_2, ciphers="ECDHE-ECDSA-AES256-SHA")
         assert lets_in(port) is None  # without TLS
 
 

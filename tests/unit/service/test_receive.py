@@ -1,6 +1,7 @@
 import contextlib
 import json
 import os
+import random
 import select
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from pynetdicom import AE, build_context
 from pynetdicom.sop_class import MRImageStorage
 
 from tests.factories import write_series
+from tests.mutated import send_mutant
 from tests.raw_scu import EXPLICIT_LE, MR, Association, Encoded, Rejected, p_data
 from tests.receiving import image, lets_in, objects_in, receiving, sample
 
@@ -287,6 +289,26 @@ def test_memory_stays_bounded_whatever_a_peer_sends(tmp_path):
             association.answer()
         assert lets_in(receiver.port) is not None
         assert receiver.memory_mb() < MEMORY_MB_MAX
+
+
+def test_mutants_are_answered_or_cut_off_and_the_next_good_study_is_kept(tmp_path):
+    chance = random.Random(14)  # noqa: S311
+    with Process(tmp_path) as receiver:
+        item = sample()
+        answers = {send_mutant(receiver.port, item, chance, 0.1) for _ in range(150)}
+        assert answers >= {"status 0000", "status C000", "closed"}
+        assert receiver.process.poll() is None
+        good = sample()
+        association = Association(receiver.port).open()
+        assert association.store(good) == SUCCESS
+        association.release()
+        assert any(good.data in path.read_bytes() for path in objects_in(receiver.spool))
+        assert {p.name.partition("-")[0] for p in receiver.spool.root.iterdir()} <= {
+            *("arriving", "received", "results", "unused", "boot")
+        }
+        assert not [p for p in receiver.spool.root.rglob("*") if ".." in p.name or "etc" in p.name]
+        assert receiver.memory_mb() < MEMORY_MB_MAX
+    assert all(json.loads(line) for line in receiver.log.read_text().splitlines())
 
 
 def test_what_was_answered_with_success_outlasts_a_kill_and_the_rest_is_swept(tmp_path):
