@@ -87,7 +87,7 @@ class SpoolKeeper:
             if _is_private(incoming.sop_class):
                 self.spool.keep_unused(incoming.arriving)
                 return SUCCESS
-            uid = study_uid_of(incoming.arriving.path, incoming.data_begins, incoming.transfer_syntax)
+            uid = study_uid_of(incoming.arriving.descriptor, incoming.data_begins, incoming.transfer_syntax)
             if uid is None:
                 log.warning("refused", extra={"status": f"{CANNOT_UNDERSTAND:04X}"})
                 return CANNOT_UNDERSTAND

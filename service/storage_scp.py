@@ -8,6 +8,8 @@ before has been answered.
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from lnc_service.association_guard import PDU_HEADER_BYTES
 from lnc_service.logs import log
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dul import DULServiceProvider
 
 SUCCESS = 0x0000
@@ -39,6 +42,7 @@ _COMMAND_BYTES_MAX = 16 << 10
 _UID_BYTES_MAX = 64
 _IMPLEMENTATION = PYNETDICOM_IMPLEMENTATION_UID.encode()
 _VERSION = f"{PYNETDICOM_IMPLEMENTATION_VERSION:{len(PYNETDICOM_IMPLEMENTATION_VERSION) + 1 & ~1}}".encode()
+_END_IS_SEEN_S = 0.01
 _PREAMBLE = b"\0" * 128 + b"DICM"
 
 
@@ -86,6 +90,7 @@ class StorageReactor(DULServiceProvider):  # type: ignore[misc]  # pynetdicom's 
     def __init__(self, assoc: Association, keeper: Keeper) -> None:
         super().__init__(assoc)
         self._run_loop_delay = 0  # the socket waits instead
+        assoc.dimse = _NoMessages(assoc)
         self._messages = Messages(keeper, self._syntax, self._answer)
 
     def _read_pdu_data(self) -> None:
@@ -97,7 +102,7 @@ class StorageReactor(DULServiceProvider):  # type: ignore[misc]  # pynetdicom's 
             super()._read_pdu_data()
             return
         try:
-            while self._read_data():
+            while self._read_data() or self._nothing_to_do_but_read():
                 self._idle_timer.restart()
         except OSError:
             self.event_queue.put("Evt17")  # the connection is closed
@@ -106,6 +111,10 @@ class StorageReactor(DULServiceProvider):  # type: ignore[misc]  # pynetdicom's 
             self.event_queue.put("Evt19")  # an invalid PDU: pynetdicom aborts
         if not self.event_queue.empty():
             self._messages.drop()
+
+    def _nothing_to_do_but_read(self) -> bool:
+        """Tell whether the next message has come while pynetdicom has nothing to do: its loop gives the core away."""
+        return bool(self.event_queue.empty() and self.to_provider_queue.empty() and self.socket.ready)
 
     def _read_data(self) -> bool:
         """Read one PDU; tell whether more of the message must follow."""
@@ -137,6 +146,16 @@ class StorageReactor(DULServiceProvider):  # type: ignore[misc]  # pynetdicom's 
         finally:
             self._messages.drop()
             self.to_user_queue.put(None)  # else the association waits for a request until its timeout
+
+
+class _NoMessages(DIMSEServiceProvider):  # type: ignore[misc]
+    """What pynetdicom's other thread asks for messages a thousand times a second, on every association."""
+
+    def get_msg(self, block: bool = False) -> tuple[None, None]:  # noqa: ARG002, FBT001, FBT002 - pynetdicom's signature
+        """Wait a little for the end of the association; there are no messages."""
+        with contextlib.suppress(queue.Empty):
+            self.msg_queue.get(timeout=_END_IS_SEEN_S)
+        return None, None
 
 
 class Messages:

@@ -10,7 +10,6 @@ import os
 import struct
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -33,20 +32,18 @@ _HEADER_BYTES = 1 << 20
 """So much of an inflated object is kept to look for the UID."""
 
 
-def study_uid_of(path: Path, offset: int, transfer_syntax: str) -> str | None:
+def study_uid_of(descriptor: int, offset: int, transfer_syntax: str) -> str | None:
     """Find the Study Instance UID of a data set; None if it has none, cannot be read, or inflates beyond the limit.
 
+    descriptor
+        Of the open file.
     offset
-        Where the data set begins in the file: behind the file meta information.
+        Where the data set begins in it: behind the file meta information.
     """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        if transfer_syntax == DeflatedExplicitVRLittleEndian:
-            head = _inflate_head(descriptor, offset)
-            return None if head is None else _find(_Window(None, 0, head))
+    if transfer_syntax != DeflatedExplicitVRLittleEndian:
         return _find(_Window(descriptor, offset))
-    finally:
-        os.close(descriptor)
+    head = _inflate_head(descriptor, offset)
+    return None if head is None else _find(_Window(None, 0, head))
 
 
 @dataclass(slots=True)

@@ -31,7 +31,8 @@ def _encode(dataset, syntax):
 def _found(tmp_path, data, syntax=ExplicitVRLittleEndian):
     path = tmp_path / "object"
     path.write_bytes(b"in front" + data)
-    return study_uid_of(path, 8, syntax)
+    with path.open("rb") as file:
+        return study_uid_of(file.fileno(), 8, syntax)
 
 
 def _nested(depth=2):
