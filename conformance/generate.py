@@ -21,7 +21,7 @@ from pynetdicom._globals import DEFAULT_MAX_LENGTH
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lnc_service import deliver, receive, settings  # noqa: E402
+from lnc_service import association_guard, deliver, receive, settings, storage_scp, study_uid  # noqa: E402
 from lnc_service.validate.messages import known_messages  # noqa: E402
 
 from lnc_dicom import codes, errors  # noqa: E402 - the checkout first
@@ -82,9 +82,15 @@ def sent() -> str:
 def received_statuses() -> str:
     """List the statuses with which a C-STORE to us is answered."""
     rows = [
-        (f"{receive.SUCCESS:04X}", "the object is on disk, synced"),
-        (f"{receive.OUT_OF_RESOURCES:04X}", "the object could not be written; send it again"),
-        (f"{receive.CANNOT_UNDERSTAND:04X}", "the object has no Study Instance UID"),
+        (f"{storage_scp.SUCCESS:04X}", "the object is on disk, synced"),
+        (
+            f"{storage_scp.OUT_OF_RESOURCES:04X}",
+            "not written, larger than `listen.largest_object_mb`, or the disk is nearly full; send it again",
+        ),
+        (
+            f"{storage_scp.CANNOT_UNDERSTAND:04X}",
+            f"it has no Study Instance UID, or inflates to more than {study_uid.INFLATED_BYTES_MAX >> 20} MiB",
+        ),
     ]
     return table(("status of C-STORE", "when"), rows)
 
@@ -104,11 +110,13 @@ def association() -> str:
     """List the association policies."""
     listen = settings.Listen()
     rows = [
-        ("maximum PDU received, bytes", receive.MAXIMUM_PDU_BYTES, DEFAULT_MAX_LENGTH),
-        ("associations at once", receive.MAXIMUM_ASSOCIATIONS, "one per study"),
+        ("maximum PDU received, bytes", association_guard.MAXIMUM_PDU_BYTES, DEFAULT_MAX_LENGTH),
+        ("associations at once", f"`listen.associations` ({listen.associations})", "one per study"),
+        ("of these from one address", f"`listen.associations_per_address` ({listen.associations_per_address})", "one"),
+        ("longest time for a PDU, seconds", f"{association_guard.PDU_S:g}", "`pacs.timeout_s`"),
         ("asynchronous operations", "none", "none"),
-        ("called AE title is checked", "yes", "not applicable"),
-        ("calling AE title is checked", "no", "not applicable"),
+        ("called AE title is checked", "yes, `listen.also_called` besides", "not applicable"),
+        ("calling AE title is checked", "where `listen.calling` is set", "not applicable"),
         ("AE title", f"`listen.ae_title` ({listen.ae_title})", f"`listen.ae_title` ({listen.ae_title})"),
         ("implementation class UID", PYNETDICOM_IMPLEMENTATION_UID, "the same (pynetdicom's)"),
     ]

@@ -54,7 +54,7 @@ def serve(settings: Settings, config: Path | None, stop: threading.Event) -> int
 def work(settings: Settings, stop: threading.Event) -> None:
     """Run a worker: close studies that are complete, work the queues, take over from workers that are gone."""
     spool = Spool(settings.spool)
-    spool.make_folders()
+    spool.prepare()
     presence, name = presence_of(settings), worker_name()
     presence.hold(name)
     computer = Computer(settings)

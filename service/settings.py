@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, IPvAnyNetwork, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from lnc_dicom.errors import BadSettings
@@ -43,6 +43,26 @@ class Listen(Section):
     """TCP port of the storage SCP."""
     ae_title: AeTitle = "LNC"
     """Our application entity title."""
+    also_called: tuple[AeTitle, ...] = ()
+    """Further titles that senders may call."""
+    calling: tuple[AeTitle, ...] = ()
+    """Titles that may send; empty: every one."""
+    addresses: tuple[IPvAnyNetwork, ...] = ()
+    """Addresses or networks (10.1.0.0/16) that may connect; empty: every one."""
+    associations: int = Field(32, ge=1, le=200)
+    """Associations at once."""
+    associations_per_address: int = Field(16, ge=1)
+    """Of these, from one address."""
+    largest_object_mb: int = Field(2048, ge=1)
+    """Larger objects are refused."""
+    free_disk_mb: int = Field(1024, ge=0)
+    """New associations are refused when less is free on the disk of the spool, objects when less than half of it is."""
+    tls_certificate: Path | None = None
+    """Certificate chain (PEM); with it only TLS is spoken."""
+    tls_key: Path | None = None
+    """Its private key (PEM); none: it is in the file of the certificate."""
+    tls_client_authority: Path | None = None
+    """Authority (PEM) that must have signed the senders' certificates; none: senders need no certificate."""
     study_quiet_s: float = Field(60.0, gt=0)
     """A study is complete when no object has arrived for this long."""
     study_longest_s: float = Field(3600.0, gt=0)

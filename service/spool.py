@@ -2,7 +2,9 @@
 
 The spool, not the workflow database, is the truth of what was received.
 
+    SPOOL/arriving/<number>.part            written by the receiver only: objects that are not whole yet
     SPOOL/received/<study>/<sha256>.dcm     written by the receiver only
+    SPOOL/unused/<sha256>.dcm               written by the receiver only: private SOP classes, never looked at
     SPOOL/manifests/<study>/<job>.json      what each job measures; written by workers
     SPOOL/closed/<study>                    has the folder's time of change when the study was closed last
     SPOOL/results/<job>/…                   written by workers only
@@ -12,14 +14,23 @@ Names are digests: the peer does not choose them, and none of them is an identif
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lnc_service.arriving import PART, Arriving, is_whole, sync_folder
+
 _KEY_LENGTH = 24
 _JOB_KEY_LENGTH = 12
+_PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Another after every start of the machine (Linux)."""
+_UNSYNCED_S = 600.0
+"""What was written in the last minutes before the newest object may not have been synced when the power failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +44,77 @@ class Spool:
         """Where received objects lie."""
         return self.root / "received"
 
+    @property
+    def arriving(self) -> Path:
+        """Where objects lie until they are whole."""
+        return self.root / "arriving"
+
+    @property
+    def unused(self) -> Path:
+        """Where objects of private SOP classes lie; no job reads them."""
+        return self.root / "unused"
+
     def prepare(self) -> None:
-        """Make the folders; sweep away what a crash left half written."""
-        for folder in (self.received, self.root / "results"):
+        """Make the folders, for the owner only."""
+        written = (self.root / name for name in ("manifests", "closed", "results"))
+        for folder in (self.root, self.received, self.arriving, self.unused, *written):
             folder.mkdir(parents=True, exist_ok=True)
-        for part in self.received.glob("*/*.part"):
-            part.unlink()
+            with contextlib.suppress(PermissionError):  # a folder of somebody else, who chose its mode
+                folder.chmod(_PRIVATE_FOLDER)
+
+    def recover(self) -> int:
+        """Remove what a crash left of objects that were never acknowledged; for the receiver, before it listens.
+
+        Parts are left by a process that died. After a restart of the machine the newest objects are compared with
+        their digests too. Returns how many files were removed.
+        """
+        broken = list(self.arriving.glob(f"*{PART}"))
+        boot, last_boot = _boot_id(), self.root / "boot-id"
+        restarted = not last_boot.is_file() or last_boot.read_text() != boot
+        if restarted:
+            broken += [path for path in self._newest() if not is_whole(path)]
+        for path in broken:
+            path.unlink()
+        with contextlib.suppress(OSError):  # a full disk: looked at again at the next start
+            if restarted:
+                write_durably(last_boot, boot.encode())
+        return len(broken)
+
+    def _newest(self) -> list[Path]:
+        """Objects that were written shortly before the last one."""
+        written = {path: path.stat().st_mtime for path in self._kept()}
+        end = max(written.values(), default=0.0)
+        return [path for path, time_ in written.items() if time_ >= end - _UNSYNCED_S]
+
+    def _kept(self) -> Iterator[Path]:
+        """Every received object in a folder that changed shortly before the one that changed last."""
+        folders = {path: path.stat().st_mtime for path in (self.unused, *self.received.iterdir()) if path.is_dir()}
+        end = max(folders.values(), default=0.0)
+        for folder, changed in folders.items():
+            if changed >= end - _UNSYNCED_S:
+                yield from folder.glob("*.dcm")
+
+    def begin(self) -> Arriving:
+        """Start an object; its study need not be known yet. Raises OSError."""
+        return Arriving(self.arriving)
 
     def keep(self, study_uid: str, data: bytes) -> Path:
-        """Write one object so that it is wholly there or not there, even if the power fails."""
+        """Write one object at once."""
+        arriving = self.begin()
+        arriving.write(data)
+        return self.keep_arrived(arriving, study_uid)
+
+    def keep_arrived(self, arriving: Arriving, study_uid: str) -> Path:
+        """Put a whole object into the folder of its study, so that it outlasts a power cut. Raises OSError."""
         folder = self.received / _digest(study_uid.encode())[:_KEY_LENGTH]
         if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
-            _sync_folder(self.received)
-        path = folder / f"{_digest(data)}.dcm"
-        write_durably(path, data)
-        return path
+            folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+            sync_folder(self.received)
+        return arriving.keep(folder)
 
-    def make_folders(self) -> None:
-        """Make the folders that workers write to."""
-        for name in ("received", "manifests", "closed", "results"):
-            (self.root / name).mkdir(parents=True, exist_ok=True)
+    def keep_unused(self, arriving: Arriving) -> Path:
+        """Put a whole object where no job looks. Raises OSError."""
+        return arriving.keep(self.unused)
 
     def results(self, job: str) -> Path:
         """Folder for the results of a job."""
@@ -91,21 +152,17 @@ class Spool:
 
 def write_durably(path: Path, data: bytes) -> None:
     """Write, sync and rename; another writer of the same bytes does no harm."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}.part")
-    with part.open("wb") as file:
+    part = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}{PART}")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _boot_id() -> str:
+    return _BOOT_ID.read_text() if _BOOT_ID.is_file() else ""
 
 
 def _digest(data: bytes) -> str:

@@ -35,6 +35,8 @@ ORDER = [
     ["lnc_dicom.pipeline", "lnc_dicom.result_json"],
     ["lnc_dicom.cli"],
     ["lnc_service.settings", "lnc_service.logs"],
+    ["lnc_service.arriving", "lnc_service.association_guard", "lnc_service.disk", "lnc_service.study_uid"],
+    ["lnc_service.storage_scp", "lnc_service.tls"],
     ["lnc_service.spool", "lnc_service.demo.sample", "lnc_service.validate.messages", "lnc_service.validate.external"],
     ["lnc_service.receive", "lnc_service.deliver", "lnc_service.validate.main"],
     ["lnc_service.workflow"],

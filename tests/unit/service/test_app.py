@@ -30,7 +30,7 @@ def engine(monkeypatch):
 @pytest.fixture
 def spool(tmp_path):
     spool = Spool(tmp_path / "spool")
-    spool.make_folders()
+    spool.prepare()
     return spool
 
 

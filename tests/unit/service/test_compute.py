@@ -19,7 +19,7 @@ class _Site:
 
     def __init__(self, root):
         self.spool = Spool(root / "spool")
-        self.spool.make_folders()
+        self.spool.prepare()
         objects = ["seg", "sr"]
         self.settings = Settings(
             spool=self.spool.root,

@@ -49,7 +49,7 @@ class _Client:
 
 @pytest.fixture
 def settings(tmp_path):
-    Spool(tmp_path).make_folders()
+    Spool(tmp_path).prepare()
     return Settings(spool=tmp_path, pacs={"host": "x", "ae_title": "PACS"})
 
 

@@ -20,7 +20,7 @@ class _Arrivals:
 
     def __init__(self, root):
         self.spool = Spool(root / "spool")
-        self.spool.make_folders()
+        self.spool.prepare()
         self.images = [pydicom.dcmread(p) for p in write_series(root / "images", study_uid=STUDY)[:4]]
         self.time_ns = START_NS
         self.key = ""

@@ -14,7 +14,7 @@ class _Scene:
 
     def __init__(self, root):
         self.spool = Spool(root)
-        self.spool.make_folders()
+        self.spool.prepare()
 
     def arrive(self, key, name, at):
         folder = self.spool.received / key
