@@ -260,9 +260,11 @@ def evaluate_biomarker(
         options = EvaluationOptions(repeats=repeats, permutations=permutations, seed=seed)
         options = replace(options, simulated=is_simulated(cohort), demonstration=loaded.demonstration)
         schedule = BiomarkerSchedule(pretraining_epochs, finetuning_epochs, rate=1e-4, seed=seed)
-        source: OutputSource = network_outputs(loaded, people)
-        if network == "retrained":
-            source = retrained_per_fold(people, loaded.network, schedule, show_progress)
+        source: OutputSource = (
+            network_outputs(loaded, people)
+            if network == "frozen"
+            else retrained_per_fold(people, loaded.network, schedule, show_progress)
+        )
         found = evaluate(people, source, options, read_oracle(cohort, people), show_progress)
         write_report(out, found)
         show_evaluation(found)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lnc_dicom.simulate.growth import MOST_MM, prepare_growth
+from lnc_dicom.simulate.growth import MAX_DISPLACEMENT_MM, prepare_growth
 
 
 @pytest.fixture(scope="module")
@@ -27,4 +27,4 @@ def test_what_one_structure_gains_its_neighbour_loses(balls):
 def test_the_displacements_reach_both_volumes_at_once(balls):
     steps = balls.steps_mm(np.array([0.3, -0.1]))
     np.testing.assert_allclose(balls.gain_ml @ steps, [0.3, -0.1], atol=0.03)
-    assert np.abs(steps).max() < MOST_MM
+    assert np.abs(steps).max() < MAX_DISPLACEMENT_MM
