@@ -96,8 +96,12 @@ class Connections:
         self._lock = threading.Lock()
 
     def knows(self, address: str) -> bool:
-        """Tell whether an address may connect."""
-        return not self._networks or any(ip_address(address) in network for network in self._networks)
+        """Tell whether an address may connect; one of IPv4 may come in the form of IPv6 (::ffff:10.0.0.1)."""
+        if not self._networks:
+            return True
+        ip = ip_address(address)
+        ip = getattr(ip, "ipv4_mapped", None) or ip
+        return any(ip in network for network in self._networks)
 
     def add(self, address: str, sock: socket.socket) -> Connection:
         """Take a new connection in; where there are too many, the one that has waited longest goes."""

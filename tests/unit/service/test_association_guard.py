@@ -3,6 +3,7 @@ import socket
 import struct
 import threading
 import time
+from ipaddress import ip_network
 
 import pytest
 from lnc_service import association_guard
@@ -185,6 +186,15 @@ def test_addresses_that_are_not_on_the_list_are_turned_away(tmp_path, caplog):
         assert [r.peer for r in caplog.records if r.msg == "address refused"] == ["127.0.0.1"]
         assert lets_in(port, source="127.0.0.2") is not None
         assert lets_in(port, source="127.1.2.3") is not None
+
+
+@pytest.mark.parametrize(
+    ("address", "known"),
+    [("10.1.2.3", True), ("10.2.0.1", False), ("::ffff:10.1.2.3", True), ("fd00::1", True), ("fe80::1", False)],
+)
+def test_networks_of_both_kinds_are_compared(address, known):
+    networks = [ip_network("10.1.0.0/16"), ip_network("fd00::/8")]
+    assert Connections(networks, 1, 1).knows(address) is known
 
 
 def test_every_refusal_is_logged_with_the_address(tmp_path, caplog, hurried):
