@@ -34,7 +34,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Demographics:
-    """What a model may be age_and_sex_known of a patient besides the image.
+    """What a model may know of a patient besides the image.
 
     age, male
         Years, and 1 for a man, 0 for a woman; nan where it is not known.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-import itertools
 import os
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 PART = ".part"
 _PRIVATE_FILE = 0o600
-_numbers = itertools.count()
-_folder_syncs = ThreadPoolExecutor(thread_name_prefix="sync-folder")
+_folder_syncs = ThreadPoolExecutor(32, thread_name_prefix="sync-folder")
 
 
 class Arriving:
@@ -26,9 +26,10 @@ class Arriving:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / f"{os.getpid()}-{next(_numbers)}{PART}"
+        self.path = folder / f"{uuid.uuid4().hex}{PART}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self.descriptor = os.open(self.path, flags, _PRIVATE_FILE)
+        fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # says that it is not abandoned
         self._digest = hashlib.sha256()
         self.size = 0
 
@@ -72,7 +73,22 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def is_whole(path: Path) -> bool:
-    """Tell whether a kept object has the bytes that its name promises."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == path.stem
+def is_abandoned(part: Path) -> bool:
+    """Tell whether nobody writes a part any more: the kernel frees the lock of a process that ends."""
+    try:
+        with part.open("r+b") as file:  # NFS wants it writable
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:
+        return False  # it has been kept meanwhile
+    return True
+
+
+def is_torn(path: Path) -> bool:
+    """Tell whether a kept object lacks the bytes that its name promises; one that has been removed meanwhile does not."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() != path.stem
+    except FileNotFoundError:
+        return False

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lnc_service.arriving import PART, Arriving, is_whole, sync_folder
+from lnc_service.arriving import PART, Arriving, is_abandoned, is_torn, sync_folder
 
 _KEY_LENGTH = 24
 _JOB_KEY_LENGTH = 12
@@ -65,16 +65,16 @@ class Spool:
     def recover(self) -> int:
         """Remove what a crash left of objects that were never acknowledged; for the receiver, before it listens.
 
-        Parts are left by a process that died. After a restart of the machine the newest objects are compared with
-        their digests too. Returns how many files were removed.
+        Parts are left by a process that died; those that another receiver is writing stay. After a restart of the
+        machine the newest objects are compared with their digests too. Returns how many files were removed.
         """
-        broken = list(self.arriving.glob(f"*{PART}"))
+        broken = [part for part in self.arriving.glob(f"*{PART}") if is_abandoned(part)]
         boot, last_boot = _boot_id(), self.root / "boot-id"
         restarted = not last_boot.is_file() or last_boot.read_text() != boot
         if restarted:
-            broken += [path for path in self._newest() if not is_whole(path)]
+            broken += [path for path in self._newest() if is_torn(path)]
         for path in broken:
-            path.unlink()
+            path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # a full disk: looked at again at the next start
             if restarted:
                 write_durably(last_boot, boot.encode())
@@ -82,13 +82,13 @@ class Spool:
 
     def _newest(self) -> list[Path]:
         """Objects that were written shortly before the last one."""
-        written = {path: path.stat().st_mtime for path in self._kept()}
+        written = {path: _changed(path) for path in self._kept()}
         end = max(written.values(), default=0.0)
         return [path for path, time_ in written.items() if time_ >= end - _UNSYNCED_S]
 
     def _kept(self) -> Iterator[Path]:
         """Every received object in a folder that changed shortly before the one that changed last."""
-        folders = {path: path.stat().st_mtime for path in (self.unused, *self.received.iterdir()) if path.is_dir()}
+        folders = {path: _changed(path) for path in (self.unused, *self.received.iterdir()) if path.is_dir()}
         end = max(folders.values(), default=0.0)
         for folder, changed in folders.items():
             if changed >= end - _UNSYNCED_S:
@@ -159,6 +159,14 @@ def write_durably(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     part.replace(path)
     sync_folder(path.parent)
+
+
+def _changed(path: Path) -> float:
+    """When a file or folder was changed; long ago if somebody has removed it meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _boot_id() -> str:

@@ -86,7 +86,7 @@ def associate_rq(called: str, calling: str, contexts: list[tuple[str, list[str]]
     body += _item(0x10, b"1.2.840.10008.3.1.1.1")
     for n, (abstract, syntaxes) in enumerate(contexts):
         inner = _item(0x30, abstract.encode()) + b"".join(_item(0x40, s.encode()) for s in syntaxes)
-        body += _item(0x20, struct.pack(">B3x", 2 * n + 1) + inner)
+        body += _item(0x20, struct.pack(">B3x", 2 * n + 1 & 0xFF) + inner)
     body += _item(0x50, _item(0x51, struct.pack(">I", max_pdu)) + _item(0x52, b"1.2.3"))
     return struct.pack(">BBI", ASSOCIATE_RQ, 0, len(body)) + body
 

@@ -1,9 +1,11 @@
 import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from lnc_service.arriving import Arriving, is_whole
+from lnc_service.arriving import Arriving, is_abandoned, is_torn
 
 
 @pytest.fixture
@@ -90,11 +92,26 @@ def test_others_may_not_read_what_arrives(folders):
         os.umask(old)
 
 
-def test_a_file_that_lost_bytes_is_not_whole(folders):
+def test_a_file_that_lost_bytes_is_torn(folders):
     arriving, kept = folders
     item = Arriving(arriving)
     item.write(b"abc")
     path = item.keep(kept)
-    assert is_whole(path)
+    assert not is_torn(path)
     path.write_bytes(b"ab")
-    assert not is_whole(path)
+    assert is_torn(path)
+    path.unlink()
+    assert not is_torn(path)
+
+
+def test_a_part_is_abandoned_when_the_process_that_wrote_it_has_ended(folders):
+    arriving, _ = folders
+    script = "import os; from pathlib import Path; from lnc_service.arriving import Arriving; "
+    script += f"Arriving(Path({str(arriving)!r})).write(b'abc'); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", script], check=False)
+    (left,) = arriving.iterdir()
+    item = Arriving(arriving)
+    assert is_abandoned(left)
+    assert not is_abandoned(item.path)
+    item.discard()
+    assert not is_abandoned(item.path)

@@ -3,10 +3,11 @@ import socket
 import struct
 import threading
 import time
+from ipaddress import ip_network
 
 import pytest
 from lnc_service import association_guard
-from lnc_service.association_guard import Connections
+from lnc_service.association_guard import Connections, is_plausible_request
 
 from tests.raw_scu import Association, Rejected, associate_rq, p_data, store_command
 from tests.receiving import lets_in, objects_in, receiving, sample
@@ -129,6 +130,30 @@ def test_a_request_that_trickles_in_keeps_nobody_out(tmp_path, hurried):
         assert all(_closed(sock) for sock in slow)
 
 
+@pytest.mark.parametrize(
+    ("contexts", "plausible"),
+    [
+        ([(f"1.2.{n}", ["1.2.840.10008.1.2.4.100"] * 45) for n in range(128)], True),
+        ([(f"1.2.{n}", ["1.2"]) for n in range(129)], False),
+        ([("1.2", ["1"] * 7000)], False),
+    ],
+    ids=["as many as make sense", "too many contexts", "too many syntaxes"],
+)
+def test_a_request_full_of_items_is_not_taken_apart(contexts, plausible):
+    assert is_plausible_request(associate_rq("LNC", "SCANNER", contexts)[6:]) is plausible
+
+
+def test_a_request_full_of_user_items_is_not_taken_apart(tmp_path):
+    request = associate_rq("LNC", "SCANNER", [])
+    items = b"\x54\0\0\5\0\1\x31\0\0" * 600
+    at = request.rindex(b"\x50\0")
+    request = request[:at] + struct.pack(">BBH", 0x50, 0, len(items)) + items
+    with receiving(tmp_path) as (port, _), socket.create_connection(("127.0.0.1", port)) as sock:
+        sock.sendall(request[:2] + struct.pack(">I", len(request) - 6) + request[6:])
+        assert _closed(sock)
+        assert not is_plausible_request(request[6:])
+
+
 def test_noise_does_not_pile_up_threads_or_log_lines(tmp_path, caplog):
     with receiving(tmp_path) as (port, _):
         before = threading.active_count()
@@ -161,6 +186,15 @@ def test_addresses_that_are_not_on_the_list_are_turned_away(tmp_path, caplog):
         assert [r.peer for r in caplog.records if r.msg == "address refused"] == ["127.0.0.1"]
         assert lets_in(port, source="127.0.0.2") is not None
         assert lets_in(port, source="127.1.2.3") is not None
+
+
+@pytest.mark.parametrize(
+    ("address", "known"),
+    [("10.1.2.3", True), ("10.2.0.1", False), ("::ffff:10.1.2.3", True), ("fd00::1", True), ("fe80::1", False)],
+)
+def test_networks_of_both_kinds_are_compared(address, known):
+    networks = [ip_network("10.1.0.0/16"), ip_network("fd00::/8")]
+    assert Connections(networks, 1, 1).knows(address) is known
 
 
 def test_every_refusal_is_logged_with_the_address(tmp_path, caplog, hurried):

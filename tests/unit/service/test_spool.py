@@ -41,6 +41,9 @@ def test_what_did_not_arrive_whole_is_never_counted_and_removed_at_the_next_star
     half = spool.begin()
     half.write(b"half")
     assert len(list(spool.received.glob("*/*"))) == 1
+    assert spool.recover() == 0
+    assert half.path.exists()  # somebody is still writing it
+    os.close(half.descriptor)  # as when the process dies
     assert spool.recover() == 1
     assert not half.path.exists()
     assert len(list(spool.received.glob("*/*"))) == 1
