@@ -58,9 +58,9 @@ def survey(settings: Settings, jobs: Iterable[Job], now: datetime) -> Iterator[H
     """Say of every folder why it is there. The jobs must have been read before: what is newer is kept."""
     spool = Spool(settings.spool)
     by_study: dict[str, list[Job]] = defaultdict(list)
-    for job in jobs:
-        by_study[job.name.split("-")[0]].append(job)
-    known = {job.name: job for found in by_study.values() for job in found}
+    known = {job.name: job for job in jobs}
+    for name, found in known.items():
+        by_study[name.split("-")[0]].append(found)
     for folder in _folders(spool.received):
         changed_ns = folder.stat().st_mtime_ns
         of_study = by_study[spool.study_name(folder.name)]
