@@ -14,9 +14,11 @@ from pathlib import Path
 
 from dbos import DBOS
 from lnc_service.child import Computer
+from lnc_service.jobs import list_jobs
 from lnc_service.logs import log
 from lnc_service.manifest import Manifest, close_study, read_manifest
 from lnc_service.presence import Presence, presence_of, worker_name
+from lnc_service.retention import forget
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.watch import Watch
@@ -26,6 +28,8 @@ POLL_S = 0.5
 """How often the spool is looked at."""
 PRESENCE_S = 5.0
 """How often it is asked whether the other workers live."""
+FORGET_S = 3600.0
+"""How often the spool is swept of what it has kept for its time."""
 PATIENCE_S = 10.0
 """How long running steps may take to end at a stop; what does not end is resumed at the next start."""
 CANNOT_RUN = 2
@@ -63,11 +67,12 @@ def work(settings: Settings, stop: threading.Event) -> None:
     launch_engine(settings, name)
     log.info("working", extra={"pid": os.getpid(), "executor": name})
     watch = Watch(spool, settings.listen.study_quiet_s, settings.listen.study_longest_s)
-    desk, others = Desk(spool, watch), Others(presence, name)
+    desk, others, keeper = Desk(spool, watch), Others(presence, name), Keeper(settings)
     _safely(desk.restore)
     while not stop.wait(POLL_S):
         _safely(desk.look)
         _safely(others.look)
+        _safely(keeper.look)
     DBOS.destroy(workflow_completion_timeout_sec=int(PATIENCE_S))
     computer.close()
     presence.release()
@@ -134,6 +139,23 @@ class Others:
             take_over(gone)
             for worker in gone:
                 log.warning("worker gone", extra={"executor": worker})
+
+
+class Keeper:
+    """Forgets what the spool has kept for its time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._next = time.monotonic() + FORGET_S
+
+    def look(self) -> None:
+        """Remove what may be removed, once an hour."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + FORGET_S
+        count = forget(self._settings, list_jobs(self._settings), datetime.now(UTC))
+        if count:
+            log.info("forgotten", extra={"objects": count})
 
 
 class Supervised:

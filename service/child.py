@@ -36,6 +36,10 @@ class ChildEndedError(Exception):
     """The child did not come to a result; the message says why, in numbers."""
 
 
+class StoppingError(BaseException):
+    """The service is being stopped: this is no outcome of the job, which goes on at the next start."""
+
+
 class Computer:
     """Runs the child, starts it again after it has ended, and gives it one job at a time."""
 
@@ -46,6 +50,7 @@ class Computer:
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._readers: list[threading.Thread] = []
+        self._stopping = False
 
     def start(self) -> None:
         """Start the child if it does not run, so that it reads its weights before the first study comes."""
@@ -53,20 +58,26 @@ class Computer:
             self._running()
 
     def compute(self, key: str, job: str) -> StudyOutcome:
-        """Have a job computed. Raises ChildEndedError."""
+        """Have a job computed. Raises ChildEndedError, and StoppingError after `close`."""
         with self._lock:
             process = self._running()
             try:
                 _write(process, {"key": key, "job": job})
                 return self._wait(process)
             except ChildEndedError as error:
+                if self._stopping:
+                    raise StoppingError from None
                 log.error("child ended", extra={"job": job, "reason": str(error)})
                 self._end()
                 raise
 
     def close(self) -> None:
         """End the child, whatever it is doing."""
-        self._end()
+        self._stopping = True
+        if self._process is not None:
+            self._process.kill()
+        with self._lock:  # a job that was being computed has noticed
+            self._end()
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is not None and self._process.poll() is None:

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +23,7 @@ from lnc_dicom.errors import UnusableInput
 
 if TYPE_CHECKING:
     from lnc_service.jobs import Job
+    from lnc_service.retention import Held
     from lnc_service.validate.main import Finding
 
 jobs = typer.Typer(no_args_is_help=True, help="What happened to every study.")
@@ -142,6 +144,28 @@ def retry_(name: str, file: Config = None) -> None:
 
         for enqueued in retry(load_settings(file), name):
             show_line(f"enqueued {enqueued}")
+
+
+@app.command()
+def spool(file: Config = None) -> None:
+    """Show what lies in the spool, and why."""
+    with exits():
+        from lnc_service.jobs import list_jobs  # noqa: PLC0415
+        from lnc_service.retention import survey  # noqa: PLC0415
+        from lnc_service.settings import load_settings  # noqa: PLC0415
+
+        settings = load_settings(file)
+        rows: dict[tuple[str, str], list[Held]] = {}
+        for held in survey(settings, list_jobs(settings), datetime.now(UTC)):
+            rows.setdefault((held.part.value, held.why.value), []).append(held)
+        table = Table()
+        for column in ("what", "why", "studies", "MB", "oldest"):
+            table.add_column(column)
+        for (part, why), found in sorted(rows.items()):
+            size = sum(path.stat().st_size for held in found for path in held.folder.iterdir())
+            oldest = datetime.fromtimestamp(min(held.since for held in found), UTC).astimezone()
+            table.add_row(part, why, str(len(found)), f"{size / 1e6:.1f}", oldest.strftime("%Y-%m-%d"))
+        screen.print(table)
 
 
 @config.command()

@@ -117,6 +117,15 @@ class Compute(Section):
     """How often a study is computed whose process ended before its result."""
 
 
+class Keep(Section):
+    """How long the spool keeps what every destination has, or what was rejected. Anything else stays."""
+
+    images_days: float = Field(14.0, ge=0)
+    """How long received images are kept after their jobs have ended."""
+    results_days: float = Field(90.0, ge=0)
+    """How long results are kept; the SR and result.json stay, because later results name them."""
+
+
 class Settings(BaseSettings):
     """All settings: environment over lnc.toml over defaults."""
 
@@ -132,6 +141,7 @@ class Settings(BaseSettings):
     """Kinds of objects for every destination that does not choose its own."""
     retry: Retry = Retry()
     compute: Compute = Compute()
+    keep: Keep = Keep()
     diffusion: DiffusionOptions = DiffusionOptions()
     perfusion: PerfusionOptions = PerfusionOptions()
     maps: MapsOptions = MapsOptions()

@@ -245,3 +245,20 @@ def test_receiving_goes_on_when_the_worker_dies(tmp_path, program):
         service.send(program("storescu"), *paths)
         wait_for(lambda: service.finished(1), 60)
         assert service.events().count("listening") == 1
+
+
+def test_a_service_that_is_stopped_while_it_computes_goes_on_at_the_next_start(tmp_path, program):
+    pacs = Pacs().start()
+    with running(tmp_path, pacs) as service:
+        service.environment["FAKE_SECONDS"] = "60"
+        service.start()
+        _, paths = small_study(tmp_path / "study")
+        service.send(program("storescu"), *paths)
+        wait_for(lambda: service.lines("computing"), 60)
+        service.stop()
+        assert {line["event"] for line in service.lines()} & {"failed", "child ended", "finished"} == set()
+        service.environment["FAKE_SECONDS"] = "0.1"
+        service.start()
+        (job,) = wait_for(lambda: service.finished(1), 60)
+        assert job.state is JobState.DONE
+        assert len(pacs.stored) == len(FILES)

@@ -36,7 +36,7 @@ def test_a_study_from_the_scanner_comes_back_to_the_pacs(service, orthanc, data,
     service.start()
     service.send(program("storescu"), data / HEAD)
     sent = time.monotonic()
-    found = wait_for(lambda: len(orthanc.get("/instances")) == RESULTS and orthanc.objects(), 60)
+    found = wait_for(lambda: len(orthanc.get("/instances")) == RESULTS and orthanc.objects(), 180)
     seconds = time.monotonic() - sent - QUIET_S
     assert seconds < LIMIT_S
     assert {modality: len(objects) for modality, objects in found.items()} == {"OT": 3, "SEG": 1, "SR": 1}
@@ -75,12 +75,12 @@ def test_a_study_from_the_scanner_comes_back_to_the_pacs(service, orthanc, data,
 def test_results_wait_for_a_pacs_that_is_down(service, orthanc, data, program):
     service.start()
     service.send(program("storescu"), data / SMALL_HEAD)
-    wait_for(lambda: '"not delivered"' in service.log.read_text(), 60)
+    wait_for(lambda: '"not delivered"' in service.log.read_text(), 180)
     (job,) = service.jobs()
     assert job.state is JobState.DELIVERING
     assert len(list((service.spool / "results" / job.name).glob("*.dcm"))) == RESULTS
     orthanc.start()
-    wait_for(lambda: len(orthanc.get("/instances")) == RESULTS, 60)
+    wait_for(lambda: len(orthanc.get("/instances")) == RESULTS, 180)
     (job,) = wait_for(lambda: service.finished(1), 30)
     assert job.state == "DONE"
 
@@ -88,12 +88,12 @@ def test_results_wait_for_a_pacs_that_is_down(service, orthanc, data, program):
 def test_a_service_that_is_killed_goes_on_where_it_was_and_doubles_nothing(service, orthanc, data, program):
     service.start()
     service.send(program("storescu"), data / SMALL_HEAD)
-    wait_for(lambda: '"not delivered"' in service.log.read_text(), 60)
+    wait_for(lambda: '"not delivered"' in service.log.read_text(), 180)
     service.kill()
     before = {p.name: p.read_bytes() for p in (service.spool / "results").glob("*/*.dcm")}
     orthanc.start()
     service.start()
-    wait_for(lambda: len(orthanc.get("/instances")) >= RESULTS, 60)
+    wait_for(lambda: len(orthanc.get("/instances")) >= RESULTS, 180)
     (job,) = wait_for(lambda: service.finished(1), 30)
     assert job.state == "DONE"
     assert len(orthanc.get("/instances")) == RESULTS
@@ -106,7 +106,7 @@ def test_a_receiver_that_dies_is_started_again(service, orthanc, data, program):
     os.kill(service.lines("listening")[0]["pid"], signal.SIGKILL)
     wait_for(lambda: service.events().count("listening") == 2, 30)
     service.send(program("storescu"), data / SMALL_HEAD)
-    wait_for(lambda: len(orthanc.get("/instances")) == RESULTS, 60)
+    wait_for(lambda: len(orthanc.get("/instances")) == RESULTS, 180)
 
 
 def test_a_delivery_that_failed_can_be_run_again_without_computing_again(service, orthanc, data, program):
@@ -114,12 +114,12 @@ def test_a_delivery_that_failed_can_be_run_again_without_computing_again(service
     service.config.write_text(text)
     service.start()
     service.send(program("storescu"), data / SMALL_HEAD)
-    (job,) = wait_for(lambda: service.finished(1), 60)
+    (job,) = wait_for(lambda: service.finished(1), 180)
     assert (job.state, job.code) == (JobState.FAILED, "LNC-201")
     computed = service.log.read_text().count('"segment"')
     orthanc.start()
     retry(load_settings(service.config), job.name)
-    wait_for(lambda: len(orthanc.get("/instances")) == RESULTS, 60)
+    wait_for(lambda: len(orthanc.get("/instances")) == RESULTS, 180)
     wait_for(lambda: service.jobs()[0].state is JobState.DONE, 30)
     assert service.log.read_text().count('"segment"') == computed
 

@@ -1,7 +1,9 @@
 import sys
+import threading
+import time
 
 import pytest
-from lnc_service.child import ChildEndedError, Computer, resident_mb
+from lnc_service.child import ChildEndedError, Computer, StoppingError, resident_mb
 from lnc_service.settings import Settings
 
 _CHILD = """
@@ -47,6 +49,23 @@ def test_a_child_that_ends_or_breaks_a_limit_says_why_and_the_next_job_is_comput
     with pytest.raises(ChildEndedError, match=reason):
         computer.compute(key, "j1")
     assert computer.compute("good", "j2")["job"] == "j2"
+
+
+def test_a_job_that_is_stopped_has_no_outcome_and_does_not_count_as_a_crash(computer):
+    found = []
+
+    def hang():
+        try:
+            computer.compute("hang", "j1")
+        except StoppingError as error:
+            found.append(type(error))
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    time.sleep(1.0)
+    computer.close()
+    thread.join(5)
+    assert found == [StoppingError]
 
 
 def test_memory_of_a_process_that_is_gone_is_nothing():

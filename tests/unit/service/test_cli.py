@@ -76,3 +76,11 @@ def test_a_worker_stops_when_the_process_that_started_it_is_gone():
 def test_the_processes_that_receive_and_supervise_never_load_torch():
     script = "import sys, lnc_service.app, lnc_service.receive, lnc_service.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_the_spool_shows_what_lies_there_and_why(lnc, tmp_path):
+    (tmp_path / "received" / "abc").mkdir(parents=True)
+    (tmp_path / "received" / "abc" / "1.dcm").write_bytes(b"x" * 1_500_000)
+    shown = lnc("spool").stdout
+    for text in ("images", "not measured yet", "1.5"):
+        assert text in shown
