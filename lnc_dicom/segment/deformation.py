@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from lnc_dicom.segment.draw import Draw
-from lnc_dicom.segment.labelmaps import PUSH_SPACING_MM, LabelMap
+from lnc_dicom.segment.labelmaps import PUSH_SPACING_MM
 from lnc_dicom.segment.recipe import Recipe
 
 
-def where_to_look(head: LabelMap, recipe: Recipe, draw: Draw, *, mirrored: bool) -> Tensor:
+class Placed(Protocol):
+    """What is needed of a head, labelled or scanned, to look at it from a new place; fields as in `LabelMap`."""
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Along L, P, S."""
+
+    @property
+    def centre(self) -> tuple[float, float, float]:
+        """Centroid of the deep grey matter, as an index (L, P, S)."""
+
+    @property
+    def push(self) -> npt.NDArray[np.float32]:
+        """Vectors (3, L, P, S) towards the lateral ventricles."""
+
+
+def where_to_look(head: Placed, recipe: Recipe, draw: Draw, *, mirrored: bool) -> Tensor:
     """Index into the thinned label map (L, P, S, 3) for every voxel of a randomly placed and deformed grid."""
     low, high = torch.tensor(recipe.centre_low_mm), torch.tensor(recipe.centre_high_mm)
     offset = low + (high - low) * torch.rand(3, generator=draw.generator)
@@ -27,7 +47,7 @@ def where_to_look(head: LabelMap, recipe: Recipe, draw: Draw, *, mirrored: bool)
     return index / recipe.stride
 
 
-def _widen_ventricles(index: Tensor, head: LabelMap, wall_mm: float) -> Tensor:
+def _widen_ventricles(index: Tensor, head: Placed, wall_mm: float) -> Tensor:
     """Move the walls of the lateral ventricles outwards by so much (inwards if negative); fades within 1 cm."""
     spacing_mm = torch.tensor(head.spacing_mm)
     push = torch.from_numpy(head.push)

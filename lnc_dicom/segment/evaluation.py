@@ -1,4 +1,4 @@
-"""Segmenter + heads with known labels → Dice, surface distance and volume error per structure."""
+"""Segmenter + heads with known labels → Dice, surface distance, offset and volume error per structure."""
 
 from __future__ import annotations
 
@@ -8,27 +8,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import highdicom as hd
+import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 from scipy import ndimage
 
-from lnc_dicom.anatomy import STRUCTURES, Structure
+from lnc_dicom.anatomy import Side
 from lnc_dicom.errors import PathMissing, UnusableInput
 from lnc_dicom.segment.internal_capsule import add_internal_capsule
+from lnc_dicom.segment.protocols import Protocol, regions
 from lnc_dicom.volume import sample_labels
 
 _SURFACE_PERCENTILE = 95
 _SAME_GRID_MM = 1e-3
+_SUFFIXES = (".nii", ".nii.gz", ".mgz", ".mgh")
+_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How one structure of one head was found. Volumes in mL, distance in mm."""
+    """How one region of one head was found. Volumes in mL, distance in mm.
 
-    structure: Structure
+    offset_mm
+        Centroid of ours from theirs along the patient's axes (left, posterior, superior); nan where ours is empty.
+    """
+
+    name: str
+    side: Side
     dice: float
     surface_mm: float
+    offset_mm: tuple[float, float, float]
     volume_ml: float
     true_ml: float
 
@@ -39,7 +49,7 @@ class Score:
 
 
 def pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
-    """Match images to label maps: two files, or two folders of NIfTI files in the same order of names.
+    """Match images to label maps: two files, or two folders of NIfTI or MGH files in the same order of names.
 
     Raises PathMissing, UnusableInput.
     """
@@ -48,44 +58,67 @@ def pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
             raise PathMissing(f"{path} does not exist")
     if images.is_file() and labels.is_file():
         return [(images, labels)]
-    found = [sorted(path.glob("*.nii*")) for path in (images, labels)]
+    found = [[p for p in sorted(path.glob("*")) if p.name.endswith(_SUFFIXES)] for path in (images, labels)]
     if not found[0] or len(found[0]) != len(found[1]):
         raise UnusableInput(f"{len(found[0])} images and {len(found[1])} label maps: give as many of each")
     return list(zip(*found, strict=True))
 
 
-def read_pair(image: Path, labels: Path) -> tuple[hd.Volume, npt.NDArray[np.int64]]:
-    """Read an image (NIfTI, T1) and its labels (NIfTI, FreeSurfer); the internal capsule is added.
+def head_name(image: Path) -> str:
+    """Name of a head: its file's, without suffixes."""
+    return image.name.removesuffix(".gz").rpartition(".")[0] or image.name
+
+
+def read_pair(
+    image: Path, labels: Path, protocol: Protocol = Protocol.FREESURFER
+) -> tuple[hd.Volume, npt.NDArray[np.int64]]:
+    """Read an image (T1) and its labels; the internal capsule is added to FreeSurfer's.
 
     Labels on another grid are taken onto the image's, from the nearest voxel. Raises UnusableInput where they hold
-    none of our structures there.
+    nothing of the protocol there.
     """
     volume, truth = read_nifti(image), read_nifti(labels)
-    known = add_internal_capsule(np.rint(truth.array).astype(np.int64), truth.spacing)
+    known = np.rint(truth.array).astype(np.int64)
+    if protocol is Protocol.FREESURFER:
+        known = add_internal_capsule(known, truth.spacing)
     if not volume.geometry_equal(truth, tol=_SAME_GRID_MM):
         on_image = sample_labels(truth.with_array(known.astype(np.int32)), volume.affine, volume.shape)
         known = on_image.astype(np.int64)
-    if not np.isin(known, [s.freesurfer for s in STRUCTURES]).any():
-        raise UnusableInput(f"{labels.name} has no FreeSurfer label of our structures where {image.name} lies")
+    if not np.isin(known, [n for region in regions(protocol) for n in region.theirs]).any():
+        raise UnusableInput(f"{labels.name} has no label of the protocol {protocol} where {image.name} lies")
     return volume, known
 
 
 def read_nifti(path: Path) -> hd.Volume:
-    """Read a NIfTI file as float32 volume in LPS."""
-    image = sitk.ReadImage(str(path), sitk.sitkFloat32)
-    return hd.Volume.from_simpleitk(image, coordinate_system="PATIENT")
+    """Read a NIfTI or MGH file (.nii, .nii.gz, .mgz, .mgh) as float32 volume in LPS."""
+    if path.suffix in (".mgz", ".mgh"):
+        image = nib.load(path)
+        array = np.ascontiguousarray(np.asarray(image.dataobj, np.float32))
+        return hd.Volume(array, _TO_LPS @ image.affine, coordinate_system="PATIENT")
+    return hd.Volume.from_simpleitk(sitk.ReadImage(str(path), sitk.sitkFloat32), coordinate_system="PATIENT")
 
 
-def compare(found: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], spacing_mm: Sequence[float]) -> list[Score]:
-    """Compare labels of ours with labels of FreeSurfer on the same grid."""
-    voxel_ml = float(np.prod(spacing_mm)) / 1000
+def compare(
+    found: hd.Volume, truth: npt.NDArray[np.int64], protocol: Protocol = Protocol.FREESURFER
+) -> list[Score]:
+    """Compare a volume of our labels with labels of a protocol on the same grid."""
+    voxel_ml = float(np.prod(found.spacing)) / 1000
     scores = []
-    for s in STRUCTURES:
-        ours, theirs = found == s.label, truth == s.freesurfer
+    for region in regions(protocol):
+        ours, theirs = np.isin(found.array, region.ours), np.isin(truth, region.theirs)
         if not theirs.any():
             continue
-        distance = surface_distance_mm(ours, theirs, spacing_mm)
-        scores.append(Score(s, dice(ours, theirs), distance, ours.sum() * voxel_ml, theirs.sum() * voxel_ml))
+        scores.append(
+            Score(
+                region.name,
+                region.side,
+                dice(ours, theirs),
+                surface_distance_mm(ours, theirs, found.spacing),
+                _offset_mm(ours, theirs, found.affine),
+                ours.sum() * voxel_ml,
+                theirs.sum() * voxel_ml,
+            )
+        )
     return scores
 
 
@@ -93,6 +126,17 @@ def dice(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float:
     """Overlap of two masks (Dice 1945); nan where both are empty."""
     total = int(a.sum()) + int(b.sum())
     return 2 * int((a & b).sum()) / total if total else math.nan
+
+
+def _offset_mm(
+    ours: npt.NDArray[np.bool_], theirs: npt.NDArray[np.bool_], affine: npt.NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Centroid of ours minus centroid of theirs, LPS millimetres."""
+    if not ours.any():
+        return (math.nan, math.nan, math.nan)
+    index = np.argwhere(ours).mean(axis=0) - np.argwhere(theirs).mean(axis=0)
+    left, posterior, superior = affine[:3, :3] @ index
+    return (float(left), float(posterior), float(superior))
 
 
 def surface_distance_mm(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_], spacing_mm: Sequence[float]) -> float:
@@ -107,15 +151,30 @@ def surface_distance_mm(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_], spac
     return float(np.percentile(np.concatenate([to_a, to_b]), _SURFACE_PERCENTILE))
 
 
-def mean_of_sides(scores: Sequence[Score]) -> dict[str, tuple[float, float, float]]:
-    """Dice, surface distance and absolute volume error per structure, mean over sides and heads."""
-    names = dict.fromkeys(score.structure.name for score in scores)
-    chosen = {name: [s for s in scores if s.structure.name == name] for name in names}
-    return {
-        name: (
-            float(np.mean([s.dice for s in rows])),
-            float(np.mean([s.surface_mm for s in rows])),
-            float(np.mean([abs(s.volume_error) for s in rows])),
-        )
-        for name, rows in chosen.items()
-    }
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """Scores of one region, mean over sides and heads; right-left offsets are counted away from the middle."""
+
+    dice: float
+    surface_mm: float
+    volume_error: float
+    absolute_volume_error: float
+    offset_mm: tuple[float, float, float]
+
+
+def mean_of_sides(scores: Sequence[Score]) -> dict[str, Mean]:
+    """Mean of the scores per region, over sides and heads."""
+    names = dict.fromkeys(score.name for score in scores)
+    return {name: _mean([s for s in scores if s.name == name]) for name in names}
+
+
+def _mean(rows: Sequence[Score]) -> Mean:
+    outwards = [(s.offset_mm[0] * (1 if s.side is Side.LEFT else -1), *s.offset_mm[1:]) for s in rows]
+    lateral, posterior, superior = np.mean(outwards, axis=0)
+    return Mean(
+        float(np.mean([s.dice for s in rows])),
+        float(np.mean([s.surface_mm for s in rows])),
+        float(np.mean([s.volume_error for s in rows])),
+        float(np.mean([abs(s.volume_error) for s in rows])),
+        (float(lateral), float(posterior), float(superior)),
+    )

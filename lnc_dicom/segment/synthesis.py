@@ -33,17 +33,17 @@ def synthesise(
     mirrored = draw.chance(0.5)
     codes = torch.from_numpy(head.codes)[:: recipe.stride, :: recipe.stride, :: recipe.stride]
     index = where_to_look(head, recipe, draw, mirrored=mirrored)
-    codes, index = _cut_out(codes, index)
+    codes, index = cut_out(codes, index)
     lookup = torch.from_numpy(palette.regions() if recipe.whole_regions else palette.structures(mirrored=mirrored))
-    target = _fractions(lookup[codes.long()].to(torch.uint8), index, int(lookup.max()) + 1)
-    image = spoil(_linear(paint(codes, palette, draw, settled=recipe.is_settled(done)), index), recipe, draw)
+    target = fractions(lookup[codes.long()].to(torch.uint8), index, int(lookup.max()) + 1)
+    image = spoil(linear(paint(codes, palette, draw, settled=recipe.is_settled(done)), index), recipe, draw)
     image, kept = cut_field_of_view(image, recipe.cut_chance, draw)
     target[1:] *= kept  # nothing can be labelled where nothing was imaged
     target[0] = torch.where(kept, target[0], 1)
     return normalise(image)[None], target
 
 
-def _cut_out(codes: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+def cut_out(codes: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     """Keep the part of the map that the grid touches, plus a border; shift the index to it."""
     flat = index.reshape(-1, 3)
     limit = torch.tensor(codes.shape)
@@ -53,7 +53,7 @@ def _cut_out(codes: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     return codes[box].contiguous(), index - low
 
 
-def _fractions(classes: Tensor, index: Tensor, count: int) -> Tensor:
+def fractions(classes: Tensor, index: Tensor, count: int) -> Tensor:
     """Linear shares of the classes around every index, float16 (count, L, P, S); class 0 outside."""
     bordered = functional.pad(classes, (1, 1, 1, 1, 1, 1)).flatten()
     size = [n + 2 for n in classes.shape]
@@ -74,7 +74,7 @@ def _fractions(classes: Tensor, index: Tensor, count: int) -> Tensor:
     return shares.half().reshape(-1, count).T.reshape(count, *index.shape[:-1])
 
 
-def _linear(image: Tensor, index: Tensor) -> Tensor:
+def linear(image: Tensor, index: Tensor) -> Tensor:
     """Sample an image (L, P, S) at index, linearly; 0 outside: partial volume comes from here."""
     limit = torch.tensor(image.shape)
     unit = (2 * index / (limit - 1) - 1).flip(-1)
