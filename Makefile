@@ -20,6 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 		[ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null && $(PYTHON) -m venv $(VENV); } \
 		|| { echo "Python's venv is needed. On Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,test]'
+	@mkdir -p $(VENV)/src && ln -sfn ../../service $(VENV)/src/lnc_service  # mypy looks for packages by folder
 	@touch $@
 
 demo: setup

@@ -16,17 +16,17 @@ from scipy.spatial.transform import Rotation
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lnc_dicom.align import SAMPLING, SMOOTHING_MM, middle_of_head, structure_points  # noqa: E402
-from lnc_dicom.console import quieten_libraries  # noqa: E402
-from lnc_dicom.nifti import convert  # noqa: E402
-from lnc_dicom.perfusion import read_labelling  # noqa: E402
-from lnc_dicom.read import read_study  # noqa: E402
-from lnc_dicom.rigid import register  # noqa: E402
-from lnc_dicom.scanner_map import load_map  # noqa: E402
-from lnc_dicom.segment.model import load_segmenter  # noqa: E402
-from lnc_dicom.select import select  # noqa: E402
+from lnc_dicom.cli.console import quieten_libraries  # noqa: E402
+from lnc_dicom.geometry.registration import register  # noqa: E402
+from lnc_dicom.maps.alignment import SAMPLING, SMOOTHING_MM, middle_of_head, structure_points  # noqa: E402
+from lnc_dicom.maps.cbf import read_labelling  # noqa: E402
+from lnc_dicom.maps.dcm2niix import convert  # noqa: E402
+from lnc_dicom.maps.vendor_map import load_map  # noqa: E402
+from lnc_dicom.segment.load import load_segmenter  # noqa: E402
+from lnc_dicom.study.load import load  # noqa: E402
+from lnc_dicom.study.read import read_study  # noqa: E402
+from lnc_dicom.study.select_t1 import select  # noqa: E402
 from lnc_dicom.types import Role  # noqa: E402
-from lnc_dicom.volume import load  # noqa: E402
 
 STUDIES = ("philips-ingenia-3t", "siemens-xa30-enhanced", "siemens-prisma-3t")
 
@@ -59,8 +59,8 @@ def wrong(volume: hd.Volume, centre_mm: np.ndarray) -> Iterator[tuple[str, hd.Vo
 
 def partners(data: Path, name: str) -> Iterator[tuple[str, hd.Volume]]:
     """B = 0, M0, and maps that have to be their own partners."""
-    series = select(read_study([data / name])).companions
-    for role in (Role.DIFFUSION, Role.FA_PARTNER):
+    series = select(read_study([data / name])).map_series
+    for role in (Role.DIFFUSION, Role.FA_REGISTRATION):
         if role in series:
             converted = convert(series[role])
             yield "b = 0", converted.volume(converted.array[..., 0])

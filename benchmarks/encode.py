@@ -23,15 +23,17 @@ import SimpleITK as sitk
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from lnc_service.validate.main import find_program  # noqa: E402
+
 from lnc_dicom.anatomy import STRUCTURES  # noqa: E402
 from lnc_dicom.encode import encode  # noqa: E402
-from lnc_dicom.encode.origin import Origin  # noqa: E402
-from lnc_dicom.encode.seg import segmentation  # noqa: E402
-from lnc_dicom.read import read_study  # noqa: E402
-from lnc_dicom.select import select  # noqa: E402
-from lnc_dicom.types import Measurement, Report, Segmented  # noqa: E402
-from lnc_dicom.volume import load  # noqa: E402
-from service.validate import find_program  # noqa: E402
+from lnc_dicom.encode.provenance import Origin  # noqa: E402
+from lnc_dicom.encode.seg.binary import segmentation  # noqa: E402
+from lnc_dicom.report import Report  # noqa: E402
+from lnc_dicom.study.load import load  # noqa: E402
+from lnc_dicom.study.read import read_study  # noqa: E402
+from lnc_dicom.study.select_t1 import select  # noqa: E402
+from lnc_dicom.types import Measurement, Segmented  # noqa: E402
 from tests.factories import MODEL, NOW, head, layout, write_series  # noqa: E402
 
 SHAPE = (256, 256, 256)

@@ -1,7 +1,7 @@
 """The number of every gate on heads, on spoiled heads, and on things that are no T1 heads.
 
 Run `python benchmarks/gates.py DATA [MODEL]`; DATA is the folder with the real heads and the label maps. The limits in
-`lnc_dicom/quality.py` were chosen from its tables.
+`lnc_dicom/measure/gates.py` were chosen from its tables.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from lnc_service.demo.sample import icbm152  # noqa: E402
+
 from lnc_dicom.anatomy import MAIN_NUCLEI, STRUCTURES  # noqa: E402
-from lnc_dicom.console import quieten_libraries  # noqa: E402
+from lnc_dicom.cli.console import quieten_libraries  # noqa: E402
 from lnc_dicom.errors import StudyRejected  # noqa: E402
-from lnc_dicom.quality import GATES, check_study  # noqa: E402
-from lnc_dicom.read import read_study  # noqa: E402
-from lnc_dicom.regions import measure  # noqa: E402
+from lnc_dicom.measure.gates import GATES, check_study  # noqa: E402
+from lnc_dicom.measure.volumetry import measure  # noqa: E402
 from lnc_dicom.report import refuse  # noqa: E402
-from lnc_dicom.segment.calibrating import SEED, WHOLE_HEAD  # noqa: E402
-from lnc_dicom.segment.draw import Draw  # noqa: E402
-from lnc_dicom.segment.evaluation import read_nifti, read_pair  # noqa: E402
-from lnc_dicom.segment.experiments import EXPERIMENTS  # noqa: E402
-from lnc_dicom.segment.labelmaps import load_label_map, load_palette  # noqa: E402
-from lnc_dicom.segment.model import WEIGHTS, load_segmenter  # noqa: E402
-from lnc_dicom.segment.robustness import describe  # noqa: E402
-from lnc_dicom.segment.synthesis import synthesise  # noqa: E402
-from lnc_dicom.select import select  # noqa: E402
+from lnc_dicom.segment.evaluate.metrics import read_nifti, read_pair  # noqa: E402
+from lnc_dicom.segment.evaluate.perturbations import EXPERIMENTS  # noqa: E402
+from lnc_dicom.segment.evaluate.robustness import describe  # noqa: E402
+from lnc_dicom.segment.load import WEIGHTS, load_segmenter  # noqa: E402
+from lnc_dicom.segment.synthesis.label_maps import load_label_map, load_palette  # noqa: E402
+from lnc_dicom.segment.synthesis.rng import Draw  # noqa: E402
+from lnc_dicom.segment.synthesis.synthesise import synthesise  # noqa: E402
+from lnc_dicom.segment.train.calibrate import SEED, WHOLE_HEAD  # noqa: E402
+from lnc_dicom.study.load import load  # noqa: E402
+from lnc_dicom.study.read import read_study  # noqa: E402
+from lnc_dicom.study.select_t1 import select  # noqa: E402
 from lnc_dicom.tools import Segmenter  # noqa: E402
 from lnc_dicom.types import Measurement  # noqa: E402
-from lnc_dicom.volume import load  # noqa: E402
-from service.sample import icbm152  # noqa: E402
 from tests.odd_images import no_t1_heads, volume  # noqa: E402
 
 HELD_OUT = ("training_seg_03", "training_seg_08", "training_seg_11", "training_seg_17")

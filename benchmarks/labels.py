@@ -20,13 +20,13 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lnc_dicom.errors import StudyRejected  # noqa: E402
-from lnc_dicom.segment.evaluation import Score, compare, mean_of_sides, read_nifti, read_pair  # noqa: E402
-from lnc_dicom.segment.inference import NetworkSegmenter  # noqa: E402
-from lnc_dicom.segment.model import load_segmenter  # noqa: E402
+from lnc_dicom.segment.evaluate.metrics import Score, compare, mean_of_sides, read_nifti, read_pair  # noqa: E402
+from lnc_dicom.segment.segmenter import NetworkSegmenter  # noqa: E402
+from lnc_dicom.segment.load import load_segmenter  # noqa: E402
 from lnc_dicom.segment.network import load_weights  # noqa: E402
-from lnc_dicom.segment.protocols import Protocol  # noqa: E402
-from lnc_dicom.volume import sample_labels  # noqa: E402
-from service.sample import icbm152  # noqa: E402
+from lnc_dicom.segment.evaluate.protocols import Protocol  # noqa: E402
+from lnc_dicom.study.load import sample_labels  # noqa: E402
+from lnc_service.demo.sample import icbm152  # noqa: E402
 
 _FREESURFER = ("fstd-01", "fstd-02", "fstd-06", "fstd-08", "mrtrix3_sub-01")
 

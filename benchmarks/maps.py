@@ -19,20 +19,21 @@ from dipy.segment.mask import median_otsu
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lnc_dicom.align import align  # noqa: E402
-from lnc_dicom.console import quieten_libraries  # noqa: E402
-from lnc_dicom.diffusion import fa_map  # noqa: E402
-from lnc_dicom.maps import measure_map  # noqa: E402
-from lnc_dicom.options import Diffusion, Maps, Perfusion  # noqa: E402
-from lnc_dicom.perfusion import cbf_map, read_labelling  # noqa: E402
+from lnc_dicom.cli.console import quieten_libraries  # noqa: E402
+from lnc_dicom.geometry.registration import Motion, carry  # noqa: E402
+from lnc_dicom.maps.alignment import align  # noqa: E402
+from lnc_dicom.maps.cbf import cbf_map, read_labelling  # noqa: E402
+from lnc_dicom.maps.fa import fa_map  # noqa: E402
+from lnc_dicom.maps.regional import measure_map  # noqa: E402
+from lnc_dicom.maps.vendor_map import load_map  # noqa: E402
+from lnc_dicom.measure.volumetry import usable_labels  # noqa: E402
+from lnc_dicom.options import DiffusionOptions, MapsOptions, PerfusionOptions  # noqa: E402
 from lnc_dicom.pipeline import analyse  # noqa: E402
-from lnc_dicom.read import read_study  # noqa: E402
-from lnc_dicom.regions import usable_labels  # noqa: E402
-from lnc_dicom.rigid import Motion, carry  # noqa: E402
-from lnc_dicom.scanner_map import load_map  # noqa: E402
-from lnc_dicom.segment.model import load_segmenter  # noqa: E402
+from lnc_dicom.report import Report  # noqa: E402
+from lnc_dicom.segment.load import load_segmenter  # noqa: E402
+from lnc_dicom.study.read import read_study  # noqa: E402
 from lnc_dicom.tools import Tools  # noqa: E402
-from lnc_dicom.types import Quantity, Report, Role  # noqa: E402
+from lnc_dicom.types import Quantity, Role  # noqa: E402
 
 NOWHERE = Motion(np.eye(4), 0.0)
 
@@ -73,16 +74,16 @@ def on_grid(volume: hd.Volume, grid: hd.Volume) -> np.ndarray:
 def compare_fa(report: Report) -> None:
     """Our tensor against the scanner's map of the same images, with and without correction of motion."""
     scanner = next(m for m in report.maps if m.map.quantity is Quantity.FA)
-    series = report.selection.companions[Role.FA_PARTNER]
+    series = report.selection.map_series[Role.FA_REGISTRATION]
     usable = usable_labels(report.segmented)
     for correct in (False, True):
-        ours = fa_map({Role.DIFFUSION: series}, Diffusion(correct_motion=correct))
+        ours = fa_map({Role.DIFFUSION: series}, DiffusionOptions(correct_motion=correct))
         assert ours is not None  # noqa: S101
         theirs = on_grid(scanner.map.values, ours.values)
-        _, bright = median_otsu(ours.partner.array, median_radius=2, numpass=2)
+        _, bright = median_otsu(ours.registration_image.array, median_radius=2, numpass=2)
         for name, inside in (("brain and scalp", theirs > 0), ("brain where b = 0 is bright", bright & (theirs > 0))):
             print(f"\nFA, motion corrected: {correct}, {name}: {agree(ours.values.array, theirs, inside)}")
-        own = measure_map(align(ours, report.volume, report.segmented), report.segmented, usable, Maps())
+        own = measure_map(align(ours, report.volume, report.segmented), report.segmented, usable, MapsOptions())
         for m in report.measurements:
             one, other = own.statistics.get(m.structure.label), scanner.statistics.get(m.structure.label)
             if one and other:
@@ -92,8 +93,8 @@ def compare_fa(report: Report) -> None:
 def compare_cbf(report: Report, folder: Path) -> None:
     """Our CBF and our control minus label against a map of the scanner's."""
     scanner = load_map(read_study([folder]).series[0])
-    series = report.selection.companions[Role.LABELLING]
-    ours = cbf_map({Role.LABELLING: series}, Perfusion())
+    series = report.selection.map_series[Role.LABELLING]
+    ours = cbf_map({Role.LABELLING: series}, PerfusionOptions())
     assert ours is not None  # noqa: S101
     labelling = read_labelling(series, None, None)
     theirs = on_grid(scanner.volume, labelling.m0)

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 RUNS = 5
-_RUN = "import resource, sys; from lnc_dicom.console import quieten_libraries; from service.cli import app\n"
+_RUN = "import resource, sys; from lnc_dicom.cli.console import quieten_libraries; from lnc_service.cli import app\n"
 _RUN += (
     "try:\n    app()\nfinally:\n    print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
 )

@@ -22,12 +22,12 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lnc_dicom.segment import inference  # noqa: E402
-from lnc_dicom.segment.evaluation import read_nifti  # noqa: E402
-from lnc_dicom.segment.inference import CROP_SHAPE, NetworkSegmenter  # noqa: E402
-from lnc_dicom.segment.model import WEIGHTS, load_segmenter  # noqa: E402
+from lnc_dicom.segment import segmenter  # noqa: E402
+from lnc_dicom.segment.evaluate.metrics import read_nifti  # noqa: E402
+from lnc_dicom.segment.load import WEIGHTS, load_segmenter  # noqa: E402
 from lnc_dicom.segment.network import _InstanceNorm  # noqa: E402
-from lnc_dicom.volume import sample  # noqa: E402
+from lnc_dicom.segment.segmenter import CROP_SHAPE, NetworkSegmenter  # noqa: E402
+from lnc_dicom.study.load import sample  # noqa: E402
 
 REPEATS = 5
 _PARTS = ("resample", "normalise", "_on_source_grid", "doubt", "mirror_dice")
@@ -63,7 +63,7 @@ def _timed(spent: dict[str, float]) -> Iterator[None]:
         return timed
 
     with (
-        mock.patch.multiple(inference, **{name: wrap(name, getattr(inference, name)) for name in _PARTS}),
+        mock.patch.multiple(segmenter, **{name: wrap(name, getattr(segmenter, name)) for name in _PARTS}),
         mock.patch.object(NetworkSegmenter, "_run", wrap("networks", NetworkSegmenter._run)),  # noqa: SLF001
     ):
         yield

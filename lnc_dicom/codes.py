@@ -64,7 +64,7 @@ LOCAL_SCHEME = "99LNC"
 """Ours: for what the standard has no code. The codes are never reused for something else."""
 PREDICTED_FA = Code("PRED-FA", LOCAL_SCHEME, "Predicted Fractional Anisotropy")
 PREDICTED_CBF = Code("PRED-CBF", LOCAL_SCHEME, "Predicted Absolute Regional Blood Flow")
-PREDICTED_ROOTS = Code("PRED-ROOTS", LOCAL_SCHEME, "Predicted number of lenticulostriate artery stems")
+PREDICTED_STEMS = Code("PRED-STEMS", LOCAL_SCHEME, "Predicted number of lenticulostriate artery stems")
 PREDICTED_FROM_T1 = Code("PRED-T1", LOCAL_SCHEME, "Predicted from T1-weighted MR by a neural network")
 PREDICTED_FROM_T1_AND_PERSON = Code(
     "PRED-T1-AS", LOCAL_SCHEME, "Predicted from T1-weighted MR, age and sex by a neural network"

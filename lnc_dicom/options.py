@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from lnc_dicom.errors import BadSettings
-from lnc_dicom.kinds import DEFAULT_KINDS, Kind
+from lnc_dicom.outputs import DEFAULT_OUTPUTS, Output
 
 SERVICE_SECTIONS = frozenset({"listen", "pacs", "others", "retry", "spool", "database_url"})
 """Names in the same file that are the service's: `lnc process` lets them pass."""
@@ -22,7 +22,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class Diffusion(Section):
+class DiffusionOptions(Section):
     """How FA is computed where the scanner has not made the map."""
 
     correct_motion: bool = True
@@ -31,7 +31,7 @@ class Diffusion(Section):
     """Volumes with a larger b-value, in s/mm², are left out of the tensor."""
 
 
-class Perfusion(Section):
+class PerfusionOptions(Section):
     """Constants of CBF at 3 T (Alsop et al., Magn Reson Med 2015; 73:102). Durations in ms."""
 
     partition_coefficient: float = Field(0.9, gt=0)
@@ -57,18 +57,18 @@ class Perfusion(Section):
     """Duration of the bolus (TI1) of pulsed labelling where the header is silent (a caveat says so)."""
 
 
-class Maps(Section):
+class MapsOptions(Section):
     """How a structure is measured in a map."""
 
     inside_share: float = Field(0.9, ge=0.5, le=1)
     """A voxel of the map counts where this share of it lies in the structure."""
 
 
-class Biomarker(Section):
+class BiomarkerOptions(Section):
     """What is predicted from the T1, and with which model."""
 
     enabled: bool = True
-    """Predict FA, CBF, LSA roots and disease categories."""
+    """Predict FA, CBF, LSA stems and disease categories."""
     model: Path | None = None
     """Folder of a model that `lnc train biomarker` wrote; none: the demonstration model, without clinical meaning."""
     age_and_sex: bool = True
@@ -80,12 +80,12 @@ class Biomarker(Section):
 class Options(Section):
     """Every section that the library reads."""
 
-    objects: tuple[Kind, ...] = DEFAULT_KINDS
+    objects: tuple[Output, ...] = DEFAULT_OUTPUTS
     """Kinds of objects that are written."""
-    diffusion: Diffusion = Diffusion()
-    perfusion: Perfusion = Perfusion()
-    maps: Maps = Maps()
-    biomarker: Biomarker = Biomarker()
+    diffusion: DiffusionOptions = DiffusionOptions()
+    perfusion: PerfusionOptions = PerfusionOptions()
+    maps: MapsOptions = MapsOptions()
+    biomarker: BiomarkerOptions = BiomarkerOptions()
 
 
 def settings_of_results(options: Options) -> str:
@@ -120,10 +120,10 @@ def choose_objects(options: Options, names: str | None) -> Options:
     if names is None:
         return options
     chosen = [name.strip() for name in names.split(",") if name.strip()]
-    known = [kind.value for kind in Kind]
+    known = [kind.value for kind in Output]
     if not chosen or not set(chosen) <= set(known):
         raise BadSettings(f"the kinds of objects are {', '.join(known)}, separated by commas")
-    return options.model_copy(update={"objects": tuple(Kind(name) for name in dict.fromkeys(chosen))})
+    return options.model_copy(update={"objects": tuple(Output(name) for name in dict.fromkeys(chosen))})
 
 
 def complaint(error: ErrorDetails) -> str:

@@ -7,23 +7,23 @@ from dataclasses import replace
 
 from highdicom import Volume
 
-from lnc_dicom.align import align
-from lnc_dicom.diffusion import fa_map
 from lnc_dicom.encode import EncodedObject, encode
-from lnc_dicom.encode.origin import algorithm_of
 from lnc_dicom.errors import NotMeasured
-from lnc_dicom.kinds import Kind
-from lnc_dicom.maps import NAMES, measure_map
+from lnc_dicom.maps.alignment import align
+from lnc_dicom.maps.cbf import cbf_map, relative_cbf_map
+from lnc_dicom.maps.fa import fa_map
+from lnc_dicom.maps.regional import NAMES, measure_map
+from lnc_dicom.measure.volumetry import measure, usable_labels
 from lnc_dicom.options import settings_of_results
-from lnc_dicom.perfusion import cbf_map, relative_cbf_map
-from lnc_dicom.person import person_of
-from lnc_dicom.predictions import Answer, Person
-from lnc_dicom.regions import measure, usable_labels
-from lnc_dicom.report import compose, with_biomarker, with_change, with_maps, with_repairs
-from lnc_dicom.select import select
+from lnc_dicom.outputs import Output
+from lnc_dicom.predictions import Demographics, Target
+from lnc_dicom.provenance import algorithm_of
+from lnc_dicom.report import Report, compose, with_biomarker, with_change, with_maps, with_repairs
+from lnc_dicom.study.demographics import demographics_of
+from lnc_dicom.study.load import load_with_repairs
+from lnc_dicom.study.select_t1 import select
 from lnc_dicom.tools import Tools
-from lnc_dicom.types import AlignedMap, Caveat, Quantity, QuantityMap, Report, Segmented, Study
-from lnc_dicom.volume import load_mended
+from lnc_dicom.types import AlignedMap, Caveat, Quantity, QuantityMap, Segmented, Study
 
 STAGES = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "saliency", "encode")
 """Names of the stages, in order; progress bars and timings use them."""
@@ -34,9 +34,9 @@ def analyse(study: Study, tools: Tools) -> Report:
     chosen = tools.options
     with tools.stage("select"):
         selection = select(study)
-        series = selection.companions
+        series = selection.map_series
     with tools.stage("volume"):
-        volume, sources, repairs = load_mended(selection.chosen)
+        volume, sources, repairs = load_with_repairs(selection.chosen)
         study = with_repairs(study, repairs)
     with tools.stage("segment"):
         segmented = tools.segmenter(volume)
@@ -54,10 +54,10 @@ def analyse(study: Study, tools: Tools) -> Report:
         measurements = measure(segmented, maps)
         report = compose(study, selection, sources, volume, segmented, measurements, tools.segmenter.model)
         report = replace(with_maps(report, maps, caveats), settings=settings_of_results(chosen))
-        report = with_change(report, algorithm_of(report))
+        report = with_change(report, algorithm_of(report.model))
     with tools.stage("biomarker"):
         if tools.predictor is not None:
-            person = person_of(sources[0]) if chosen.biomarker.age_and_sex else Person()
+            person = demographics_of(sources[0]) if chosen.biomarker.age_and_sex else Demographics()
             found = tools.predictor(volume, report.labels, person)
             report = with_biomarker(report, found, chosen.biomarker)
     with tools.stage("saliency"):
@@ -66,10 +66,10 @@ def analyse(study: Study, tools: Tools) -> Report:
 
 def _explained(report: Report, tools: Tools) -> Report:
     """Add what the answers rest on, where an object that is written shows it; disease only where it may be shown."""
-    wanted = {Kind.SALIENCY, Kind.MAP} & set(tools.options.objects)
+    wanted = {Output.SALIENCY, Output.MAP} & set(tools.options.objects)
     if not wanted or report.biomarker is None or tools.explainer is None:
         return report
-    answers = [a for a in Answer if a is not Answer.DISEASE or (report.shows_disease and report.biomarker.disease)]
+    answers = [a for a in Target if a is not Target.DISEASE or (report.shows_disease and report.biomarker.disease)]
     saliency = tools.explainer(report.volume, report.labels, answers)
     return replace(report, biomarker=replace(report.biomarker, saliency=saliency))
 

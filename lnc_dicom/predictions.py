@@ -14,12 +14,12 @@ from highdicom import Volume
 from lnc_dicom.anatomy import Side, Structure
 
 
-class Answer(Enum):
+class Target(Enum):
     """What the biomarker model says, and what of it may be explained."""
 
     FA = "fa"
     CBF = "cbf"
-    ROOTS = "roots"
+    STEMS = "stems"
     DISEASE = "disease"
 
 
@@ -33,24 +33,24 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """What a model may be told of a patient besides the image.
+class Demographics:
+    """What a model may be age_and_sex_known of a patient besides the image.
 
-    age, man
+    age, male
         Years, and 1 for a man, 0 for a woman; nan where it is not known.
     """
 
     age: float = math.nan
-    man: float = math.nan
+    male: float = math.nan
 
     @property
     def is_known(self) -> bool:
         """Whether both are known."""
-        return math.isfinite(self.age) and math.isfinite(self.man)
+        return math.isfinite(self.age) and math.isfinite(self.male)
 
 
 @dataclass(frozen=True, slots=True)
-class Predicted:
+class PredictedValue:
     """A value that a model predicts, with its 90 % interval."""
 
     value: float
@@ -63,29 +63,29 @@ class RegionPrediction:
     """FA (no unit) and CBF (ml/100 g/min) of one structure as predicted from the T1; never measured."""
 
     structure: Structure
-    fa: Predicted
-    cbf: Predicted
+    fa: PredictedValue
+    cbf: PredictedValue
 
 
 @dataclass(frozen=True, slots=True)
-class RootPrediction:
+class StemPrediction:
     """Stems of the LSA in one hemisphere as predicted from the T1: expected count, likeliest count, its probability."""
 
     side: Side
-    expected: Predicted
+    expected: PredictedValue
     likeliest: int
     probability: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Biomarker:
+class BiomarkerResult:
     """What the biomarker model says of one study.
 
     demonstration
         The model was trained on simulated patients; its numbers mean nothing clinically.
-    told
+    age_and_sex_known
         Age and sex were known to the model; else everything comes from the T1 alone, with wider intervals.
-    regions, roots
+    regions, stems
         In the order of the model's regions, left then right; a region that was not found is left out.
     distance, farthest
         How far the most unusual region lies from those that the model learned from, in SD, and how far the farthest
@@ -100,19 +100,19 @@ class Biomarker:
 
     model: Model
     demonstration: bool
-    told: bool
+    age_and_sex_known: bool
     regions: tuple[RegionPrediction, ...]
-    roots: tuple[RootPrediction, ...]
+    stems: tuple[StemPrediction, ...]
     distance: float
     farthest: float
     disease: Mapping[str, float]
     features: Mapping[Structure, npt.NDArray[np.float32]] = field(repr=False, default_factory=dict)
-    saliency: Mapping[Answer, Volume] = field(repr=False, default_factory=dict)
+    saliency: Mapping[Target, Volume] = field(repr=False, default_factory=dict)
 
     @property
     def basis(self) -> str:
         """What the predictions rest on, in words."""
-        return "T1, age and sex" if self.told else "T1"
+        return "T1, age and sex" if self.age_and_sex_known else "T1"
 
     @property
     def familiar(self) -> bool:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 from highdicom import Volume
 from pydicom import Dataset
 
 from lnc_dicom.anatomy import MAIN_NUCLEI
 from lnc_dicom.errors import FieldOfViewTooSmall, NoHead, NotT1Contrast
-from lnc_dicom.options import Biomarker as Options
-from lnc_dicom.predictions import Biomarker, Model
-from lnc_dicom.prior import change_since
-from lnc_dicom.quality import EDGE_VOXELS, FEATURE_DISTANCE, MISFIT, STUDY_GATES, Gate, check_study
-from lnc_dicom.types import AlignedMap, Caveat, Check, Measurement, Report, Segmented, Selection, Study
+from lnc_dicom.measure.gates import EDGE_VOXELS, FEATURE_DISTANCE, MISFIT, STUDY_GATES, Gate, check_study
+from lnc_dicom.options import BiomarkerOptions
+from lnc_dicom.predictions import BiomarkerResult, Model
+from lnc_dicom.study.priors import change_since
+from lnc_dicom.types import AlignedMap, Caveat, Change, Check, Measurement, Segmented, Selection, Study
 from lnc_dicom.uids import tracking_uid
 
 STRUCTURE_FAILED = "LNC-402"
@@ -42,6 +43,53 @@ BANNER = "RESEARCH - NOT FOR DIAGNOSTIC USE"
 
 MAX_FAILED_NUCLEI = 2
 """Of the eight main nuclei this many may fail; with more, the images do not show a head as the network knows it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """Everything found in one study, before it becomes DICOM.
+
+    sources
+        Headers of the chosen series, without pixels, in any order.
+    volume
+        The chosen series as float32 Volume.
+    checks
+        What the gates found of the study as a whole; all passed, or there would be no report.
+    maps
+        Maps of FA and CBF that were laid on the T1; all passed their gates.
+    biomarker
+        What the biomarker model predicts; None where there is none.
+    shows_disease
+        Whether its probabilities of disease may be written into objects that go to a PACS.
+    settings
+        What a site has chosen that changes results; enters the UIDs.
+    change
+        How volumes changed since an earlier study of the patient; None where no result of one is at hand.
+    """
+
+    study: Study
+    selection: Selection
+    sources: Sequence[Dataset] = field(repr=False)
+    volume: Volume = field(repr=False)
+    segmented: Segmented
+    measurements: tuple[Measurement, ...]
+    checks: tuple[Check, ...]
+    caveats: tuple[Caveat, ...]
+    model: Model
+    maps: tuple[AlignedMap, ...] = ()
+    biomarker: BiomarkerResult | None = None
+    shows_disease: bool = False
+    settings: str = ""
+    change: Change | None = None
+
+    @property
+    def labels(self) -> Volume:
+        """Labels that may be shown: those of structures that failed are left out."""
+        failed = [m.structure.label for m in self.measurements if not m.passed]
+        if not failed:
+            return self.segmented.labels
+        array = self.segmented.labels.array
+        return self.segmented.labels.with_array(np.where(np.isin(array, failed), 0, array).astype(np.uint8))
 
 
 def compose(
@@ -74,20 +122,20 @@ def with_maps(report: Report, maps: tuple[AlignedMap, ...], caveats: tuple[Cavea
     return replace(report, maps=maps, caveats=(*report.caveats, *caveats))
 
 
-def with_biomarker(report: Report, biomarker: Biomarker, options: Options) -> Report:
+def with_biomarker(report: Report, biomarker: BiomarkerResult, options: BiomarkerOptions) -> Report:
     """Add what the biomarker model predicts, and what has to be said of it."""
     caveats = [Caveat(DEMONSTRATION_MODEL, DEMONSTRATION)] if biomarker.demonstration else []
     if not biomarker.disease:
         caveats.append(Caveat(NOT_PREDICTED, "disease categories not predicted: a region that they need is missing"))
     if not biomarker.familiar:
         caveats.append(Caveat(UNFAMILIAR, unfamiliar_text(biomarker)))
-    if options.age_and_sex and not biomarker.told:
+    if options.age_and_sex and not biomarker.age_and_sex_known:
         caveats.append(Caveat(UNTOLD, "age or sex is not in the header: predicted from the T1 alone"))
     shows = options.demonstration_disease or not biomarker.demonstration
     return replace(report, biomarker=biomarker, shows_disease=shows, caveats=(*report.caveats, *caveats))
 
 
-def unfamiliar_text(biomarker: Biomarker) -> str:
+def unfamiliar_text(biomarker: BiomarkerResult) -> str:
     """Say that predictions are not to be believed, and by how much the head is out of what is known."""
     return (
         "predictions are not to be believed: this head is unlike those that the model learned from "

@@ -11,7 +11,7 @@ from typing import Protocol
 from highdicom import Volume
 
 from lnc_dicom.options import Options
-from lnc_dicom.predictions import Answer, Biomarker, Model, Person
+from lnc_dicom.predictions import BiomarkerResult, Demographics, Model, Target
 from lnc_dicom.types import Segmented
 
 
@@ -29,14 +29,14 @@ class Segmenter(Protocol):
 
 
 class Predictor(Protocol):
-    """Predicts FA, CBF, roots and disease from a T1, its labels, and age and sex."""
+    """Predicts FA, CBF, stems and disease from a T1, its labels, and age and sex."""
 
     @property
     def model(self) -> Model:
         """What the predictions are made with."""
         ...
 
-    def __call__(self, volume: Volume, labels: Volume, person: Person, /) -> Biomarker:
+    def __call__(self, volume: Volume, labels: Volume, person: Demographics, /) -> BiomarkerResult:
         """Look at one study; `labels` hold only structures that passed their gates."""
         ...
 
@@ -44,7 +44,7 @@ class Predictor(Protocol):
 class Explainer(Protocol):
     """Says where in a T1 the answers of the biomarker model come from."""
 
-    def __call__(self, volume: Volume, labels: Volume, answers: Sequence[Answer], /) -> Mapping[Answer, Volume]:
+    def __call__(self, volume: Volume, labels: Volume, answers: Sequence[Target], /) -> Mapping[Target, Volume]:
         """Give a map per answer on the grid of the volume, 0 to 1."""
         ...
 

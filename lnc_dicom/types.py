@@ -7,8 +7,9 @@ LPS millimetres. It is never changed in place.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
 
@@ -16,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from highdicom import Volume
 from pydicom import Dataset
+from pydicom.uid import Comprehensive3DSRStorage
 
 from lnc_dicom.anatomy import Structure
-from lnc_dicom.predictions import Biomarker, Model
-from lnc_dicom.prior import Change, Prior
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,55 @@ class Caveat:
 
     code: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """An earlier result of ours.
+
+    made
+        When its content was made.
+    images
+        SOP Instance UIDs that it was made from, its own SEG among them.
+    algorithm
+        Name and version of what measured the volumes.
+    volumes_mm3
+        Volume by tracking UID; structures that failed are absent.
+    """
+
+    study_uid: str = field(repr=False)
+    series_uid: str = field(repr=False)
+    uid: str = field(repr=False)
+    made: datetime = field(repr=False)
+    study_date: date | None = field(repr=False)
+    images: frozenset[str] = field(repr=False)
+    algorithm: tuple[str, str]
+    volumes_mm3: Mapping[str, float] = field(repr=False)
+
+    def reference(self) -> Dataset:
+        """Name it as a predecessor document (PS3.3 C.17.2)."""
+        named = Dataset()
+        named.StudyInstanceUID, named.SeriesInstanceUID = self.study_uid, self.series_uid
+        named.SOPClassUID, named.SOPInstanceUID = Comprehensive3DSRStorage, self.uid
+        return named
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeChange:
+    """How the volume of a structure differs from the earlier one, in mm³ and in percent of the earlier one."""
+
+    structure: Structure
+    mm3: float
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What changed since an earlier study of the patient; `volumes` is empty where another model measured then."""
+
+    since: Prior
+    days: int
+    volumes: tuple[VolumeChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +139,11 @@ class Role(Enum):
 
     FA_MAP = "FA map that the scanner made"
     DIFFUSION = "diffusion-weighted images, for FA"
-    FA_PARTNER = "diffusion-weighted images, of which b = 0 aligns the FA map that the scanner made"
+    FA_REGISTRATION = "diffusion-weighted images, of which b = 0 aligns the FA map that the scanner made"
     CBF_MAP = "CBF map that the scanner made"
     RELATIVE_CBF_MAP = "relative CBF map that the scanner made"
     LABELLING = "arterial spin labelling, for CBF"
-    CBF_PARTNER = "arterial spin labelling, of which M0 aligns the CBF map that the scanner made"
+    CBF_REGISTRATION = "arterial spin labelling, of which M0 aligns the CBF map that the scanner made"
     M0 = "M0 image of the arterial spin labelling"
 
 
@@ -104,13 +153,13 @@ class Selection:
 
     chosen
         The T1-weighted series.
-    companions
+    map_series
         The series from which FA and CBF come, by role.
     """
 
     chosen: Series
     passed_over: tuple[tuple[Series, Reason], ...]
-    companions: Mapping[Role, Series] = field(default_factory=dict)
+    map_series: Mapping[Role, Series] = field(default_factory=dict)
 
 
 class Quantity(Enum):
@@ -140,27 +189,27 @@ class QuantityMap:
 
     values
         float32 Volume on the map's own grid, in the unit of `quantity`; nan where nothing was measured.
-    partner
+    registration_image
         float32 Volume, usually on the same grid, always in the same patient coordinates: b = 0, M0, or the map.
     method
         How the values were made, one phrase.
     sources
         The series that went in.
-    partner_is_map
+    registers_itself
         There is no better partner than the map, which shares less information with the T1 than b = 0 or M0.
     """
 
     quantity: Quantity
     values: Volume = field(repr=False)
-    partner: Volume = field(repr=False)
+    registration_image: Volume = field(repr=False)
     method: str
     sources: tuple[Series, ...]
     caveats: tuple[Caveat, ...] = ()
-    partner_is_map: bool = False
+    registers_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class Confidence:
     """What the network showed of one structure, beside its voxels.
 
     probability
@@ -169,7 +218,7 @@ class Sign:
         Mean entropy of the class probabilities in those voxels, in bits.
     mirror_dice
         Dice between the plain and the mirrored inference.
-    main_piece
+    largest_component
         Share of the voxels that lay in the largest face-connected piece; the others were removed.
     spread
         Sum of p (1 - p) over the sum of p: how much of the volume lies in doubtful voxels.
@@ -180,7 +229,7 @@ class Sign:
     probability: float
     entropy: float = 0.0
     mirror_dice: float = 1.0
-    main_piece: float = 1.0
+    largest_component: float = 1.0
     spread: float = 0.0
     volume_error: float | None = None
 
@@ -208,7 +257,7 @@ class Segmented:
 
     labels
         uint8 Volume, axes (slice, row, column).
-    signs
+    confidence
         What the network showed of each label; absent where a label has no voxel.
     pose
         None where too few structures were found to tell.
@@ -219,7 +268,7 @@ class Segmented:
     """
 
     labels: Volume = field(repr=False)
-    signs: dict[int, Sign]
+    confidence: dict[int, Confidence]
     pose: Pose | None = None
     feature_distance: float = 1.0
     brain_is_cut: bool = False
@@ -311,50 +360,3 @@ class Asymmetry:
     name: str
     volume: float | None
     quantities: Mapping[Quantity, float | None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Report:
-    """Everything found in one study, before it becomes DICOM.
-
-    sources
-        Headers of the chosen series, without pixels, in any order.
-    volume
-        The chosen series as float32 Volume.
-    checks
-        What the gates found of the study as a whole; all passed, or there would be no report.
-    maps
-        Maps of FA and CBF that were laid on the T1; all passed their gates.
-    biomarker
-        What the biomarker model predicts; None where there is none.
-    shows_disease
-        Whether its probabilities of disease may be written into objects that go to a PACS.
-    settings
-        What a site has chosen that changes results; enters the UIDs.
-    change
-        How volumes changed since an earlier study of the patient; None where no result of one is at hand.
-    """
-
-    study: Study
-    selection: Selection
-    sources: Sequence[Dataset] = field(repr=False)
-    volume: Volume = field(repr=False)
-    segmented: Segmented
-    measurements: tuple[Measurement, ...]
-    checks: tuple[Check, ...]
-    caveats: tuple[Caveat, ...]
-    model: Model
-    maps: tuple[AlignedMap, ...] = ()
-    biomarker: Biomarker | None = None
-    shows_disease: bool = False
-    settings: str = ""
-    change: Change | None = None
-
-    @property
-    def labels(self) -> Volume:
-        """Labels that may be shown: those of structures that failed are left out."""
-        failed = [m.structure.label for m in self.measurements if not m.passed]
-        if not failed:
-            return self.segmented.labels
-        array = self.segmented.labels.array
-        return self.segmented.labels.with_array(np.where(np.isin(array, failed), 0, array).astype(np.uint8))

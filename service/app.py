@@ -13,14 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dbos import DBOS, DBOSConfig
+from lnc_service.logs import log
+from lnc_service.settings import Settings
+from lnc_service.spool import Spool, SpooledStudy
+from lnc_service.workflow import CONCURRENT_JOBS, QUEUE, WORKFLOW_VERSION, Parts, enqueue, equip
 
-from lnc_dicom.biomarker.model import explainer_of, load_predictor
-from lnc_dicom.segment.model import load_segmenter
+from lnc_dicom.biomarker.load import explainer_of, load_predictor
+from lnc_dicom.segment.load import load_segmenter
 from lnc_dicom.tools import Segmenter
-from service.logs import log
-from service.settings import Settings
-from service.spool import Spool, SpooledStudy
-from service.workflow import CONCURRENT_JOBS, QUEUE, WORKFLOW_VERSION, Parts, enqueue, equip
 
 POLL_S = 0.5
 """How often the spool is looked at."""
@@ -78,7 +78,7 @@ class _Receiver:
     """The receiver process; started again if it dies."""
 
     def __init__(self, config: Path | None) -> None:
-        self._command = [sys.executable, "-m", "service.receive"]
+        self._command = [sys.executable, "-m", "lnc_service.receive"]
         if config is not None:
             self._command += ["--config", str(config)]
         self._process = subprocess.Popen(self._command)  # noqa: S603 - our own module

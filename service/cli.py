@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from lnc_dicom.cli import app
-from lnc_dicom.console import complaints, exits, screen, show_line
+from lnc_dicom.cli.console import complaints, exits, screen, show_line
+from lnc_dicom.cli.main import app
 from lnc_dicom.errors import UnusableInput
 
 if TYPE_CHECKING:
-    from service.validate import Finding
+    from lnc_service.validate.main import Finding
 
 jobs = typer.Typer(no_args_is_help=True, help="What happened to every study.")
 config = typer.Typer(no_args_is_help=True, help="The settings.")
@@ -39,12 +39,12 @@ def _until_stopped() -> threading.Event:
 def serve(file: Config = None) -> None:
     """Receive studies, measure them, send the results to the PACS, until stopped."""
     with exits():
-        from service.logs import start_logging  # noqa: PLC0415
-        from service.settings import load_settings  # noqa: PLC0415
+        from lnc_service.logs import start_logging  # noqa: PLC0415
+        from lnc_service.settings import load_settings  # noqa: PLC0415
 
         settings = load_settings(file)
         start_logging()
-        from service.app import serve as run  # noqa: PLC0415 - logging first, so that imports are logged our way
+        from lnc_service.app import serve as run  # noqa: PLC0415 - logging first, so that imports are logged our way
 
         run(settings, file, _until_stopped())
 
@@ -53,13 +53,13 @@ def serve(file: Config = None) -> None:
 def worker(file: Config = None) -> None:
     """Work the queue of a spool without receiving."""
     with exits():
-        from service.logs import start_logging  # noqa: PLC0415
-        from service.settings import load_settings  # noqa: PLC0415
+        from lnc_service.logs import start_logging  # noqa: PLC0415
+        from lnc_service.settings import load_settings  # noqa: PLC0415
 
         settings = load_settings(file)
         start_logging()
-        from service.app import work  # noqa: PLC0415
-        from service.spool import Spool  # noqa: PLC0415
+        from lnc_service.app import work  # noqa: PLC0415
+        from lnc_service.spool import Spool  # noqa: PLC0415
 
         spool = Spool(settings.spool)
         spool.prepare()
@@ -70,8 +70,8 @@ def worker(file: Config = None) -> None:
 def list_(file: Config = None) -> None:
     """List every study: what state it is in, and why there is no result where there is none."""
     with exits():
-        from service.jobs import list_jobs  # noqa: PLC0415
-        from service.settings import load_settings  # noqa: PLC0415
+        from lnc_service.jobs import list_jobs  # noqa: PLC0415
+        from lnc_service.settings import load_settings  # noqa: PLC0415
 
         found = list_jobs(load_settings(file))
         table = Table()
@@ -89,8 +89,8 @@ def list_(file: Config = None) -> None:
 def show(name: str, file: Config = None) -> None:
     """Print the result of a job, or why there is none."""
     with exits():
-        from service.settings import load_settings  # noqa: PLC0415
-        from service.spool import Spool  # noqa: PLC0415
+        from lnc_service.settings import load_settings  # noqa: PLC0415
+        from lnc_service.spool import Spool  # noqa: PLC0415
 
         result = Spool(load_settings(file).spool).results(name) / "result.json"
         if not result.is_file():
@@ -102,8 +102,8 @@ def show(name: str, file: Config = None) -> None:
 def retry_(name: str, file: Config = None) -> None:
     """Run a failed job again; results that exist are only delivered again."""
     with exits():
-        from service.jobs import retry  # noqa: PLC0415
-        from service.settings import load_settings  # noqa: PLC0415
+        from lnc_service.jobs import retry  # noqa: PLC0415
+        from lnc_service.settings import load_settings  # noqa: PLC0415
 
         show_line(f"enqueued as {retry(load_settings(file), name)}")
 
@@ -112,7 +112,7 @@ def retry_(name: str, file: Config = None) -> None:
 def check(file: Config = None) -> None:
     """Print the settings in force, or what is wrong with them."""
     with exits():
-        from service.settings import load_settings  # noqa: PLC0415
+        from lnc_service.settings import load_settings  # noqa: PLC0415
 
         show_line(load_settings(file).model_dump_json(indent=2))
 
@@ -123,7 +123,7 @@ def demo(
 ) -> None:
     """Run the whole loop on this machine: a sample head in, results back in an embedded archive."""
     with exits():
-        from service.demo import run_demo  # noqa: PLC0415
+        from lnc_service.demo.main import run_demo  # noqa: PLC0415
 
         run_demo(folder)
 
@@ -137,7 +137,7 @@ def validate(
 ) -> None:
     """Check DICOM files with our own check and the outside validators that are installed; explain every message."""
     with exits():
-        from service.validate import validate as check_files  # noqa: PLC0415
+        from lnc_service.validate.main import validate as check_files  # noqa: PLC0415
 
         findings = check_files(files, standard)
         for finding in findings:
@@ -160,7 +160,7 @@ def _show_finding(finding: Finding) -> None:
 
 def _on_crash(kind: type[BaseException], _value: BaseException, tb: TracebackType | None) -> None:
     """Say where a defect is without its message: messages quote values."""
-    from service.logs import frames_of  # noqa: PLC0415
+    from lnc_service.logs import frames_of  # noqa: PLC0415
 
     complaints.print(f"[bold red]LNC-300[/] defect: {kind.__name__}", highlight=False)
     for frame in frames_of(tb)[-6:]:

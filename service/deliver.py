@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
+from lnc_service.settings import Pacs
 from pydicom import FileDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, _config
 
 from lnc_dicom.errors import PacsRefused, PacsUnreachable
-from service.settings import Pacs
 
 _STORED = (0x0000, 0xB000, 0xB006, 0xB007)
 """Success, and warnings after which the object is stored (PS3.4 B.2.3)."""

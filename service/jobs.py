@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dbos import DBOSClient, WorkflowStatus
+from lnc_service.settings import Settings
+from lnc_service.spool import Spool
+from lnc_service.workflow import QUEUE, WORKFLOW, WORKFLOW_VERSION
 
 from lnc_dicom.errors import UnusableInput
-from service.settings import Settings
-from service.spool import Spool
-from service.workflow import QUEUE, WORKFLOW, WORKFLOW_VERSION
 
 _COMPUTE_STEP, _DELIVER_STEP = 1, 2
 _UNFINISHED = {"ENQUEUED": "WAITING", "PENDING": "RUNNING", "DELAYED": "WAITING"}

@@ -15,16 +15,16 @@ import threading
 from pathlib import Path
 
 import pydicom
+from lnc_service.logs import log, start_logging
+from lnc_service.settings import Listen, load_settings
+from lnc_service.spool import Spool
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
 from pynetdicom.dsutils import encode_file_meta
 from pynetdicom.sop_class import Verification
 
-from lnc_dicom.syntaxes import TRANSFER_SYNTAXES
-from service.logs import log, start_logging
-from service.settings import Listen, load_settings
-from service.spool import Spool
+from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700

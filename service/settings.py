@@ -15,8 +15,16 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from lnc_dicom.errors import BadSettings
-from lnc_dicom.kinds import DEFAULT_KINDS, Kind, union
-from lnc_dicom.options import Biomarker, Diffusion, Maps, Options, Perfusion, Section, complaint
+from lnc_dicom.options import (
+    BiomarkerOptions,
+    DiffusionOptions,
+    MapsOptions,
+    Options,
+    PerfusionOptions,
+    Section,
+    complaint,
+)
+from lnc_dicom.outputs import DEFAULT_OUTPUTS, Output, union
 
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -49,7 +57,7 @@ class Pacs(Section):
     """Its application entity title."""
     timeout_s: float = Field(30.0, gt=0)
     """Longest wait for an answer."""
-    objects: tuple[Kind, ...] | None = None
+    objects: tuple[Output, ...] | None = None
     """Kinds of objects that go there; none: those of the setting `objects`."""
 
 
@@ -75,13 +83,13 @@ class Settings(BaseSettings):
     pacs: Pacs
     others: tuple[Pacs, ...] = ()
     """Further destinations, `[[others]]` in the file, each with the same settings as `pacs`."""
-    objects: tuple[Kind, ...] = DEFAULT_KINDS
+    objects: tuple[Output, ...] = DEFAULT_OUTPUTS
     """Kinds of objects for every destination that does not choose its own."""
     retry: Retry = Retry()
-    diffusion: Diffusion = Diffusion()
-    perfusion: Perfusion = Perfusion()
-    maps: Maps = Maps()
-    biomarker: Biomarker = Biomarker()
+    diffusion: DiffusionOptions = DiffusionOptions()
+    perfusion: PerfusionOptions = PerfusionOptions()
+    maps: MapsOptions = MapsOptions()
+    biomarker: BiomarkerOptions = BiomarkerOptions()
     spool: Path = Path("/var/lib/lnc")
     """Folder for received objects, results and the workflow database."""
     database_url: str = ""
@@ -103,7 +111,7 @@ class Settings(BaseSettings):
     def options(self) -> Options:
         """What the library needs to know; it makes each kind once that any destination gets, and FHIR beside them."""
         known = {name: getattr(self, name) for name in Options.model_fields}
-        local = [Kind.FHIR] if Kind.FHIR in self.objects else []
+        local = [Output.FHIR] if Output.FHIR in self.objects else []
         made = union([*(self.objects_of(destination) for destination in self.destinations), local])
         return Options(**(known | {"objects": made}))
 
@@ -112,7 +120,7 @@ class Settings(BaseSettings):
         """Everyone who gets results, in the order of delivery."""
         return (self.pacs, *self.others)
 
-    def objects_of(self, destination: Pacs) -> tuple[Kind, ...]:
+    def objects_of(self, destination: Pacs) -> tuple[Output, ...]:
         """Give the kinds that a destination gets."""
         return self.objects if destination.objects is None else destination.objects
 

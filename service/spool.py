@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lnc_dicom.prior import FILE
+from lnc_dicom.study.priors import FILE
 
 _KEY_LENGTH = 24
 _JOB_KEY_LENGTH = 12

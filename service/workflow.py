@@ -7,7 +7,9 @@ UIDs, their time is the arrival of the study, and a file that is sent twice is t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -15,20 +17,19 @@ from typing import TypedDict
 
 from dbos import DBOS, SetWorkflowID
 from dbos import error as dbos_error
+from lnc_service.deliver import deliver
+from lnc_service.logs import log
+from lnc_service.settings import Pacs, Settings
+from lnc_service.spool import Spool, SpooledStudy, write_durably
 
 from lnc_dicom import pipeline
 from lnc_dicom.errors import Defect, LncError, StudyRejected, Unavailable
-from lnc_dicom.kinds import files_for
-from lnc_dicom.read import read_results, read_study, with_results
-from lnc_dicom.report import DEMONSTRATION, DEMONSTRATION_MODEL
-from lnc_dicom.result import rejection_json, result_json, side_files
+from lnc_dicom.outputs import files_for
+from lnc_dicom.report import DEMONSTRATION, DEMONSTRATION_MODEL, Report
+from lnc_dicom.result_json import rejection_json, result_json, side_files
+from lnc_dicom.study.read import read_results, read_study, with_results
 from lnc_dicom.tools import Explainer, Predictor, Segmenter, Tools
-from lnc_dicom.types import Report, Study
-from service.deliver import deliver
-from service.logs import log
-from service.settings import Pacs, Settings
-from service.spool import Spool, SpooledStudy, write_durably
-from service.stages import timed_stages
+from lnc_dicom.types import Study
 
 WORKFLOW = "study"
 QUEUE = "studies"
@@ -180,3 +181,18 @@ def _deliver(job: str, files: list[str], destination: Pacs) -> None:
 
 def _outcome(state: State, error: LncError) -> Outcome:
     return Outcome(state=state.value, code=error.code, what=error.what, do=error.do, files=[])
+
+
+def timed_stages(job: str, seconds: dict[str, float]) -> Callable[[str], AbstractContextManager[None]]:
+    """Give the wrapper that `Tools.stage` wants: one log line a stage, with its seconds; it fills `seconds`."""
+
+    @contextmanager
+    def stage(name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds[name] = time.perf_counter() - start
+            log.info("stage", extra={"job": job, "stage": name, "seconds": round(seconds[name], 3)})
+
+    return stage

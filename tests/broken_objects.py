@@ -7,10 +7,10 @@ import io
 
 import pydicom
 
-from lnc_dicom.check.report import groups
 from lnc_dicom.pipeline import process
-from lnc_dicom.read import read_study
+from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
+from lnc_dicom.validate.sr import groups
 from tests.factories import NOW, BoxSegmenter, head, write_series
 
 

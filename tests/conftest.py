@@ -30,7 +30,7 @@ def data():
 
 @pytest.fixture(scope="session")
 def segmenter():
-    from lnc_dicom.segment.model import load_segmenter
+    from lnc_dicom.segment.load import load_segmenter
 
     return load_segmenter()
 
@@ -38,7 +38,7 @@ def segmenter():
 @pytest.fixture(scope="session")
 def program():
     """Path of a program of Debian's; the test is skipped where it is missing, and fails in CI."""
-    from service.validate import find_program
+    from lnc_service.validate.main import find_program
 
     def find(name):
         path = find_program(name)  # Debian's first: pynetdicom installs a storescu of its own beside the interpreter

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import highdicom as hd
 import numpy as np
+from lnc_service.demo.sample import mr_series
 
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.predictions import Model
-from lnc_dicom.types import Pose, Segmented, Sign
-from service.sample import mr_series
+from lnc_dicom.types import Confidence, Pose, Segmented
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MODEL = Model("boxes", "1", "0" * 64)
@@ -56,7 +56,7 @@ class BoxSegmenter:
         labels = np.zeros(volume.shape, np.uint8)
         for s, inside in boxes(volume.shape, volume.affine):
             labels[inside] = s.label
-        signs = {s.label: Sign(0.9, volume_error=0.1) for s in STRUCTURES}
+        signs = {s.label: Confidence(0.9, volume_error=0.1) for s in STRUCTURES}
         return Segmented(volume.with_array(labels), signs, POSE)
 
 

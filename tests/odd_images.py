@@ -9,13 +9,13 @@ import highdicom as hd
 import numpy as np
 from scipy import ndimage
 
-from lnc_dicom.read import read_study
-from lnc_dicom.segment.evaluation import read_pair
-from lnc_dicom.segment.experiments import contrast
-from lnc_dicom.segment.robustness import describe
-from lnc_dicom.select import select
+from lnc_dicom.segment.evaluate.metrics import read_pair
+from lnc_dicom.segment.evaluate.perturbations import contrast
+from lnc_dicom.segment.evaluate.robustness import describe
+from lnc_dicom.study.load import load
+from lnc_dicom.study.read import read_study
+from lnc_dicom.study.select_t1 import select
 from lnc_dicom.types import Series
-from lnc_dicom.volume import load
 from tests.factories import phantom
 
 UNSEEN = "left and right exchanged, header unchanged"

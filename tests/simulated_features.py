@@ -6,11 +6,11 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lnc_dicom.biomarker.dataset import Cohort
+from lnc_dicom.biomarker.cohort import Cohort
 from lnc_dicom.biomarker.evaluation.inputs import Attainable, Seen
-from lnc_dicom.cohort.parameters import GROUPS, REGIONS, SITES
-from lnc_dicom.cohort.people import draw_people
-from lnc_dicom.cohort.table import Patient
+from lnc_dicom.cohort_table import Patient
+from lnc_dicom.simulate.parameters import GROUPS, REGIONS, SITES
+from lnc_dicom.simulate.subjects import draw_people
 
 CHOSEN = ("caudate", "putamen", "pallidum")
 _PLACES = [REGIONS.index(name) for name in CHOSEN]
@@ -24,9 +24,9 @@ def cohort_of(people):
         Patient(
             f"CANARY-{i}",
             GROUPS[people.group[i]],
-            tuple(int(k) for k in people.roots_read[i]),
+            tuple(int(k) for k in people.stems_read[i]),
             float(people.age[i]),
-            "M" if people.man[i] else "F",
+            "M" if people.male[i] else "F",
             SITES[people.site[i]].name,
         )
         for i in range(n)
@@ -42,7 +42,7 @@ def _by_place(values):
 
 
 def _traits(people):
-    """(n, 2, k): own side's traits, then the other side's, then head size; standard units."""
+    """(n, 2, k): own side's privileged, then the other side's, then head size; standard units."""
     parts = [np.log(people.volume), people.t1, np.log(people.ventricle)[:, None]]
     parts += [v[:, None] for v in (np.sqrt(people.spaces), np.sqrt(people.lacunes), people.scar_mm, people.caps_mm)]
     own = np.concatenate(parts, axis=1).transpose(0, 2, 1)
@@ -53,21 +53,21 @@ def _traits(people):
 
 
 def features_of(people, seed, noise=0.3, person=1.0, jitter=0):
-    """(n, 6, features): traits and the person's own nuisance by a projection that all cohorts share, plus noise.
+    """(n, 6, features): privileged and the person's own nuisance by a projection that all cohorts share, plus noise.
 
     jitter
         Another number is another view of the same patients.
     """
     projection = np.random.default_rng(99)
-    traits = _traits(people)
+    privileged = _traits(people)
     n = len(people)
     nuisance = np.random.default_rng(seed).normal(size=(n, 1, _PERSON)) * np.ones((1, 2, 1))
     chance = np.random.default_rng((seed, jitter))
     regions = []
     for _ in CHOSEN:
-        w = projection.normal(size=(traits.shape[2], _FEATURES)) / np.sqrt(traits.shape[2])
+        w = projection.normal(size=(privileged.shape[2], _FEATURES)) / np.sqrt(privileged.shape[2])
         v = projection.normal(size=(_PERSON, _FEATURES)) / np.sqrt(_PERSON)
-        regions.append(traits @ w + person * nuisance @ v + noise * chance.normal(size=(n, 2, _FEATURES)))
+        regions.append(privileged @ w + person * nuisance @ v + noise * chance.normal(size=(n, 2, _FEATURES)))
     return np.stack(regions, axis=2).reshape(n, 6, _FEATURES)
 
 
@@ -84,7 +84,7 @@ def seen_of(people, study, seed, jitter=0, noise=0.3, person=1.0):
 
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01)).fit(known_flat, others.group)
     maps = np.stack([_by_place(others.fa), _by_place(others.cbf)], axis=-1)
-    return Seen(features, linear(maps).reshape(-1, 6, 2), linear(others.roots_read), model.decision_function(flat))
+    return Seen(features, linear(maps).reshape(-1, 6, 2), linear(others.stems_read), model.decision_function(flat))
 
 
 def attainable(people, study, seed):
@@ -96,6 +96,6 @@ def attainable(people, study, seed):
         return make_pipeline(StandardScaler(), LinearRegression()).fit(known, target.reshape(3000, -1)).predict(shown)
 
     maps = linear(np.stack([_by_place(others.fa), _by_place(others.cbf)], axis=-1)).reshape(-1, 6, 2)
-    roots = linear(others.roots_read)
+    stems = linear(others.stems_read)
     groups = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(known, others.group)
-    return Attainable(maps, roots, np.rint(roots).astype(int), groups.predict_proba(shown), GROUPS)
+    return Attainable(maps, stems, np.rint(stems).astype(int), groups.predict_proba(shown), GROUPS)

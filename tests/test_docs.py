@@ -7,20 +7,22 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from lnc_service import cli as service_cli
+from lnc_service import receive
+from lnc_service.demo.main import DemoFailed
+from lnc_service.settings import Settings, load_settings
 from pydantic import BaseModel
 from typer.main import get_command
 
-from lnc_dicom import errors, labelling, maps, perfusion, read, report, scanner_map
+from lnc_dicom import errors, report
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.cli import app
+from lnc_dicom.cli.main import app
 from lnc_dicom.codes import STRUCTURE
-from lnc_dicom.kinds import FHIR_FILE, FILES_OF, Kind
-from lnc_dicom.quality import GATES, MAP_GATES
-from lnc_dicom.syntaxes import TRANSFER_SYNTAXES
-from service import cli as service_cli
-from service import receive
-from service.demo import DemoFailed
-from service.settings import Settings, load_settings
+from lnc_dicom.maps import asl_timing, cbf, regional, vendor_map
+from lnc_dicom.measure.gates import GATES, MAP_GATES
+from lnc_dicom.outputs import FHIR_FILE, FILES_OF, Output
+from lnc_dicom.study import read
+from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(
@@ -42,8 +44,8 @@ def test_every_error_is_documented_as_it_is():
 
 def test_every_caveat_is_documented():
     documented = {r[0] for r in _rows("docs/reference/errors.md") if len(r) == 2}
-    caveats = {report.RESEARCH_ONLY, report.STRUCTURE_FAILED, read.UNREADABLE, maps.FEW_VOXELS, maps.NO_VOXELS}
-    caveats |= {labelling.ASSUMED, perfusion.ORDER_ASSUMED, scanner_map.SCALE_ASSUMED}
+    caveats = {report.RESEARCH_ONLY, report.STRUCTURE_FAILED, read.UNREADABLE, regional.FEW_VOXELS, regional.NO_VOXELS}
+    caveats |= {asl_timing.ASSUMED, cbf.ORDER_ASSUMED, vendor_map.SCALE_ASSUMED}
     caveats |= {report.REPAIRED, report.OTHER_MODEL_BEFORE}
     assert documented >= caveats
 
@@ -80,8 +82,8 @@ def test_every_setting_is_documented_with_its_default():
 
 
 def test_every_kind_of_object_is_documented_with_its_files():
-    documented = {r[0].strip("`"): r[1] for r in _rows("docs/reference/objects.md") if r[0].strip("`") in set(Kind)}
-    expected = {kind.value: ", ".join(f"`{file}`" for file in FILES_OF.get(kind, (FHIR_FILE,))) for kind in Kind}
+    documented = {r[0].strip("`"): r[1] for r in _rows("docs/reference/objects.md") if r[0].strip("`") in set(Output)}
+    expected = {kind.value: ", ".join(f"`{file}`" for file in FILES_OF.get(kind, (FHIR_FILE,))) for kind in Output}
     assert documented == expected
 
 

@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 import pydicom
+from lnc_service.demo.main import ARCHIVE_AE_TITLE, embedded_archive
 
-from service.demo import ARCHIVE_AE_TITLE, embedded_archive
 from tests.acceptance.conftest import Service, wait_for
 from tests.factories import head, layout, phantom, write_series
 
@@ -58,7 +58,7 @@ def test_the_command_never_prints_a_patient(tmp_path):
     paths[20].unlink()
     dataset = pydicom.dcmread(paths[0])
     assert "CANARY" in str(dataset.PatientName)
-    command = [sys.executable, "-c", "from service.cli import main; main()", "process"]
+    command = [sys.executable, "-c", "from lnc_service.cli import main; main()", "process"]
     command += [str(tmp_path / "gap"), "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3
@@ -68,7 +68,7 @@ def test_the_command_never_prints_a_patient(tmp_path):
 
 
 def test_a_crash_of_the_command_prints_frames_and_no_message(tmp_path):
-    script = "import sys, service.cli as c\ndef bang(*a, **k): raise RuntimeError('CANARY')\nc.app = bang\nc.main()"
+    script = "import sys, lnc_service.cli as c\ndef bang(*a, **k): raise RuntimeError('CANARY')\nc.app = bang\nc.main()"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 1
     assert "LNC-300" in done.stderr

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.demo import free_port
-from service.validate import find_program
+from lnc_service.demo.main import free_port
+from lnc_service.validate.main import find_program
 
 DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 """Where Debian's orthanc-dicomweb puts it."""

@@ -21,13 +21,13 @@ from conformance.viewers.archive import Archive, running_archive
 from conformance.viewers.browser import HERE, missing, open_study
 from conformance.viewers.position import wrong_overlays
 from conformance.viewers.readers import by_cornerstone, cornerstone_installed, empty_previews, unreadable_in_html
-from lnc_dicom.console import show_line
+from lnc_dicom.cli.console import show_line
 
 DATA = HERE.parents[2] / "shared" / "data"
 HEADS = {"philips-ingenia-3t": "t1/*", "siemens-xa30-enhanced": "5_*/*"}
 """Folders of real studies, each with the files of its T1-weighted series."""
 KINDS = ("SEG", "SR", "PM", "SC", "PDF")
-_PROCESS = [sys.executable, "-c", "from service.cli import main; main()", "process"]
+_PROCESS = [sys.executable, "-c", "from lnc_service.cli import main; main()", "process"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ import highdicom as hd
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from lnc_service.validate.main import find_program
 from PIL import Image
 from pydicom import Dataset
 from pydicom.uid import ParametricMapStorage
 
 from conformance.viewers.archive import Archive
 from conformance.viewers.browser import HERE, find_node
-from service.validate import find_program
 
 _LIMIT_S = 300
 _SHORT_LINE = 7

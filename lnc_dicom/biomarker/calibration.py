@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special, stats
 
-from lnc_dicom.predictions import Predicted
+from lnc_dicom.predictions import PredictedValue
 
 FILE = "calibration.json"
 COVERAGE = 0.9
-MOST_ROOTS = 12
+MOST_STEMS = 12
 """Autopsy found 2 to 12 stems per hemisphere."""
 _HALF_WIDTH = float(stats.norm.ppf((1 + COVERAGE) / 2))
 Array = npt.NDArray[np.float64]
@@ -34,10 +34,10 @@ class Calibration:
         Per region, for FA and CBF: mean and SD that the heads are relative to.
     widths
         Per map (FA, CBF): half the width of the 90 % interval in predicted SDs.
-    roots
+    stems
         Mean and SD that the head is relative to.
-    roots_line
-        Offset and slope of the line from predicted to counted stems; roots_sd: SD around it.
+    stems_line
+        Offset and slope of the line from predicted to counted stems; stems_sd: SD around it.
     temperature
         Divides the logits of the categories.
     farthest
@@ -48,27 +48,29 @@ class Calibration:
 
     maps: tuple[tuple[tuple[float, float], ...], ...]
     widths: tuple[float, float]
-    roots: tuple[float, float]
-    roots_line: tuple[float, float]
-    roots_sd: float
+    stems: tuple[float, float]
+    stems_line: tuple[float, float]
+    stems_sd: float
     temperature: float
     farthest: float
     patients: int
 
-    def predict_map(self, region: int, quantity: int, mean: float, log_sd: float) -> Predicted:
+    def predict_map(self, region: int, quantity: int, mean: float, log_sd: float) -> PredictedValue:
         """Give FA (quantity 0) or CBF (1) of a region in its unit, with its 90 % interval."""
         centre, scale = self.maps[region][quantity]
         half = self.widths[quantity] * math.exp(log_sd)
         low, value, high = (max(0.0, centre + scale * z) for z in (mean - half, mean, mean + half))
-        return Predicted(value, low, min(high, 1.0) if quantity == 0 else high)
+        return PredictedValue(value, low, min(high, 1.0) if quantity == 0 else high)
 
-    def predict_roots(self, raw: float) -> tuple[Predicted, Array]:
+    def predict_stems(self, raw: float) -> tuple[PredictedValue, Array]:
         """Give the expected number of stems with its 90 % interval, and the probability of 0, 1, 2 … stems."""
-        offset, slope = self.roots_line
-        expected = offset + slope * (self.roots[0] + self.roots[1] * raw)
-        half = _HALF_WIDTH * self.roots_sd
-        interval = Predicted(*(float(np.clip(v, 0, MOST_ROOTS)) for v in (expected, expected - half, expected + half)))
-        return interval, count_probabilities(expected, self.roots_sd)
+        offset, slope = self.stems_line
+        expected = offset + slope * (self.stems[0] + self.stems[1] * raw)
+        half = _HALF_WIDTH * self.stems_sd
+        interval = PredictedValue(
+            *(float(np.clip(v, 0, MOST_STEMS)) for v in (expected, expected - half, expected + half))
+        )
+        return interval, count_probabilities(expected, self.stems_sd)
 
     def probabilities(self, logits: Array) -> Array:
         """Calibrated probabilities of the categories (…, k)."""
@@ -76,8 +78,8 @@ class Calibration:
 
 
 def count_probabilities(expected: float, sd: float) -> Array:
-    """Probability of 0 … `MOST_ROOTS` stems: a normal variable that is rounded to whole numbers."""
-    edges = np.concatenate([[-np.inf], np.arange(MOST_ROOTS) + 0.5, [np.inf]])
+    """Probability of 0 … `MOST_STEMS` stems: a normal variable that is rounded to whole numbers."""
+    edges = np.concatenate([[-np.inf], np.arange(MOST_STEMS) + 0.5, [np.inf]])
     return np.asarray(np.diff(stats.norm.cdf(edges, expected, max(sd, 1e-3))))
 
 
@@ -105,27 +107,27 @@ def fit_temperature(logits: Array, labels: npt.NDArray[np.int64]) -> float:
     return math.exp(float(found.x))
 
 
-def fit_roots(predicted: Array, counted: Array) -> tuple[tuple[float, float], float]:
+def fit_stems(predicted: Array, counted: Array) -> tuple[tuple[float, float], float]:
     """Line from predicted to counted stems, and the SD around it; a slope below 0 means no skill and becomes 0."""
     slope = max(0.0, float(np.polyfit(predicted, counted, 1)[0])) if predicted.std() > 0 else 0.0
     offset = float(counted.mean() - slope * predicted.mean())
     return (offset, slope), float(np.std(counted - offset - slope * predicted, ddof=min(2, len(counted) - 1)))
 
 
-def save_calibrations(folder: Path, told: Calibration, untold: Calibration) -> None:
+def save_calibrations(folder: Path, with_covariates: Calibration, without_covariates: Calibration) -> None:
     """Write both calibrations as JSON: where age and sex are known, and where they are not."""
-    both = {"told": asdict(told), "untold": asdict(untold)}
+    both = {"with_covariates": asdict(with_covariates), "without_covariates": asdict(without_covariates)}
     (folder / FILE).write_text(json.dumps(both, indent=1) + "\n", encoding="utf-8")
 
 
 def load_calibrations(folder: Path) -> tuple[Calibration, Calibration]:
     """Read what `save_calibrations` wrote."""
     both = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    return _calibration(both["told"]), _calibration(both["untold"])
+    return _calibration(both["with_covariates"]), _calibration(both["without_covariates"])
 
 
 def _calibration(raw: dict[str, Any]) -> Calibration:
     raw["maps"] = tuple(tuple((float(m), float(s)) for m, s in region) for region in raw["maps"])
-    for name in ("widths", "roots", "roots_line"):
+    for name in ("widths", "stems", "stems_line"):
         raw[name] = tuple(raw[name])
     return Calibration(**raw)

@@ -16,7 +16,7 @@ from highdicom import Volume
 from torch import Tensor
 
 from lnc_dicom.anatomy import STRUCTURES, Side, Structure
-from lnc_dicom.volume import resample
+from lnc_dicom.study.load import resample
 
 SHAPE = (32, 40, 32)
 """Voxels along L, P, S: 48 x 60 x 48 mm, the caudate with a border of 5 mm."""

@@ -1,4 +1,4 @@
-"""The network: a 3D ResNet18 shared by all regions and sides, and heads for FA, CBF, roots and disease.
+"""The network: a 3D ResNet18 shared by all regions and sides, and heads for FA, CBF, stems and disease.
 
 The ResNet is the one of MONAI (18 layers: four stages of two basic blocks), with a quarter of the usual number of
 channels so that it trains on a CPU, and 512 deep features per region before the heads. The heads may be told age and
@@ -23,13 +23,13 @@ from lnc_dicom.biomarker.resnet import ResNet18
 
 FEATURES = 512
 MAPS = ("fa", "cbf")
-TRAITS = 7
-"""What simulated people teach of every crop besides (`lessons.TRAITS`)."""
+PRIVILEGED = 7
+"""What simulated people teach of every crop besides (`privileged_targets.PRIVILEGED`)."""
 _QUIET = 0.125
 """Scale of the features before the heads: 512 of size 1 make every step of the optimiser a large one."""
 _PERSON = ((57.0, 12.0), (0.5, 0.5))
 """Mean and SD, by which age in years and sex (1 for men) are standardised."""
-MOST_SURPRISE = 3.0
+MAX_RESIDUAL = 3.0
 """SD beyond which an unexpected age moves the answers no farther."""
 _FARTHEST = 10.0
 """SD beyond which one feature no longer adds to the distance."""
@@ -61,13 +61,13 @@ class Outputs:
         (n, s, 512).
     maps, log_sd
         Expected FA and CBF (n, s, 2) and the logarithm of their SD.
-    roots
+    stems
         Expected number of stems left and right, (n, 2).
     groups
         Logits, (n, groups).
-    person
+    demographics
         Age and sex as the image shows them, standardised, (n, 2).
-    traits
+    privileged
         Of every crop (n, s, 7); only simulated people teach them, and no result is made of them.
     distance
         (n, s), how far the features of a crop lie from those of the same region in the people that were learned
@@ -77,10 +77,10 @@ class Outputs:
     features: Tensor
     maps: Tensor
     log_sd: Tensor
-    roots: Tensor
+    stems: Tensor
     groups: Tensor
-    person: Tensor
-    traits: Tensor
+    demographics: Tensor
+    privileged: Tensor
     distance: Tensor
 
 
@@ -96,15 +96,15 @@ class BiomarkerNetwork(nn.Module):
         self.dropout = nn.Dropout(architecture.dropout)
         wide = 2 * regions * FEATURES
         self.maps = nn.Linear(wide, regions * 2 * len(MAPS))
-        self.roots = nn.Linear(wide, 1)
+        self.stems = nn.Linear(wide, 1)
         self.groups = nn.Linear(wide, architecture.groups)
-        self.traits = nn.Linear(FEATURES, TRAITS)
-        self.person = nn.Linear(regions * FEATURES, len(_PERSON))
-        self.surprise = nn.Linear(len(_PERSON), regions * len(MAPS) + 1 + architecture.groups, bias=False)
-        for head in (self.maps, self.roots, self.groups, self.traits, self.person):
+        self.privileged = nn.Linear(FEATURES, PRIVILEGED)
+        self.demographics = nn.Linear(regions * FEATURES, len(_PERSON))
+        self.residual_effect = nn.Linear(len(_PERSON), regions * len(MAPS) + 1 + architecture.groups, bias=False)
+        for head in (self.maps, self.stems, self.groups, self.privileged, self.demographics):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
-        nn.init.zeros_(self.surprise.weight)
+        nn.init.zeros_(self.residual_effect.weight)
 
     def features(self, crops: Tensor) -> Tensor:
         """Deep features (n, s, 512) of crops (n, s, 2, L, P, S)."""
@@ -137,17 +137,17 @@ class BiomarkerNetwork(nn.Module):
         mean, log_sd = self.maps(seen).reshape(*features.shape[:2], 2 * len(MAPS)).chunk(2, dim=-1)
         apart = (sides[:, 0] - sides[:, 1]).abs()
         groups = self.groups(torch.cat([both[:, 0], apart], dim=1))
-        traits = self.traits(sides.reshape(features.shape))
-        guess = self.person(both[:, 0])
-        on_maps, on_roots, on_groups = self.moves(guess, person)
+        privileged = self.privileged(sides.reshape(features.shape))
+        guess = self.demographics(both[:, 0])
+        on_maps, on_stems, on_groups = self.moves(guess, person)
         return Outputs(
             features,
             mean + on_maps,
             log_sd.clamp(-3, 2),
-            self.roots(seen)[..., 0] + on_roots,
+            self.stems(seen)[..., 0] + on_stems,
             groups + on_groups,
             guess,
-            traits,
+            privileged,
             distance,
         )
 
@@ -166,17 +166,17 @@ class BiomarkerNetwork(nn.Module):
         return _QUIET * self.relative(features, found).reshape(len(features), 2, -1).mean(1)
 
     def moves(self, guess: Tensor, person: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """How far age and sex move maps, roots and groups: not at all where they are unknown."""
+        """How far age and sex move maps, stems and groups: not at all where they are unknown."""
         if person is None:
-            return self.split_moves(guess.new_zeros(len(guess), self.surprise.out_features))
-        surprise = (person - guess).nan_to_num(0.0).clamp(-MOST_SURPRISE, MOST_SURPRISE)
-        return self.split_moves(self.surprise(surprise))
+            return self.split_moves(guess.new_zeros(len(guess), self.residual_effect.out_features))
+        residual = (person - guess).nan_to_num(0.0).clamp(-MAX_RESIDUAL, MAX_RESIDUAL)
+        return self.split_moves(self.residual_effect(residual))
 
     def split_moves(self, moved: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Take what `surprise` gives apart: for maps (n, s, 2), the same on both sides, roots (n, 2) and groups."""
+        """Take what `residual` gives apart: for maps (n, s, 2), the same on both sides, stems (n, 2) and groups."""
         regions = len(self.architecture.regions)
-        maps, roots, groups = torch.split(moved, [regions * len(MAPS), 1, self.architecture.groups], dim=1)
-        return maps.reshape(-1, regions, len(MAPS)).repeat(1, 2, 1), roots.repeat(1, 2), groups
+        maps, stems, groups = torch.split(moved, [regions * len(MAPS), 1, self.architecture.groups], dim=1)
+        return maps.reshape(-1, regions, len(MAPS)).repeat(1, 2, 1), stems.repeat(1, 2), groups
 
 
 def standardised(people: npt.ArrayLike) -> Tensor:
@@ -190,7 +190,7 @@ def has_region(crops: Tensor) -> Tensor:
     return crops[:, :, 1].flatten(2).amax(2) > 0
 
 
-def adopt(network: BiomarkerNetwork, architecture: Architecture) -> BiomarkerNetwork:
+def initialised_from(network: BiomarkerNetwork, architecture: Architecture) -> BiomarkerNetwork:
     """Build a network for other regions or categories that begins with everything that fits of a trained one."""
     fresh = BiomarkerNetwork(architecture)
     known, wanted = network.state_dict(), fresh.state_dict()

@@ -9,18 +9,18 @@ from datetime import datetime
 
 from pydicom import Dataset
 
-from lnc_dicom.encode.labelmap import labelmap
-from lnc_dicom.encode.origin import Origin, origin_of
-from lnc_dicom.encode.page import draw_pages
+from lnc_dicom.encode.pages.pdf import encapsulated_pdf
+from lnc_dicom.encode.pages.saliency import saliency_overlay
+from lnc_dicom.encode.pages.summary import summary
+from lnc_dicom.encode.pages.summary_page import draw_pages
 from lnc_dicom.encode.parametric_map import parametric_maps
-from lnc_dicom.encode.pdf import encapsulated_pdf
-from lnc_dicom.encode.saliency import saliency_overlay
-from lnc_dicom.encode.seg import segmentation
-from lnc_dicom.encode.sr import measurement_report
-from lnc_dicom.encode.summary import summary
-from lnc_dicom.encode.text import text_report
-from lnc_dicom.kinds import DEFAULT_KINDS, FILES_OF, Kind
-from lnc_dicom.types import Report
+from lnc_dicom.encode.provenance import Origin, origin_of
+from lnc_dicom.encode.seg.binary import segmentation
+from lnc_dicom.encode.seg.labelmap import labelmap
+from lnc_dicom.encode.sr.document import measurement_report
+from lnc_dicom.encode.sr.text_report import text_report
+from lnc_dicom.outputs import DEFAULT_OUTPUTS, FILES_OF, Output
+from lnc_dicom.report import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,46 +34,46 @@ class EncodedObject:
     data: bytes = field(repr=False)
 
 
-def encode(report: Report, now: datetime, kinds: Collection[Kind] = DEFAULT_KINDS) -> tuple[EncodedObject, ...]:
+def encode(report: Report, now: datetime, kinds: Collection[Output] = DEFAULT_OUTPUTS) -> tuple[EncodedObject, ...]:
     """Encode what was chosen of a report, each kind once. The same report and time give the same bytes."""
     return tuple(_encoded(name, dataset) for name, dataset in _datasets(report, origin_of(report, now), kinds))
 
 
-def _datasets(report: Report, origin: Origin, kinds: Collection[Kind]) -> Iterator[tuple[str, Dataset]]:
+def _datasets(report: Report, origin: Origin, kinds: Collection[Output]) -> Iterator[tuple[str, Dataset]]:
     """Make one object after the other, with the name of its file."""
-    if {Kind.SEG, Kind.SR, Kind.LABELMAP} & set(kinds):
+    if {Output.SEG, Output.SR, Output.LABELMAP} & set(kinds):
         yield from _with_segments(report, origin, kinds)
-    if {Kind.SUMMARY, Kind.PDF} & set(kinds):
+    if {Output.SUMMARY, Output.PDF} & set(kinds):
         yield from _with_pages(report, origin, kinds)
-    if Kind.SALIENCY in kinds:
-        yield from _named(Kind.SALIENCY, saliency_overlay(report, origin))
-    if Kind.MAP in kinds:
+    if Output.SALIENCY in kinds:
+        yield from _named(Output.SALIENCY, saliency_overlay(report, origin))
+    if Output.MAP in kinds:
         yield from parametric_maps(report, origin)
-    if Kind.TEXT in kinds:
-        yield from _named(Kind.TEXT, [text_report(report, origin)])
+    if Output.TEXT in kinds:
+        yield from _named(Output.TEXT, [text_report(report, origin)])
 
 
-def _with_segments(report: Report, origin: Origin, kinds: Collection[Kind]) -> Iterator[tuple[str, Dataset]]:
+def _with_segments(report: Report, origin: Origin, kinds: Collection[Output]) -> Iterator[tuple[str, Dataset]]:
     """Make the segmentation and what needs it: the SR refers to its segments, the label map has the same."""
     seg = segmentation(report, origin)
-    if Kind.SEG in kinds:
-        yield from _named(Kind.SEG, [seg])
-    if Kind.SR in kinds:
-        yield from _named(Kind.SR, [measurement_report(report, origin, seg)])
-    if Kind.LABELMAP in kinds:
-        yield from _named(Kind.LABELMAP, [labelmap(report, origin, seg)])
+    if Output.SEG in kinds:
+        yield from _named(Output.SEG, [seg])
+    if Output.SR in kinds:
+        yield from _named(Output.SR, [measurement_report(report, origin, seg)])
+    if Output.LABELMAP in kinds:
+        yield from _named(Output.LABELMAP, [labelmap(report, origin, seg)])
 
 
-def _with_pages(report: Report, origin: Origin, kinds: Collection[Kind]) -> Iterator[tuple[str, Dataset]]:
+def _with_pages(report: Report, origin: Origin, kinds: Collection[Output]) -> Iterator[tuple[str, Dataset]]:
     """Draw the pages once, for whoever shows them."""
     pages = draw_pages(report, origin.now)
-    if Kind.SUMMARY in kinds:
-        yield from _named(Kind.SUMMARY, summary(report, origin, pages))
-    if Kind.PDF in kinds:
-        yield from _named(Kind.PDF, [encapsulated_pdf(report, origin, pages)])
+    if Output.SUMMARY in kinds:
+        yield from _named(Output.SUMMARY, summary(report, origin, pages))
+    if Output.PDF in kinds:
+        yield from _named(Output.PDF, [encapsulated_pdf(report, origin, pages)])
 
 
-def _named(kind: Kind, datasets: Sequence[Dataset]) -> Iterator[tuple[str, Dataset]]:
+def _named(kind: Output, datasets: Sequence[Dataset]) -> Iterator[tuple[str, Dataset]]:
     yield from zip(FILES_OF[kind], datasets, strict=False)  # not every study has every page
 
 

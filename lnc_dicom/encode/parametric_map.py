@@ -25,9 +25,10 @@ from lnc_dicom.codes import (
     NO_UNITS,
     RELATIVE_BLOOD_FLOW,
 )
-from lnc_dicom.encode.origin import Origin
-from lnc_dicom.types import AlignedMap, Quantity, Report
-from lnc_dicom.volume import resample
+from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.report import Report
+from lnc_dicom.study.load import resample
+from lnc_dicom.types import AlignedMap, Quantity
 
 SERIES_NUMBER = 9007
 """Of the saliency; the maps of FA, CBF and relative CBF follow."""

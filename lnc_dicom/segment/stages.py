@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.segment.recipe import Recipe
+from lnc_dicom.segment.synthesis.config import Recipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,15 @@ import time
 import urllib.request
 
 import pytest
+from lnc_service.demo.main import free_port
+from lnc_service.jobs import list_jobs
+from lnc_service.settings import load_settings
 
-from lnc_dicom.console import quieten_libraries
-from service.demo import free_port
-from service.jobs import list_jobs
-from service.settings import load_settings
+from lnc_dicom.cli.console import quieten_libraries
 
 RESULTS = 5
 """Objects that a PACS gets by default: SEG, SR, two summary pages, saliency."""
-_LNC = [sys.executable, "-c", "from service.cli import main; main()"]
+_LNC = [sys.executable, "-c", "from lnc_service.cli import main; main()"]
 
 
 def lnc(*arguments):
@@ -128,7 +128,14 @@ class Service:
         self.process = None
 
     def start(self):
-        command = [sys.executable, "-c", "from service.cli import main; main()", "serve", "--config", str(self.config)]
+        command = [
+            sys.executable,
+            "-c",
+            "from lnc_service.cli import main; main()",
+            "serve",
+            "--config",
+            str(self.config),
+        ]
         before = self.log.read_text().count('"listening"') if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stderr=log, stdout=log, start_new_session=True)

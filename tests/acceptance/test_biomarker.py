@@ -8,7 +8,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from lnc_dicom.codes import CATEGORY_PROBABILITY, DEMONSTRATION_MODEL, PREDICTED_CBF, PREDICTED_FA, PREDICTED_ROOTS
+from lnc_dicom.codes import CATEGORY_PROBABILITY, DEMONSTRATION_MODEL, PREDICTED_CBF, PREDICTED_FA, PREDICTED_STEMS
 from lnc_dicom.report import DEMONSTRATION
 from tests.acceptance.conftest import lnc
 
@@ -42,7 +42,7 @@ def test_every_region_hemisphere_and_category_is_predicted_with_its_interval(pro
             assert region[name]["low"] <= region[name]["value"] <= region[name]["high"]
         assert 0.05 < region["predicted_fa"]["value"] < 0.6
         assert 15 < region["predicted_cbf"]["value"] < 100
-    assert [r["side"] for r in found["roots"]] == ["left", "right"]
+    assert [r["side"] for r in found["stems"]] == ["left", "right"]
     assert sum(found["disease"].values()) == pytest.approx(1, abs=0.001)
     with np.load(out / "features.npz") as features:
         assert len(features.files) == 6
@@ -54,7 +54,7 @@ def test_the_released_model_says_everywhere_that_it_means_nothing(process_once):
     assert result["biomarker"]["demonstration"] is True
     assert {"code": "LNC-408", "text": DEMONSTRATION} in result["caveats"]
     codes, texts = _codes_and_texts(out / "measurements.dcm")
-    assert {c.value for c in (PREDICTED_FA, PREDICTED_CBF, PREDICTED_ROOTS, DEMONSTRATION_MODEL)} <= codes
+    assert {c.value for c in (PREDICTED_FA, PREDICTED_CBF, PREDICTED_STEMS, DEMONSTRATION_MODEL)} <= codes
     assert DEMONSTRATION in texts
     assert not any(code.startswith(CATEGORY_PROBABILITY) for code in codes)  # not without the site's leave
 
@@ -78,7 +78,7 @@ def test_an_explanation_is_a_volume_on_the_t1_and_a_picture(data, tmp_path):
     done = lnc("explain", data / HEAD, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "saliency.png").stat().st_size > 50_000
-    image = sitk.ReadImage(str(tmp_path / "saliency_roots.nii.gz"))
+    image = sitk.ReadImage(str(tmp_path / "saliency_stems.nii.gz"))
     values = sitk.GetArrayFromImage(image)
     assert values.size == 192 * 256 * 256
     assert values.max() == pytest.approx(1)
@@ -104,8 +104,8 @@ def test_fa_and_cbf_of_virtual_patients_are_found_as_they_were_drawn(data, tmp_p
 
 def test_a_cohort_with_a_slip_in_its_table_is_refused_in_words(tmp_path):
     (tmp_path / "a").mkdir()
-    (tmp_path / "cohort.csv").write_text("patient,group,roots_left,roots_right,age,sex,site\na,low risk,3,44,50,F,A\n")
+    (tmp_path / "cohort.csv").write_text("patient,group,stems_left,stems_right,age,sex,site\na,low risk,3,44,50,F,A\n")
     done = lnc("train", "biomarker", "--cohort", tmp_path, "--out", tmp_path / "run")
     assert done.returncode == 2
     assert "LNC-005" in done.stderr
-    assert "line 2: roots_right" in done.stderr
+    assert "line 2: stems_right" in done.stderr

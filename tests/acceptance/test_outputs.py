@@ -9,10 +9,10 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from lnc_service.demo.main import embedded_archive
 
-from lnc_dicom.kinds import DEFAULT_KINDS, FILES_OF, Kind
-from lnc_dicom.segment.evaluation import read_nifti
-from service.demo import embedded_archive
+from lnc_dicom.outputs import DEFAULT_OUTPUTS, FILES_OF, Output
+from lnc_dicom.segment.evaluate.metrics import read_nifti
 from tests.acceptance.conftest import lnc, wait_for
 from tests.acceptance.test_process import STUDIES
 
@@ -27,7 +27,7 @@ def written(data, tmp_path_factory):
     @functools.cache
     def run(name):
         out = tmp_path_factory.mktemp("out")
-        done = lnc("process", data / name, "--out", out, "--objects", ",".join(Kind))
+        done = lnc("process", data / name, "--out", out, "--objects", ",".join(Output))
         assert done.returncode == 0, done.stderr
         return out
 
@@ -40,7 +40,7 @@ def out(request, written):
 
 
 def test_every_kind_is_there(out):
-    for kind in Kind:
+    for kind in Output:
         files = FILES_OF.get(kind, ("report.fhir.json",))
         assert any((out / file).is_file() for file in files), kind
     assert (out / "summary-2.dcm").is_file()
@@ -146,7 +146,7 @@ def test_every_destination_gets_its_own_kinds(service, orthanc, data, program, t
     assert sorted(d.SOPClassUID.name for d in arrived) == ["Enhanced SR Storage", "Segmentation Storage"]
     assert {m: len(o) for m, o in orthanc.objects().items()} == {"OT": 3, "SEG": 1, "SR": 1}
     written = {p.name for p in (service.spool / "results" / job.name).glob("*.dcm")}
-    assert written == {f for k in (*DEFAULT_KINDS, Kind.TEXT) for f in FILES_OF[k]}
+    assert written == {f for k in (*DEFAULT_OUTPUTS, Output.TEXT) for f in FILES_OF[k]}
 
 
 def test_a_destination_that_is_away_keeps_nothing_from_the_others(service, orthanc, data, program, tmp_path):

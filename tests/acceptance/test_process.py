@@ -11,16 +11,16 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+from lnc_service.demo.sample import icbm152
+from lnc_service.validate.main import validate
 from scipy import ndimage
 
 from lnc_dicom.anatomy import STRUCTURES, Side
-from lnc_dicom.read import read_study
-from lnc_dicom.regions import measure
-from lnc_dicom.segment.evaluation import compare, mean_of_sides, read_nifti, read_pair
-from lnc_dicom.select import select
-from lnc_dicom.volume import load
-from service.sample import icbm152
-from service.validate import validate
+from lnc_dicom.measure.volumetry import measure
+from lnc_dicom.segment.evaluate.metrics import compare, mean_of_sides, read_nifti, read_pair
+from lnc_dicom.study.load import load
+from lnc_dicom.study.read import read_study
+from lnc_dicom.study.select_t1 import select
 from tests.acceptance.conftest import lnc
 from tests.factories import LAYOUTS, layout, phantom, write_series
 
@@ -33,7 +33,7 @@ MAX_SECONDS = 20.0
 MAX_PEAK_GB = 2.0
 
 
-_LNC = [sys.executable, "-c", "from service.cli import main; main()"]
+_LNC = [sys.executable, "-c", "from lnc_service.cli import main; main()"]
 _PEAK_KB = """
 import resource, subprocess, sys
 code = subprocess.run(sys.argv[1:]).returncode

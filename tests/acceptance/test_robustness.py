@@ -2,9 +2,9 @@
 
 import pytest
 
-from lnc_dicom.segment.evaluation import read_pair
-from lnc_dicom.segment.experiments import EXPERIMENTS
-from lnc_dicom.segment.robustness import describe, run_experiments
+from lnc_dicom.segment.evaluate.metrics import read_pair
+from lnc_dicom.segment.evaluate.perturbations import EXPERIMENTS
+from lnc_dicom.segment.evaluate.robustness import describe, run_experiments
 
 THICK = tuple(f"3 mm {plane}" for plane in ("sagittal", "coronal", "axial"))
 CHOSEN = (*THICK, "30° about P", "decubitus", "repeat 1", "repeat 2")

@@ -9,9 +9,9 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import CTImageStorage, JPEGBaseline8Bit, generate_uid
 
-from lnc_dicom.read import read_study
-from lnc_dicom.select import select
-from lnc_dicom.volume import load
+from lnc_dicom.study.load import load
+from lnc_dicom.study.read import read_study
+from lnc_dicom.study.select_t1 import select
 from tests.acceptance.conftest import RESULTS, wait_for
 from tests.factories import head, layout, phantom, write_series
 

@@ -12,10 +12,10 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+from lnc_service.jobs import retry
+from lnc_service.settings import load_settings
 
 from lnc_dicom.anatomy import STRUCTURES
-from service.jobs import retry
-from service.settings import load_settings
 from tests.acceptance.conftest import RESULTS, wait_for
 
 QUIET_S = 1.5
@@ -125,7 +125,14 @@ def test_a_job_that_failed_can_be_run_again_without_computing_again(service, ort
 
 
 def test_the_demonstration_brings_its_results_back(tmp_path):
-    command = [sys.executable, "-c", "from service.cli import main; main()", "demo", "--folder", str(tmp_path / "demo")]
+    command = [
+        sys.executable,
+        "-c",
+        "from lnc_service.cli import main; main()",
+        "demo",
+        "--folder",
+        str(tmp_path / "demo"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "demo" / "archive").glob("*.dcm"))) == RESULTS

@@ -11,17 +11,17 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lnc_dicom.biomarker.dataset import Cohort
-from lnc_dicom.biomarker.evaluation.alarm import alarms, split_patients
-from lnc_dicom.biomarker.evaluation.comparisons import GroupRow, SideRow, group_rows, side_rows
+from lnc_dicom.biomarker.cohort import Cohort
+from lnc_dicom.biomarker.evaluation.bootstrap import Bootstrap
+from lnc_dicom.biomarker.evaluation.conclusions import UNBELIEVABLE, age_explains, verdicts
+from lnc_dicom.biomarker.evaluation.cross_validation import Outcome, Setting, cross_validate, folds_of_rows
+from lnc_dicom.biomarker.evaluation.design import Kind, Task, tasks_of
+from lnc_dicom.biomarker.evaluation.group_tests import GroupRow, SideRow, group_rows, side_rows
 from lnc_dicom.biomarker.evaluation.inputs import Array, Attainable, Ints, Options, Source
-from lnc_dicom.biomarker.evaluation.intervals import Bootstrap
-from lnc_dicom.biomarker.evaluation.learning import Point, learn
-from lnc_dicom.biomarker.evaluation.out_of_fold import Outcome, Setting, cross_validate, folds_of_rows
+from lnc_dicom.biomarker.evaluation.leakage import alarms, split_patients
+from lnc_dicom.biomarker.evaluation.learning_curve import Point, learn
 from lnc_dicom.biomarker.evaluation.permutation import Permutation, permute
-from lnc_dicom.biomarker.evaluation.rows import Kind, Task, tasks_of
 from lnc_dicom.biomarker.evaluation.scoring import Scored, SiteRow, Target, score, site_rows, statistics_of
-from lnc_dicom.biomarker.evaluation.verdicts import UNBELIEVABLE, age_explains, verdicts
 
 
 def _silent(_: str) -> None:
@@ -67,7 +67,7 @@ class Evaluation:
     embedding: Array = field(repr=False)
 
     def outcome(self, kind: Kind) -> Outcome:
-        """Predictions of the roots or of the disease."""
+        """Predictions of the stems or of the disease."""
         return next(o for o in self.outcomes if o.task.kind is kind)
 
 
@@ -93,7 +93,7 @@ def evaluate(
     for s in scored:
         progress(f"intervals of {s.name} {s.region}".rstrip())
         targets.append(score(s, bootstrap))
-    permutations = tuple(permute(setting, Task(kind), progress) for kind in (Kind.ROOTS, Kind.DISEASE))
+    permutations = tuple(permute(setting, Task(kind), progress) for kind in (Kind.STEMS, Kind.DISEASE))
     return _judge(setting, outcomes, tuple(targets), permutations, learn(setting, tasks_of(cohort), progress), scored)
 
 
@@ -109,7 +109,7 @@ def _judge(
     cohort, names = setting.cohort, setting.group_names
     bootstrap = Bootstrap(len(cohort), setting.options.resamples, setting.options.seed)
     groups = group_rows(cohort, names)
-    rows = setting.rows(Task(Kind.ROOTS))
+    rows = setting.rows(Task(Kind.STEMS))
     found = split_patients(rows.subject, folds_of_rows(setting, rows, 0)) + alarms(targets, permutations)
     return Evaluation(
         patients=len(cohort),

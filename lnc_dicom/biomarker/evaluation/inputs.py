@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lnc_dicom.biomarker.dataset import Cohort
+from lnc_dicom.biomarker.cohort import Cohort
 from lnc_dicom.errors import BadCohort
 
 Array = npt.NDArray[np.float64]
@@ -36,7 +36,7 @@ class Seen:
         Deep features, (n, s, 512).
     maps
         FA (no unit) and CBF (ml/100 g/min) as its own heads predict them, (n, s, 2).
-    roots
+    stems
         Expected number of stems left and right, (n, 2).
     logits
         Of the disease categories of the network, (n, k); which categories does not matter here.
@@ -44,15 +44,15 @@ class Seen:
 
     features: Array = field(repr=False)
     maps: Array = field(repr=False)
-    roots: Array = field(repr=False)
+    stems: Array = field(repr=False)
     logits: Array = field(repr=False)
 
     def __post_init__(self) -> None:
         """Check that everything is about the same patients, and finite."""
         count, places = self.features.shape[:2]
-        if self.maps.shape != (count, places, 2) or self.roots.shape != (count, 2) or len(self.logits) != count:
-            raise ValueError("features, maps, roots and logits are not of the same patients and regions")
-        if not all(np.isfinite(a).all() for a in (self.features, self.maps, self.roots, self.logits)):
+        if self.maps.shape != (count, places, 2) or self.stems.shape != (count, 2) or len(self.logits) != count:
+            raise ValueError("features, maps, stems and logits are not of the same patients and regions")
+        if not all(np.isfinite(a).all() for a in (self.features, self.maps, self.stems, self.logits)):
             raise ValueError("features and predictions have to be finite")
 
 
@@ -102,15 +102,15 @@ class Options:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attainable:
-    """The oracle's predictions for n patients: maps (n, s, 2), expected roots and their class (n, 2), groups (n, k).
+    """The oracle's predictions for n patients: maps (n, s, 2), expected stems and their class (n, 2), groups (n, k).
 
     group_names
         What the columns of `groups` are.
     """
 
     maps: Array = field(repr=False)
-    roots: Array = field(repr=False)
-    roots_class: Ints = field(repr=False)
+    stems: Array = field(repr=False)
+    stems_class: Ints = field(repr=False)
     groups: Array = field(repr=False)
     group_names: tuple[str, ...]
 
@@ -126,10 +126,10 @@ def read_oracle(folder: Path, cohort: Cohort) -> Attainable | None:
     table = pd.read_csv(path, dtype={"patient": str}).set_index("patient")
     sides = ("left", "right")
     maps = [f"{q} {r} {side}" for side in sides for r in cohort.regions for q in ("fa", "cbf")]
-    roots, classes = ([f"{name}_{side}" for side in sides] for name in ("roots", "roots_class"))
+    stems, classes = ([f"{name}_{side}" for side in sides] for name in ("stems", "stems_class"))
     group_names = cohort.group_names
     groups = [f"group {name}" for name in group_names]
-    wanted = [*maps, *roots, *classes, *groups]
+    wanted = [*maps, *stems, *classes, *groups]
     missing = [c for c in wanted if c not in table.columns]
     if missing:
         raise BadCohort(f"{ORACLE_FILE} lacks {len(missing)} columns, first '{missing[0]}'")
@@ -139,7 +139,7 @@ def read_oracle(folder: Path, cohort: Cohort) -> Attainable | None:
     rows = table.loc[names]
     return Attainable(
         rows[maps].to_numpy(float).reshape(len(names), -1, 2),
-        rows[roots].to_numpy(float),
+        rows[stems].to_numpy(float),
         rows[classes].to_numpy(np.int64),
         rows[groups].to_numpy(float),
         group_names,

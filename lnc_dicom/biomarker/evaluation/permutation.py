@@ -12,10 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import stats
 
-from lnc_dicom.biomarker.evaluation.estimators import classify, regress, rotate
-from lnc_dicom.biomarker.evaluation.folds import row_folds
-from lnc_dicom.biomarker.evaluation.inputs import Array, Ints
-from lnc_dicom.biomarker.evaluation.out_of_fold import (
+from lnc_dicom.biomarker.evaluation.cross_validation import (
     Outcome,
     Predicted,
     Setting,
@@ -26,14 +23,17 @@ from lnc_dicom.biomarker.evaluation.out_of_fold import (
     of_probability,
     split_of,
 )
-from lnc_dicom.biomarker.evaluation.rows import Columns, Design, Kind, Rows, Task, columns_of
-from lnc_dicom.biomarker.evaluation.statistics import (
+from lnc_dicom.biomarker.evaluation.design import Columns, Design, Kind, Rows, Task, columns_of
+from lnc_dicom.biomarker.evaluation.folds import row_folds
+from lnc_dicom.biomarker.evaluation.inputs import Array, Ints
+from lnc_dicom.biomarker.evaluation.metrics import (
     confusion_parts,
     confusion_statistics,
     error_parts,
     pairs,
     regression_statistics,
 )
+from lnc_dicom.biomarker.evaluation.regressors import classify, regress, rotate
 
 CONFIDENCE = 0.999
 """Of the interval of the shuffled mean: honest data may set the alarm off once in a thousand times."""
@@ -141,7 +141,7 @@ def _scores(setting: Setting, outcome: Outcome, found: Predicted, place: int) ->
     count = len(setting.cohort)
     everyone = np.ones((1, count))
     of = confusion_statistics(confusion_parts(outcome, predicted, count), outcome.task.kind)
-    if outcome.task.kind is Kind.ROOTS:
+    if outcome.task.kind is Kind.STEMS:
         errors = regression_statistics(error_parts(outcome, predicted, count), intervals=False)
         wanted = {"quadratic_kappa": of["quadratic_kappa"], "accuracy": of["accuracy"], "r2": errors["r2"]}
     else:

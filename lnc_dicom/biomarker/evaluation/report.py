@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from lnc_dicom.biomarker.evaluation.bootstrap import Estimate
+from lnc_dicom.biomarker.evaluation.design import Design, Kind
 from lnc_dicom.biomarker.evaluation.evaluate import Evaluation
+from lnc_dicom.biomarker.evaluation.figures import pictures_of
 from lnc_dicom.biomarker.evaluation.inputs import Leak
-from lnc_dicom.biomarker.evaluation.intervals import Estimate
-from lnc_dicom.biomarker.evaluation.pictures import pictures_of
-from lnc_dicom.biomarker.evaluation.rows import Design, Kind
 from lnc_dicom.biomarker.evaluation.scoring import UNITS, Target, calibration_curve, confusion
 from lnc_dicom.biomarker.evaluation.tables import design_name, tables_of
 
@@ -24,10 +24,10 @@ RESEARCH = "Research only. Not a medical device; not for diagnosis or treatment.
 DEMONSTRATION = "Demonstration model: trained on simulated patients, no clinical meaning."
 SIMULATED = "Simulated cohort: these numbers check the software and say nothing about patients."
 _FITTED = (
-    "Inside the training fold: standardisation, lossless PCA, ridge (FA, CBF, roots) or multinomial logistic "
+    "Inside the training fold: standardisation, lossless PCA, ridge (FA, CBF, stems) or multinomial logistic "
     "regression (disease); penalty and weight of the network's own predictions chosen on the inner folds; 90 % "
     "intervals are conformal from inner residuals; probabilities are temperature-scaled on inner logits; the number of "
-    "roots is a normal distribution cut between the whole numbers."
+    "stems is a normal distribution cut between the whole numbers."
 )
 FILES = ("report.json", "report.html", "features.png")
 
@@ -95,7 +95,7 @@ def _page(e: Evaluation, pictures: dict[str, tuple[bytes, str]]) -> str:
 
 def numbers(e: Evaluation) -> dict[str, Any]:
     """Every number, ready for JSON: null where one is not defined; [value, low, high] for estimates."""
-    classes = (Kind.ROOTS, Kind.DISEASE)
+    classes = (Kind.STEMS, Kind.DISEASE)
     found: dict[str, Any] = _plain(
         {
             "notes": banners(e),

@@ -7,18 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lnc_dicom.biomarker.dataset import MAPS
+from lnc_dicom.biomarker.cohort import MAPS
+from lnc_dicom.biomarker.evaluation.bootstrap import Bootstrap, Estimate, clopper_pearson, difference, share_of_gain
+from lnc_dicom.biomarker.evaluation.cross_validation import Outcome
+from lnc_dicom.biomarker.evaluation.design import Design, Kind
 from lnc_dicom.biomarker.evaluation.inputs import Array, Ints
-from lnc_dicom.biomarker.evaluation.intervals import (
-    Bootstrap,
-    Estimate,
-    clopper_pearson,
-    difference,
-    share_of_gain,
-)
-from lnc_dicom.biomarker.evaluation.out_of_fold import Outcome
-from lnc_dicom.biomarker.evaluation.rows import Design, Kind
-from lnc_dicom.biomarker.evaluation.statistics import (
+from lnc_dicom.biomarker.evaluation.metrics import (
     Statistic,
     both_sides_right,
     calibration_rows,
@@ -39,11 +33,11 @@ DIFFERENCES = (
 SHARES = (Design.AGE, Design.VOLUMES, Design.MODEL, Design.MODEL_AGE)
 COMPARED = {
     Kind.MAP: ("rmse", "rmse_over_mean", "r2"),
-    Kind.ROOTS: ("rmse", "r2", "accuracy", "quadratic_kappa"),
+    Kind.STEMS: ("rmse", "r2", "accuracy", "quadratic_kappa"),
     Kind.DISEASE: ("accuracy", "balanced_accuracy", "macro_auc", "brier"),
 }
 """Scores whose differences and shares are reported."""
-UNITS = {"FA": "", "CBF": "ml/100 g/min", "LSA roots": "stems", "disease": ""}
+UNITS = {"FA": "", "CBF": "ml/100 g/min", "LSA stems": "stems", "disease": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +45,7 @@ class Target:
     """What was predicted and how well.
 
     name
-        "FA", "CBF", "LSA roots" or "disease". region: the region, "all inputs" where they are pooled, or empty.
+        "FA", "CBF", "LSA stems" or "disease". region: the region, "all inputs" where they are pooled, or empty.
     rows
         How many values were predicted.
     scores
@@ -90,7 +84,7 @@ class Scored:
 
 
 def statistics_of(outcomes: Sequence[Outcome], regions: Sequence[str], patients: int) -> tuple[Scored, ...]:
-    """Statistics of every region's FA and CBF, of all regions pooled, of the roots and of the disease."""
+    """Statistics of every region's FA and CBF, of all regions pooled, of the stems and of the disease."""
     scored = []
     for q, quantity in enumerate(MAPS):
         maps = [o for o in outcomes if o.task.kind is Kind.MAP and o.task.quantity == q]
@@ -99,8 +93,8 @@ def statistics_of(outcomes: Sequence[Outcome], regions: Sequence[str], patients:
         if maps:
             scored.append(_pooled(maps, name, "all inputs", patients))
     for outcome in outcomes:
-        if outcome.task.kind is Kind.ROOTS:
-            scored.append(Scored(Kind.ROOTS, "LSA roots", "", len(outcome.rows.y), _of_roots(outcome, patients)))
+        if outcome.task.kind is Kind.STEMS:
+            scored.append(Scored(Kind.STEMS, "LSA stems", "", len(outcome.rows.y), _of_stems(outcome, patients)))
         elif outcome.task.kind is Kind.DISEASE:
             scored.append(Scored(Kind.DISEASE, "disease", "", len(outcome.rows.y), _of_disease(outcome, patients)))
     return tuple(scored)
@@ -115,12 +109,12 @@ def _pooled(outcomes: Sequence[Outcome], name: str, region: str, patients: int) 
     return Scored(Kind.MAP, name, region, sum(len(o.rows.y) for o in outcomes), statistics)
 
 
-def _of_roots(outcome: Outcome, patients: int) -> dict[Design, dict[str, Statistic]]:
+def _of_stems(outcome: Outcome, patients: int) -> dict[Design, dict[str, Statistic]]:
     statistics = {}
     for design, predicted in outcome.predicted.items():
         errors = error_parts(outcome, predicted, patients)
         of = regression_statistics(errors, intervals=design is not Design.ORACLE)
-        of |= confusion_statistics(confusion_parts(outcome, predicted, patients), Kind.ROOTS)
+        of |= confusion_statistics(confusion_parts(outcome, predicted, patients), Kind.STEMS)
         of["both_sides_right"] = both_sides_right(outcome, predicted, patients)
         if design is not Design.ORACLE:
             calibrated = probability_statistics(outcome, predicted, patients)
@@ -140,7 +134,7 @@ def _of_disease(outcome: Outcome, patients: int) -> dict[Design, dict[str, Stati
 def score(scored: Scored, bootstrap: Bootstrap) -> Target:
     """Estimate every statistic of a target, with its interval.
 
-    Proportions get Clopper-Pearson intervals with one trial per patient: for the roots both sides of a patient count
+    Proportions get Clopper-Pearson intervals with one trial per patient: for the stems both sides of a patient count
     as one, as if they always agreed, which makes the interval too wide rather than too narrow.
     """
     of = scored.statistics
@@ -169,7 +163,7 @@ def _estimate(name: str, statistic: Statistic, kind: Kind, bootstrap: Bootstrap)
     return bootstrap.estimate(statistic)
 
 
-SITE_SCORES = {Kind.MAP: "rmse_over_mean", Kind.ROOTS: "accuracy", Kind.DISEASE: "accuracy"}
+SITE_SCORES = {Kind.MAP: "rmse_over_mean", Kind.STEMS: "accuracy", Kind.DISEASE: "accuracy"}
 
 
 def site_rows(scored: Sequence[Scored], sites: Sequence[str], bootstrap: Bootstrap) -> tuple[SiteRow, ...]:

@@ -6,15 +6,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lnc_dicom.biomarker.evaluation.bootstrap import Estimate
+from lnc_dicom.biomarker.evaluation.conclusions import label
+from lnc_dicom.biomarker.evaluation.design import Design, Kind
 from lnc_dicom.biomarker.evaluation.evaluate import Evaluation
-from lnc_dicom.biomarker.evaluation.intervals import Estimate
-from lnc_dicom.biomarker.evaluation.rows import Design, Kind
 from lnc_dicom.biomarker.evaluation.scoring import UNITS, Target
-from lnc_dicom.biomarker.evaluation.verdicts import label
 
 _SCORES = {
     Kind.MAP: ("rmse", "rmse_over_mean", "r2", "mae", "coverage"),
-    Kind.ROOTS: (
+    Kind.STEMS: (
         "rmse",
         "r2",
         "mae",
@@ -29,14 +29,14 @@ _SCORES = {
     Kind.DISEASE: ("accuracy", "balanced_accuracy", "macro_auc", "brier", "ece"),
 }
 _PERCENT = {"rmse_over_mean", "coverage", "accuracy", "within_1", "both_sides_right", "balanced_accuracy"}
-_TITLES = {Kind.MAP: "FA and CBF", Kind.ROOTS: "Task 1: LSA roots", Kind.DISEASE: "Task 2: disease"}
+_TITLES = {Kind.MAP: "FA and CBF", Kind.STEMS: "Task 1: LSA stems", Kind.DISEASE: "Task 2: disease"}
 _MEANING = {
     Kind.MAP: (
         "RMSE/mean is the paper's figure. It means something only beside the mean predictor: what lies between them is "
         "skill. R² counts against the mean of each region. Intervals: BCa bootstrap of patients (95 %); they tell what "
         "other patients of the same kind would give, not what another network would."
     ),
-    Kind.ROOTS: (
+    Kind.STEMS: (
         "One value per patient and side. Two readings of the same arteries agree on the exact number in about two "
         "of three cases, so accuracy cannot come near 100 %. Intervals of proportions are Clopper-Pearson with one "
         "trial per patient, as if both sides always agreed: rather too wide than too narrow. The mean predictor "
@@ -210,7 +210,7 @@ def _groups(e: Evaluation) -> Table:
         "The groups",
         ("", *e.group_names, "test", "p", "effect size"),
         tuple(lines),
-        "Mean ± SD, of both sides together for roots, FA and CBF. Effect size: epsilon squared (Kruskal-Wallis), "
+        "Mean ± SD, of both sides together for stems, FA and CBF. Effect size: epsilon squared (Kruskal-Wallis), "
         "Cramér's V (chi-squared). A small p for age means that age may stand behind any other difference.",
     )
 

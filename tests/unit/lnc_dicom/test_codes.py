@@ -5,18 +5,19 @@ import pytest
 from pydicom.sr import _concepts_dict
 from pydicom.sr.coding import Code
 
-from lnc_dicom import codes, quality
+from lnc_dicom import codes
 from lnc_dicom.anatomy import STRUCTURES, Side
-from lnc_dicom.options import Biomarker, Options
+from lnc_dicom.measure import gates
+from lnc_dicom.options import BiomarkerOptions, Options
 from lnc_dicom.pipeline import process
-from lnc_dicom.read import read_study
+from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from tests.factories import NOW, BoxSegmenter, write_series
 from tests.unit.lnc_dicom.encode.oracle import Oracle
 
 OF_THE_IMAGE_LIBRARY = {("UCUM", "{pixels}"), ("UCUM", "{-1:1}")}
 """Units that highdicom writes of itself (TID 1602, TID 1604)."""
-GATES = {gate.code for gate in quality.GATES}
+GATES = {gate.code for gate in gates.GATES}
 
 
 def _all_codes():
@@ -46,7 +47,7 @@ def test_every_code_says_where_it_was_seen_and_no_note_is_left_over():
 
 def test_no_code_is_written_that_is_not_in_the_table(tmp_path):
     write_series(tmp_path)
-    options = Options(biomarker=Biomarker(demonstration_disease=True))
+    options = Options(biomarker=BiomarkerOptions(demonstration_disease=True))
     tools = Tools(BoxSegmenter(), NOW, options=options, predictor=Oracle())
     _, objects = process(read_study([tmp_path]), tools)
     table = {(c.scheme_designator, c.value) for c in _all_codes()}

@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from lnc_dicom import errors
-from lnc_dicom.console import exit_code
+from lnc_dicom.cli.console import exit_code
 
 CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, errors.LncError)]
 

@@ -1,9 +1,9 @@
 import pytest
+from lnc_service.settings import Settings
 
 from lnc_dicom.errors import BadSettings
-from lnc_dicom.kinds import DEFAULT_KINDS, Kind
 from lnc_dicom.options import SERVICE_SECTIONS, Options, choose_objects, load_options
-from service.settings import Settings
+from lnc_dicom.outputs import DEFAULT_OUTPUTS, Output
 
 
 def _file(tmp_path, text):
@@ -51,8 +51,8 @@ def test_the_settings_of_the_service_hand_the_librarys_sections_on():
 
 
 def test_kinds_of_objects_are_read_by_name(tmp_path):
-    assert Options().objects == DEFAULT_KINDS
-    assert load_options(_file(tmp_path, 'objects = ["seg", "pdf"]\n')).objects == (Kind.SEG, Kind.PDF)
+    assert Options().objects == DEFAULT_OUTPUTS
+    assert load_options(_file(tmp_path, 'objects = ["seg", "pdf"]\n')).objects == (Output.SEG, Output.PDF)
 
 
 def test_an_unknown_kind_is_refused_without_repeating_it(tmp_path):
@@ -62,9 +62,9 @@ def test_an_unknown_kind_is_refused_without_repeating_it(tmp_path):
 
 
 def test_a_list_of_kinds_wins_over_the_file():
-    options = Options(objects=(Kind.SEG,))
+    options = Options(objects=(Output.SEG,))
     assert choose_objects(options, None) == options
-    assert choose_objects(options, "sr, text,sr").objects == (Kind.SR, Kind.TEXT)
+    assert choose_objects(options, "sr, text,sr").objects == (Output.SR, Output.TEXT)
 
 
 @pytest.mark.parametrize("names", ["", " , ", "seg,CANARY"])

@@ -8,8 +8,8 @@ import pydicom
 import pytest
 
 from lnc_dicom.pipeline import STAGES, analyse
-from lnc_dicom.read import read_study
-from lnc_dicom.result import result_json
+from lnc_dicom.result_json import result_json
+from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from lnc_dicom.types import Quantity
 from tests.factories import NOW

@@ -2,10 +2,10 @@ import math
 
 import pytest
 
-from lnc_dicom import quality
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.errors import FieldOfViewTooSmall, NoHead, NotT1Contrast, PoorImage, UnlikeHead, WrongPose
-from lnc_dicom.quality import EDGE_VOXELS, FOUND, MIRROR, STUDY_GATES
+from lnc_dicom.measure import gates
+from lnc_dicom.measure.gates import EDGE_VOXELS, FOUND, MIRROR, STUDY_GATES
 from lnc_dicom.report import failure_text, refuse
 from lnc_dicom.types import Measurement
 
@@ -50,12 +50,12 @@ def test_a_ventricle_on_the_edge_is_only_reported():
 @pytest.mark.parametrize(
     ("gate", "value", "error"),
     [
-        (quality.WHITE_TO_GREY, -0.1, NotT1Contrast),
-        (quality.CONTRAST_TO_NOISE, 0.1, PoorImage),
-        (quality.EDGE_WIDTH, 30.0, PoorImage),
-        (quality.FEATURE_DISTANCE, 99.0, UnlikeHead),
-        (quality.MISFIT, math.nan, UnlikeHead),
-        (quality.TURN, 90.0, WrongPose),
+        (gates.WHITE_TO_GREY, -0.1, NotT1Contrast),
+        (gates.CONTRAST_TO_NOISE, 0.1, PoorImage),
+        (gates.EDGE_WIDTH, 30.0, PoorImage),
+        (gates.FEATURE_DISTANCE, 99.0, UnlikeHead),
+        (gates.MISFIT, math.nan, UnlikeHead),
+        (gates.TURN, 90.0, WrongPose),
     ],
 )
 def test_a_study_that_fails_a_gate_is_refused_with_the_code_of_the_gate(gate, value, error):
@@ -65,13 +65,11 @@ def test_a_study_that_fails_a_gate_is_refused_with_the_code_of_the_gate(gate, va
 
 def test_another_contrast_is_said_before_the_nuclei_that_fail_because_of_it():
     with pytest.raises(NotT1Contrast):
-        refuse(_study(quality.GREY_TO_FLUID, -0.4), _with(MIRROR.check(0.1), 1, 2, 3, 4, 5, 6))
+        refuse(_study(gates.GREY_TO_FLUID, -0.4), _with(MIRROR.check(0.1), 1, 2, 3, 4, 5, 6))
 
 
 def test_where_nothing_is_arranged_like_a_head_the_contrast_says_nothing():
-    study = tuple(
-        c if c.code != quality.MISFIT.code else quality.MISFIT.check(20) for c in _study(quality.GREY_TO_FLUID, -1)
-    )
+    study = tuple(c if c.code != gates.MISFIT.code else gates.MISFIT.check(20) for c in _study(gates.GREY_TO_FLUID, -1))
     with pytest.raises(NoHead):
         refuse(study, _with(FOUND.check(0), 1, 2, 3, 4, 5, 6))
 

@@ -1,13 +1,13 @@
 import pydicom
 import pytest
+from lnc_service.deliver import deliver
+from lnc_service.demo.main import ARCHIVE_AE_TITLE, embedded_archive, free_port
+from lnc_service.settings import Pacs
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import MRImageStorage
 
 from lnc_dicom.errors import PacsRefused, PacsUnreachable
-from service.deliver import deliver
-from service.demo import ARCHIVE_AE_TITLE, embedded_archive, free_port
-from service.settings import Pacs
 from tests.factories import write_series
 
 

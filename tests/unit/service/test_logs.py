@@ -2,9 +2,9 @@ import json
 import subprocess
 import sys
 
-from service.logs import FIELDS
+from lnc_service.logs import FIELDS
 
-_START = "import logging, sys, threading, warnings\nfrom service.logs import log, start_logging\nstart_logging()\n"
+_START = "import logging, sys, threading, warnings\nfrom lnc_service.logs import log, start_logging\nstart_logging()\n"
 
 
 def _lines(script):

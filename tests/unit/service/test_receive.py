@@ -3,14 +3,14 @@ import sys
 
 import pydicom
 import pytest
+from lnc_service import receive
+from lnc_service.demo.main import free_port
+from lnc_service.demo.sample import mr_series
+from lnc_service.settings import Listen
+from lnc_service.spool import Spool
 from pynetdicom import AE
 from pynetdicom.sop_class import MRImageStorage
 
-from service import receive
-from service.demo import free_port
-from service.sample import mr_series
-from service.settings import Listen
-from service.spool import Spool
 from tests.factories import NOW, head, write_series
 
 
@@ -97,5 +97,5 @@ def test_dcmtk_can_send_lossless_jpeg(receiver, tmp_path, program):
 
 
 def test_the_receiver_runs_without_torch():
-    script = "import sys, service.receive; sys.exit('torch' in sys.modules)"
+    script = "import sys, lnc_service.receive; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

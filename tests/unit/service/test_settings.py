@@ -1,8 +1,8 @@
 import pytest
+from lnc_service.settings import Settings, load_settings
 
 from lnc_dicom.errors import BadSettings
-from lnc_dicom.kinds import DEFAULT_KINDS, Kind
-from service.settings import Settings, load_settings
+from lnc_dicom.outputs import DEFAULT_OUTPUTS, Output
 
 GOOD = 'spool = "s"\n[pacs]\nhost = "pacs.example"\nae_title = "PACS"\n'
 
@@ -98,19 +98,19 @@ def test_every_destination_gets_the_default_unless_it_chooses(toml):
     settings = load_settings(toml(OTHERS))
     assert [d.ae_title for d in settings.destinations] == ["PACS", "ARCHIVE", "RECORDS"]
     chosen = [settings.objects_of(d) for d in settings.destinations]
-    assert chosen == [DEFAULT_KINDS, (Kind.LABELMAP, Kind.SEG), (Kind.PDF,)]
+    assert chosen == [DEFAULT_OUTPUTS, (Output.LABELMAP, Output.SEG), (Output.PDF,)]
 
 
 def test_what_is_made_is_the_union_of_what_the_destinations_get(toml):
-    assert load_settings(toml(GOOD)).options.objects == DEFAULT_KINDS
-    assert load_settings(toml(OTHERS)).options.objects == (*DEFAULT_KINDS, Kind.LABELMAP, Kind.PDF)
+    assert load_settings(toml(GOOD)).options.objects == DEFAULT_OUTPUTS
+    assert load_settings(toml(OTHERS)).options.objects == (*DEFAULT_OUTPUTS, Output.LABELMAP, Output.PDF)
     only = load_settings(toml(GOOD + 'objects = ["text"]\n'))
-    assert only.options.objects == (Kind.TEXT,)
+    assert only.options.objects == (Output.TEXT,)
 
 
 def test_fhir_is_made_where_the_site_asks_for_it_though_nobody_gets_it_by_dicom(toml):
     settings = load_settings(toml('objects = ["seg", "fhir"]\n' + GOOD + 'objects = ["sr"]\n'))
-    assert settings.options.objects == (Kind.SR, Kind.FHIR)
+    assert settings.options.objects == (Output.SR, Output.FHIR)
 
 
 def test_an_unknown_kind_is_refused(toml):

@@ -1,7 +1,7 @@
 import os
 import time
 
-from service.spool import Spool
+from lnc_service.spool import Spool
 
 
 def _spool(tmp_path):

@@ -8,7 +8,7 @@ from lnc_dicom.biomarker.calibration import (
     Calibration,
     conformal_width,
     count_probabilities,
-    fit_roots,
+    fit_stems,
     fit_temperature,
     load_calibrations,
     save_calibrations,
@@ -35,7 +35,7 @@ def test_a_prediction_has_the_unit_of_its_map():
 def test_no_interval_leaves_what_is_possible():
     assert EXAMPLE.predict_map(1, 0, 20.0, 1.0).high == 1.0
     assert EXAMPLE.predict_map(0, 1, -20.0, 0.0).low == 0.0
-    assert EXAMPLE.predict_roots(-50.0)[0].low == 0.0
+    assert EXAMPLE.predict_stems(-50.0)[0].low == 0.0
 
 
 def test_conformal_intervals_cover_nine_of_ten_new_people():
@@ -70,7 +70,7 @@ def test_counts_have_probabilities_that_add_to_one_and_peak_at_the_nearest_numbe
 def test_a_line_that_runs_the_wrong_way_is_no_skill():
     chance = np.random.default_rng(3)
     said = chance.normal(4, 1, 200)
-    (offset, slope), sd = fit_roots(said, 8 - said)
+    (offset, slope), sd = fit_stems(said, 8 - said)
     assert slope == 0
     assert offset == pytest.approx((8 - said).mean())
     assert sd == pytest.approx(1, abs=0.15)

@@ -5,7 +5,7 @@ from lnc_dicom.biomarker.network import (
     FEATURES,
     Architecture,
     BiomarkerNetwork,
-    adopt,
+    initialised_from,
     load_network,
     ready,
     save_network,
@@ -33,14 +33,14 @@ def test_every_region_has_512_deep_features():
     outputs = _noisy()(torch.randn(2, 6, 2, *SHAPE))
     assert outputs.features.shape == (2, 6, FEATURES) == (2, 6, 512)
     assert outputs.maps.shape == outputs.log_sd.shape == (2, 6, 2)
-    assert outputs.roots.shape == (2, 2)
+    assert outputs.stems.shape == (2, 2)
     assert outputs.groups.shape == (2, 3)
 
 
 def test_both_sides_share_one_network():
     crops = torch.randn(1, 6, 2, *SHAPE)
     plain, exchanged = (_noisy()(c) for c in (crops, crops[:, [3, 4, 5, 0, 1, 2]]))
-    torch.testing.assert_close(plain.roots, exchanged.roots.flip(1), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(plain.stems, exchanged.stems.flip(1), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(plain.maps[:, :3], exchanged.maps[:, 3:], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(plain.groups, exchanged.groups, atol=1e-4, rtol=1e-4)
 
@@ -56,10 +56,10 @@ def test_weights_come_back_as_half_precision(tmp_path):
 
 def test_a_network_for_other_categories_keeps_the_backbone():
     network = _noisy()
-    other = adopt(network, Architecture(ARCHITECTURE.regions, 2))
+    other = initialised_from(network, Architecture(ARCHITECTURE.regions, 2))
     assert other.groups.out_features == 2
     assert torch.equal(other.backbone.conv1.weight, network.backbone.conv1.weight)
-    assert torch.equal(other.roots.weight, network.roots.weight)
+    assert torch.equal(other.stems.weight, network.stems.weight)
 
 
 def test_a_region_that_is_missing_counts_as_that_of_the_mean_of_all_people():
@@ -69,7 +69,7 @@ def test_a_region_that_is_missing_counts_as_that_of_the_mean_of_all_people():
     crops[:, 1, 1], other[:, 1, 1] = 0, 0
     other[:, 1, 0] = 5.0
     outputs = network(crops)
-    torch.testing.assert_close(outputs.roots, network(other).roots)
+    torch.testing.assert_close(outputs.stems, network(other).stems)
     assert float(outputs.distance[0, 1].detach()) == 0
 
 
@@ -82,10 +82,10 @@ def test_only_an_age_that_the_image_does_not_show_moves_the_answers():
     )
     torch.testing.assert_close(as_seen.maps, blind.maps)
     torch.testing.assert_close(unknown.groups, blind.groups)
-    moved = network.surprise.weight[:, 0]
+    moved = network.residual_effect.weight[:, 0]
     torch.testing.assert_close((older.maps - blind.maps)[0, :3].flatten(), moved[:6], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close((older.maps - blind.maps)[0, 3:].flatten(), moved[:6], atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close((older.roots - blind.roots)[0], moved[6].expand(2), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close((older.stems - blind.stems)[0], moved[6].expand(2), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close((older.groups - blind.groups)[0], moved[7:], atol=1e-5, rtol=1e-4)
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.encode import encode
-from lnc_dicom.kinds import Kind
 from lnc_dicom.options import Options
+from lnc_dicom.outputs import Output
 from lnc_dicom.pipeline import analyse
-from lnc_dicom.predictions import Biomarker, Model, Predicted, RegionPrediction, RootPrediction
-from lnc_dicom.read import read_study
+from lnc_dicom.predictions import BiomarkerResult, Model, PredictedValue, RegionPrediction, StemPrediction
+from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from lnc_dicom.types import AlignedMap, Quantity, QuantityMap, Statistic
 from tests.factories import NOW, BoxSegmenter, head, write_series
@@ -29,16 +29,17 @@ class Oracle:
 
     def __call__(self, _volume, _labels, person):
         regions = tuple(
-            RegionPrediction(s, Predicted(0.21, 0.17, 0.26), Predicted(48.5, 31.0, 64.0)) for s in STRUCTURES[:6]
+            RegionPrediction(s, PredictedValue(0.21, 0.17, 0.26), PredictedValue(48.5, 31.0, 64.0))
+            for s in STRUCTURES[:6]
         )
-        roots = tuple(RootPrediction(side, Predicted(3.4, 2.0, 4.8), 3, 0.4) for side in Side)
+        stems = tuple(StemPrediction(side, PredictedValue(3.4, 2.0, 4.8), 3, 0.4) for side in Side)
         disease = {"well": 0.7, "ill": 0.3}
-        return Biomarker(
+        return BiomarkerResult(
             self.model,
             demonstration=True,
             told=person.is_known,
             regions=regions,
-            roots=roots,
+            stems=stems,
             distance=0.9,
             farthest=1.2,
             disease=disease,
@@ -68,7 +69,7 @@ def map_of(quantity, volume, factor):
 
 def make_report(folder, *parts, explainer=light_up, predictor=None, **kwargs):
     write_series(folder, *parts, **kwargs)
-    options = Options(objects=tuple(Kind))
+    options = Options(objects=tuple(Output))
     tools = Tools(BoxSegmenter(), NOW, options=options, predictor=predictor or Oracle(), explainer=explainer)
     report = analyse(read_study([folder]), tools)
     maps = (map_of(Quantity.FA, report.volume, 0.8), map_of(Quantity.CBF, report.volume, 60.0))
@@ -84,7 +85,7 @@ def everything(tmp_path_factory):
     """A report and all its objects by file name, as datasets and as bytes."""
     folder = tmp_path_factory.mktemp("study")
     report = make_report(folder, *head((80, 72, 90), (1.9, 1.9, 1.9)), patient="CANARY^BIRD")
-    data = {o.name: o.data for o in encode(report, NOW, tuple(Kind))}
+    data = {o.name: o.data for o in encode(report, NOW, tuple(Output))}
     return SimpleNamespace(
         report=report, data=data, datasets={n: pydicom.dcmread(io.BytesIO(d)) for n, d in data.items()}
     )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lnc_dicom.anatomy import STRUCTURES, Side
-from lnc_dicom.predictions import Biomarker, Model, Predicted, RegionPrediction, RootPrediction
+from lnc_dicom.predictions import BiomarkerResult, Model, PredictedValue, RegionPrediction, StemPrediction
 
 
 class Oracle:
@@ -15,12 +15,12 @@ class Oracle:
 
     def __call__(self, _volume, _labels, person):
         caudate = STRUCTURES[0]
-        return Biomarker(
+        return BiomarkerResult(
             model=self.model,
             demonstration=self._demonstration,
             told=person.is_known,
-            regions=(RegionPrediction(caudate, Predicted(0.21, 0.17, 0.26), Predicted(48.5, 31.0, 64.0)),),
-            roots=(RootPrediction(Side.LEFT, Predicted(3.4, 2.0, 4.8), 3, 0.4),),
+            regions=(RegionPrediction(caudate, PredictedValue(0.21, 0.17, 0.26), PredictedValue(48.5, 31.0, 64.0)),),
+            stems=(StemPrediction(Side.LEFT, PredictedValue(3.4, 2.0, 4.8), 3, 0.4),),
             distance=self._distance,
             farthest=1.2,
             disease={"well": 0.7, "ill": 0.3},

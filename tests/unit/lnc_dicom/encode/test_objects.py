@@ -4,7 +4,7 @@ import pydicom
 import pytest
 
 from lnc_dicom.pipeline import process
-from lnc_dicom.read import read_study
+from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from tests.factories import NOW, BoxSegmenter, head, write_series
 

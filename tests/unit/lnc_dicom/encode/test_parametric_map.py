@@ -7,8 +7,8 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from lnc_dicom.encode.origin import Origin
 from lnc_dicom.encode.parametric_map import parametric_maps
+from lnc_dicom.encode.provenance import Origin
 from tests.factories import LAYOUTS, NOW, head, layout
 from tests.unit.lnc_dicom.encode.conftest import make_report
 

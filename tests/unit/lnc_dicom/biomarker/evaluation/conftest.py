@@ -3,8 +3,8 @@ import pytest
 
 from lnc_dicom.biomarker.evaluation.evaluate import evaluate
 from lnc_dicom.biomarker.evaluation.inputs import Leak, Options
-from lnc_dicom.cohort.parameters import GROUPS
-from lnc_dicom.cohort.people import Study, draw_people
+from lnc_dicom.simulate.parameters import GROUPS
+from lnc_dicom.simulate.subjects import Study, draw_people
 from tests.simulated_features import attainable, cohort_of, seen_of
 
 QUICK = {

@@ -1,10 +1,10 @@
 import numpy as np
 
+from lnc_dicom.biomarker.evaluation.conclusions import gain
+from lnc_dicom.biomarker.evaluation.design import Design
 from lnc_dicom.biomarker.evaluation.evaluate import covariate_names, evaluate
 from lnc_dicom.biomarker.evaluation.inputs import Leak, Options
-from lnc_dicom.biomarker.evaluation.rows import Design
-from lnc_dicom.biomarker.evaluation.verdicts import gain
-from lnc_dicom.cohort.people import Study, draw_people
+from lnc_dicom.simulate.subjects import Study, draw_people
 from tests.simulated_features import cohort_of, seen_of
 
 
@@ -13,7 +13,7 @@ def _target(evaluation, name):
 
 
 def test_on_the_effect_cohort_the_model_beats_mean_and_age_beyond_the_interval(effect):
-    for name, score in (("FA", "rmse"), ("LSA roots", "rmse"), ("disease", "accuracy"), ("disease", "macro_auc")):
+    for name, score in (("FA", "rmse"), ("LSA stems", "rmse"), ("disease", "accuracy"), ("disease", "macro_auc")):
         target = _target(effect, name)
         for other in (Design.MEAN, Design.AGE):
             assert gain(target.differences[Design.MODEL, other][score], score).low > 0, (name, score, other)
@@ -26,14 +26,14 @@ def test_on_the_effect_cohort_most_of_the_oracles_gain_is_reached(effect):
 
 
 def test_on_the_null_cohort_both_tasks_stay_at_chance(null):
-    for name, scores in (("LSA roots", ("accuracy", "r2")), ("disease", ("accuracy", "macro_auc"))):
+    for name, scores in (("LSA stems", ("accuracy", "r2")), ("disease", ("accuracy", "macro_auc"))):
         apart = _target(null, name).differences[Design.MODEL, Design.MEAN]
         assert all(not apart[s].low > 0 for s in scores), name
 
 
 def test_nine_of_ten_values_lie_in_their_intervals(effect, null):
     for evaluation in (effect, null):
-        for name in ("FA", "CBF", "LSA roots"):
+        for name in ("FA", "CBF", "LSA stems"):
             assert 0.8 < _target(evaluation, name).scores[Design.MODEL]["coverage"].value < 0.97, name
 
 
@@ -49,7 +49,7 @@ def test_a_leak_of_slices_sets_the_alarm_off():
 def test_all_regions_and_both_tasks_are_reported(effect):
     names = [f"{t.name} {t.region}".rstrip() for t in effect.targets]
     regions = ["caudate", "putamen", "pallidum", "all inputs"]
-    assert names == [f"{q} {r}" for q in ("FA", "CBF") for r in regions] + ["LSA roots", "disease"]
+    assert names == [f"{q} {r}" for q in ("FA", "CBF") for r in regions] + ["LSA stems", "disease"]
     assert all(set(t.scores) == set(Design) for t in effect.targets)
     assert sum(s.patients for s in effect.sites) == 79
 
@@ -58,7 +58,7 @@ def test_more_training_patients_do_not_hurt(effect):
     few, many = effect.learning
     assert few.patients < many.patients
     assert many.scores["FA"][Design.MODEL] > few.scores["FA"][Design.MEAN]
-    assert set(many.scores) == {"FA", "CBF", "LSA roots", "disease"}
+    assert set(many.scores) == {"FA", "CBF", "LSA stems", "disease"}
 
 
 def test_the_embedding_has_a_point_per_patient(effect):

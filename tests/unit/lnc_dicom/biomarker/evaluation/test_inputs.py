@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from lnc_dicom.biomarker.evaluation.inputs import Seen, read_oracle
-from lnc_dicom.cohort.parameters import GROUPS
-from lnc_dicom.cohort.people import Study, draw_people
 from lnc_dicom.errors import BadCohort
+from lnc_dicom.simulate.parameters import GROUPS
+from lnc_dicom.simulate.subjects import Study, draw_people
 from tests.simulated_features import CHOSEN, cohort_of
 
 COHORT = cohort_of(draw_people(6, Study(), 1))
@@ -14,7 +14,7 @@ COHORT = cohort_of(draw_people(6, Study(), 1))
 def _table():
     """A number of its own in every cell, patients in another order than the cohort's."""
     columns = [f"{q} {r} {s}" for s in ("left", "right") for r in CHOSEN for q in ("fa", "cbf")]
-    columns += [f"{n}_{s}" for n in ("roots", "roots_class") for s in ("left", "right")]
+    columns += [f"{n}_{s}" for n in ("stems", "stems_class") for s in ("left", "right")]
     columns += [f"group {g}" for g in GROUPS]
     names = [p.name for p in COHORT.patients][::-1]
     values = 1000 * np.arange(6)[::-1, None] + np.arange(len(columns))
@@ -25,8 +25,8 @@ def test_the_oracle_is_read_by_name_in_the_order_of_the_cohort(tmp_path):
     _table().iloc[:, ::-1].to_csv(tmp_path / "oracle.csv")
     found = read_oracle(tmp_path, COHORT)
     assert found.maps[2, 4].tolist() == [2008, 2009]
-    assert found.roots[3].tolist() == [3012, 3013]
-    assert found.roots_class[3].tolist() == [3014, 3015]
+    assert found.stems[3].tolist() == [3012, 3013]
+    assert found.stems_class[3].tolist() == [3014, 3015]
     order = [GROUPS.index(name) for name in found.group_names]
     assert found.groups[5].tolist() == [5016 + g for g in order]
 
@@ -46,9 +46,9 @@ def test_an_oracle_that_lacks_something_is_refused_without_naming_patients(tmp_p
 
 
 def test_what_is_seen_has_to_fit_together_and_be_finite():
-    features, maps, roots, logits = np.zeros((3, 6, 5)), np.zeros((3, 6, 2)), np.zeros((3, 2)), np.zeros((3, 3))
-    Seen(features, maps, roots, logits)
+    features, maps, stems, logits = np.zeros((3, 6, 5)), np.zeros((3, 6, 2)), np.zeros((3, 2)), np.zeros((3, 3))
+    Seen(features, maps, stems, logits)
     with pytest.raises(ValueError, match="same patients"):
-        Seen(features, maps, roots[:2], logits)
+        Seen(features, maps, stems[:2], logits)
     with pytest.raises(ValueError, match="finite"):
-        Seen(features, maps, roots * np.nan, logits)
+        Seen(features, maps, stems * np.nan, logits)

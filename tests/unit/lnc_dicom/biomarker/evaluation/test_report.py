@@ -80,4 +80,4 @@ def test_the_console_gets_the_papers_table_beside_its_baselines(effect):
     headings, *lines = console_rows(effect, said.append)
     assert said == list(effect.findings)
     assert headings[2:] == ("mean", "age + sex", "volumetry + age + sex", "model", "model + age + sex", "oracle")
-    assert [line[0] for line in lines][-2:] == ["LSA roots", "disease"]
+    assert [line[0] for line in lines][-2:] == ["LSA stems", "disease"]

@@ -1,0 +1,144 @@
+"""Series with several volumes → those volumes, with what each one is: control, label or M0.
+
+Position comes from every frame's own header; the order of files plays no part.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from highdicom import Volume
+from pydicom import Dataset
+
+from lnc_dicom.errors import StudyRejected, UnpairedVolumes, UnreadableSeries
+from lnc_dicom.study.attributes import Plane, frame_planes, item
+from lnc_dicom.study.load import check_planes, refuse_transfer_syntax
+from lnc_dicom.types import Series
+
+_PHILIPS_LABEL = (0x2005, 0x1429)
+"""Private CONTROL or LABEL of Philips' classic images."""
+_PHILIPS_SCALE = (0x2005, 0x100E)
+"""Private slope from stored values to the scanner's signal (Chenevert et al., Transl Oncol 2014; 7:65, PMC3998685)."""
+_SAME_PLACE_MM = 0.05
+
+
+class Context(Enum):
+    """What an image of arterial spin labelling shows; the values are those of ASL Context (0018,9257)."""
+
+    CONTROL = "CONTROL"
+    LABEL = "LABEL"
+    M0 = "M_ZERO_SCAN"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One image: where it lies, what it is (None: the header is silent), and when it came among its like."""
+
+    plane: Plane
+    context: Context | None
+    order: tuple[float, ...]
+    array: npt.NDArray[np.float32] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """One volume of a series and what it shows; `order` is the time among all volumes of the series."""
+
+    context: Context | None
+    order: tuple[float, ...]
+    volume: Volume = field(repr=False)
+
+
+def volumes(series: Series) -> tuple[Labelled, ...]:
+    """Read every volume of a series, in the order of time, float32 in the scanner's own signal.
+
+    Raises UnreadableSeries, UnpairedVolumes.
+    """
+    try:
+        refuse_transfer_syntax(series)
+        frames = [frame for instance in series.instances for frame in _frames(pydicom.dcmread(instance.path))]
+    except (StudyRejected, ValueError, RuntimeError, AttributeError, NotImplementedError, EOFError) as error:
+        raise UnreadableSeries(f"{type(error).__name__} while the images were read") from error
+    by_context: dict[Context | None, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        by_context[frame.context].append(frame)
+    made = [v for context, group in by_context.items() for v in _volumes(context, group)]
+    return tuple(sorted(made, key=lambda v: v.order))
+
+
+def _frames(dataset: Dataset) -> Iterator[Frame]:
+    """Give the frames of a single-frame or multi-frame image, scaled."""
+    pixels = dataset.pixel_array
+    pixels = pixels[None] if pixels.ndim == 2 else pixels  # noqa: PLR2004
+    shared = item(dataset, "SharedFunctionalGroupsSequence")
+    groups: Sequence[Dataset] = dataset.get("PerFrameFunctionalGroupsSequence") or [dataset]
+    planes = frame_planes(dataset)
+    if not len(planes) == len(groups) == len(pixels):
+        raise UnreadableSeries("images without a position")
+    for plane, group, array in zip(planes, groups, pixels, strict=True):
+        yield Frame(plane, _context(dataset, shared, group), _order(dataset, group), _signal(array, shared, group))
+
+
+def _context(dataset: Dataset, shared: Dataset, group: Dataset) -> Context | None:
+    macro = item(group, "MRArterialSpinLabelingSequence") or item(shared, "MRArterialSpinLabelingSequence")
+    private = dataset[_PHILIPS_LABEL].value if _PHILIPS_LABEL in dataset else ""
+    text = str(macro.get("ASLContext") or private or "").strip().upper()
+    return next((context for context in Context if context.value == text), None)
+
+
+def _order(dataset: Dataset, group: Dataset) -> tuple[float, ...]:
+    """When a frame came: temporal position, acquisition, instance; what is missing counts as 0."""
+    content = item(group, "FrameContentSequence")
+    position = content.get("TemporalPositionIndex") or dataset.get("TemporalPositionIdentifier")
+    acquisition = content.get("FrameAcquisitionNumber") or dataset.get("AcquisitionNumber")
+    return tuple(float(x or 0) for x in (position, acquisition, dataset.get("InstanceNumber")))
+
+
+def _signal(array: npt.NDArray[np.generic], shared: Dataset, group: Dataset) -> npt.NDArray[np.float32]:
+    """Undo the scaling of storage; Philips' private slope brings images of one series to one scale."""
+    macro = item(group, "PixelValueTransformationSequence") or item(shared, "PixelValueTransformationSequence") or group
+    slope = float(macro.get("RescaleSlope", 1) or 1)
+    scaled = array.astype(np.float32) * slope + float(macro.get("RescaleIntercept", 0) or 0)
+    private = float(group[_PHILIPS_SCALE].value or 0) if _PHILIPS_SCALE in group else 0.0
+    return np.asarray(scaled / (slope * private) if private else scaled, np.float32)
+
+
+def _volumes(context: Context | None, frames: Sequence[Frame]) -> Iterator[Labelled]:
+    """Group the frames of one kind into volumes: the n-th frame of every place makes the n-th volume."""
+    places: list[list[Frame]] = []
+    for frame in sorted(frames, key=lambda f: f.plane.along_mm):
+        if places and frame.plane.along_mm - places[-1][0].plane.along_mm < _SAME_PLACE_MM:
+            places[-1].append(frame)
+        else:
+            places.append([frame])
+    counts = {len(place) for place in places}
+    if len(counts) > 1:
+        name = context.value.lower() if context else "unnamed"
+        raise UnpairedVolumes(f"{min(counts)} to {max(counts)} {name} images at the places of one series")
+    for place in places:
+        place.sort(key=lambda f: f.order)
+    for n in range(counts.pop()):
+        stack_of = [place[n] for place in places]
+        yield Labelled(context, min(f.order for f in stack_of), stack(stack_of))
+
+
+def stack(frames: Sequence[Frame]) -> Volume:
+    """Put frames, sorted along their normal, on one grid: axes (slice, row, column). Raises UnreadableSeries."""
+    planes = [frame.plane for frame in frames]
+    try:
+        check_planes(planes)
+    except StudyRejected as error:
+        raise UnreadableSeries(error.what) from error
+    first, last = planes[0], planes[-1]
+    affine = np.eye(4)
+    affine[:3, 0] = np.subtract(last.position_mm, first.position_mm) / (len(planes) - 1)
+    affine[:3, 1] = np.array(first.orientation[3:]) * first.pixel_mm[0]
+    affine[:3, 2] = np.array(first.orientation[:3]) * first.pixel_mm[1]
+    affine[:3, 3] = first.position_mm
+    return Volume(np.stack([frame.array for frame in frames]), affine, "PATIENT")

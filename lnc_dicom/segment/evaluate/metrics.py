@@ -1,0 +1,180 @@
+"""Segmenter + heads with known labels → Dice, surface distance, offset and volume error per structure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import highdicom as hd
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+from scipy import ndimage
+
+from lnc_dicom.anatomy import Side
+from lnc_dicom.errors import PathMissing, UnusableInput
+from lnc_dicom.segment.evaluate.protocols import Protocol, regions
+from lnc_dicom.segment.synthesis.internal_capsule import add_internal_capsule
+from lnc_dicom.study.load import sample_labels
+
+_SURFACE_PERCENTILE = 95
+_SAME_GRID_MM = 1e-3
+_SUFFIXES = (".nii", ".nii.gz", ".mgz", ".mgh")
+_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How one region of one head was found. Volumes in mL, distance in mm.
+
+    offset_mm
+        Centroid of ours from theirs along the patient's axes (left, posterior, superior); nan where ours is empty.
+    """
+
+    name: str
+    side: Side
+    dice: float
+    surface_mm: float
+    offset_mm: tuple[float, float, float]
+    volume_ml: float
+    true_ml: float
+
+    @property
+    def volume_error(self) -> float:
+        """Relative error of the volume."""
+        return self.volume_ml / self.true_ml - 1
+
+
+def pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
+    """Match images to label maps: two files, or two folders of NIfTI or MGH files in the same order of names.
+
+    Raises PathMissing, UnusableInput.
+    """
+    for path in (images, labels):
+        if not path.exists():
+            raise PathMissing(f"{path} does not exist")
+    if images.is_file() and labels.is_file():
+        return [(images, labels)]
+    found = [[p for p in sorted(path.glob("*")) if p.name.endswith(_SUFFIXES)] for path in (images, labels)]
+    if not found[0] or len(found[0]) != len(found[1]):
+        raise UnusableInput(f"{len(found[0])} images and {len(found[1])} label maps: give as many of each")
+    return list(zip(*found, strict=True))
+
+
+def head_name(image: Path) -> str:
+    """Name of a head: its file's, without suffixes."""
+    return image.name.removesuffix(".gz").rpartition(".")[0] or image.name
+
+
+def read_pair(
+    image: Path, labels: Path, protocol: Protocol = Protocol.FREESURFER
+) -> tuple[hd.Volume, npt.NDArray[np.int64]]:
+    """Read an image (T1) and its labels; the internal capsule is added to FreeSurfer's.
+
+    Labels on another grid are taken onto the image's, from the nearest voxel. Raises UnusableInput where they hold
+    nothing of the protocol there.
+    """
+    volume, truth = read_nifti(image), read_nifti(labels)
+    known = np.rint(truth.array).astype(np.int64)
+    if protocol is Protocol.FREESURFER:
+        known = add_internal_capsule(known, truth.spacing)
+    if not volume.geometry_equal(truth, tol=_SAME_GRID_MM):
+        on_image = sample_labels(truth.with_array(known.astype(np.int32)), volume.affine, volume.shape)
+        known = on_image.astype(np.int64)
+    if not np.isin(known, [n for region in regions(protocol) for n in region.theirs]).any():
+        raise UnusableInput(f"{labels.name} has no label of the protocol {protocol} where {image.name} lies")
+    return volume, known
+
+
+def read_nifti(path: Path) -> hd.Volume:
+    """Read a NIfTI or MGH file (.nii, .nii.gz, .mgz, .mgh) as float32 volume in LPS."""
+    if path.suffix in (".mgz", ".mgh"):
+        image = nib.load(path)
+        array = np.ascontiguousarray(np.asarray(image.dataobj, np.float32))
+        return hd.Volume(array, _TO_LPS @ image.affine, coordinate_system="PATIENT")
+    return hd.Volume.from_simpleitk(sitk.ReadImage(str(path), sitk.sitkFloat32), coordinate_system="PATIENT")
+
+
+def compare(
+    found: hd.Volume, truth: npt.NDArray[np.int64], protocol: Protocol = Protocol.FREESURFER
+) -> list[Score]:
+    """Compare a volume of our labels with labels of a protocol on the same grid."""
+    voxel_ml = float(np.prod(found.spacing)) / 1000
+    scores = []
+    for region in regions(protocol):
+        ours, theirs = np.isin(found.array, region.ours), np.isin(truth, region.theirs)
+        if not theirs.any():
+            continue
+        scores.append(
+            Score(
+                region.name,
+                region.side,
+                dice(ours, theirs),
+                surface_distance_mm(ours, theirs, found.spacing),
+                _offset_mm(ours, theirs, found.affine),
+                ours.sum() * voxel_ml,
+                theirs.sum() * voxel_ml,
+            )
+        )
+    return scores
+
+
+def dice(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float:
+    """Overlap of two masks (Dice 1945); nan where both are empty."""
+    total = int(a.sum()) + int(b.sum())
+    return 2 * int((a & b).sum()) / total if total else math.nan
+
+
+def _offset_mm(
+    ours: npt.NDArray[np.bool_], theirs: npt.NDArray[np.bool_], affine: npt.NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Centroid of ours minus centroid of theirs, LPS millimetres."""
+    if not ours.any():
+        return (math.nan, math.nan, math.nan)
+    index = np.argwhere(ours).mean(axis=0) - np.argwhere(theirs).mean(axis=0)
+    left, posterior, superior = affine[:3, :3] @ index
+    return (float(left), float(posterior), float(superior))
+
+
+def surface_distance_mm(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_], spacing_mm: Sequence[float]) -> float:
+    """95th percentile of the distances between two surfaces, both ways; infinite where one is empty."""
+    if not a.any() or not b.any():
+        return float("inf")
+    box = ndimage.find_objects((a | b).astype(np.uint8))[0]
+    a, b = (np.pad(mask[box], 1) for mask in (a, b))
+    rim_a, rim_b = (mask & ~ndimage.binary_erosion(mask) for mask in (a, b))
+    to_b = ndimage.distance_transform_edt(~rim_b, sampling=spacing_mm)[rim_a]
+    to_a = ndimage.distance_transform_edt(~rim_a, sampling=spacing_mm)[rim_b]
+    return float(np.percentile(np.concatenate([to_a, to_b]), _SURFACE_PERCENTILE))
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """Scores of one region, mean over sides and heads; right-left offsets are counted away from the middle."""
+
+    dice: float
+    surface_mm: float
+    volume_error: float
+    absolute_volume_error: float
+    offset_mm: tuple[float, float, float]
+
+
+def mean_of_sides(scores: Sequence[Score]) -> dict[str, Mean]:
+    """Mean of the scores per region, over sides and heads."""
+    names = dict.fromkeys(score.name for score in scores)
+    return {name: _mean([s for s in scores if s.name == name]) for name in names}
+
+
+def _mean(rows: Sequence[Score]) -> Mean:
+    outwards = [(s.offset_mm[0] * (1 if s.side is Side.LEFT else -1), *s.offset_mm[1:]) for s in rows]
+    lateral, posterior, superior = np.mean(outwards, axis=0)
+    return Mean(
+        float(np.mean([s.dice for s in rows])),
+        float(np.mean([s.surface_mm for s in rows])),
+        float(np.mean([s.volume_error for s in rows])),
+        float(np.mean([abs(s.volume_error) for s in rows])),
+        (float(lateral), float(posterior), float(superior)),
+    )

@@ -1,0 +1,177 @@
+"""Paths → the one study that lies there. Headers only; pixels stay on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+import pydicom
+from pydicom import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import Comprehensive3DSRStorage
+
+from lnc_dicom.errors import NoFiles, PathMissing, SeveralStudies
+from lnc_dicom.study.priors import is_ours, prior_of
+from lnc_dicom.types import Caveat, Instance, Prior, Series, Study
+
+UNREADABLE = "LNC-401"
+"""Caveat: a file was left out because it is not DICOM, is not whole, or shares its UID with a different object."""
+
+_TAGS: list[BaseTag | int] = [
+    Tag(name)
+    for name in (
+        *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "ImageType"),
+        *("Rows", "Columns", "NumberOfFrames", "BitsAllocated", "SamplesPerPixel", "PixelSpacing", "SliceThickness"),
+        *("ImagePositionPatient", "ImageOrientationPatient", "BodyPartExamined", "SeriesDescription", "ProtocolName"),
+        *("RepetitionTime", "EchoTime", "InversionTime", "FlipAngle", "ScanningSequence", "SequenceVariant"),
+        *("SequenceName", "PulseSequenceName", "EchoPulseSequence", "MRAcquisitionType", "AcquisitionContrast"),
+        *("ContrastBolusAgent", "ContrastBolusAgentSequence", "AngioFlag", "DiffusionBValue", "SeriesNumber"),
+        *(
+            "Manufacturer",
+            "SeriesTime",
+            "AcquisitionTime",
+            "SharedFunctionalGroupsSequence",
+            "PerFrameFunctionalGroupsSequence",
+        ),
+    )
+]
+"""Attributes that decide which series is used; the chosen series is read whole afterwards."""
+
+_IMAGE_GROUP = 0x0028
+_PIXEL_DATA_TAG = b"\xe0\x7f\x10\x00"
+_SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
+_TAIL_BYTES = 4096
+"""Compressed pixels end with the delimiter; a few elements or padding may follow it."""
+
+
+def read_study(paths: Iterable[Path]) -> Study:
+    """Read the headers of every DICOM object under the paths (files or folders).
+
+    Objects without study or series, truncated objects and files that are not DICOM are left out and named in
+    `caveats`. Results of ours become `priors`; those of other studies are nothing else, and do not count as a study.
+    Raises PathMissing, NoFiles, SeveralStudies.
+    """
+    found: dict[str, Instance] = {}
+    caveats, doubled = [], 0
+    for path in _files(paths):
+        try:
+            header = _read_header(path)
+        except _NotWholeError as error:
+            caveats.append(Caveat(UNREADABLE, f"{path.name}: {error}"))
+            continue
+        if header is not None:
+            first = found.setdefault(header.SOPInstanceUID, Instance(path, header))
+            doubled += first.header != header
+    if doubled:
+        objects = "1 object shares its" if doubled == 1 else f"{doubled} objects share their"
+        caveats.append(Caveat(UNREADABLE, f"{objects} SOP Instance UID with a different one; not used"))
+    priors = read_results(i.path for i in found.values() if i.header.SOPClassUID == Comprehensive3DSRStorage)
+    studies = {str(i.header.StudyInstanceUID) for i in found.values() if not is_ours(i.header)}
+    studies = studies or {str(i.header.StudyInstanceUID) for i in found.values()}
+    if not studies:
+        named = "; ".join(c.text for c in caveats[:5])
+        raise NoFiles("no DICOM object was found" + (f" ({named})" if named else ""))
+    if len(studies) > 1:
+        raise SeveralStudies(f"the files belong to {len(studies)} studies")
+    (study,) = studies
+    of_study = {uid: i for uid, i in found.items() if str(i.header.StudyInstanceUID) == study}
+    return Study(study, _by_series(of_study), tuple(caveats), priors)
+
+
+def read_results(paths: Iterable[Path]) -> tuple[Prior, ...]:
+    """Read the SRs of ours among files, in the order of their UIDs; what is none, or cannot be read, is left out."""
+    found: dict[str, Prior] = {}
+    for path in paths:
+        try:
+            prior = prior_of(pydicom.dcmread(path))
+        except (OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError, InvalidDicomError):
+            continue
+        if prior is not None:
+            found.setdefault(prior.uid, prior)
+    return tuple(prior for _, prior in sorted(found.items()))
+
+
+def with_results(study: Study, results: Iterable[Prior]) -> Study:
+    """Add earlier results of the same study that do not lie with it."""
+    known = {prior.uid: prior for prior in (*(r for r in results if r.study_uid == study.uid), *study.priors)}
+    return replace(study, priors=tuple(prior for _, prior in sorted(known.items())))
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Every file under the paths, in the order of names."""
+    for path in paths:
+        if not path.exists():
+            raise PathMissing(f"{path} does not exist")
+        if path.is_dir():
+            yield from sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        else:
+            yield path
+
+
+class _NotWholeError(Exception):
+    """A file that is not a whole DICOM object; the message says why."""
+
+
+def _read_header(path: Path) -> Dataset | None:
+    """Read what decides about an object; None for a DICOMDIR."""
+    try:
+        with path.open("rb") as file:
+            header = _parse(file)
+            whole = "Rows" not in header or _has_all_pixels(header, file)
+    except InvalidDicomError as error:
+        raise _NotWholeError("not a DICOM file") from error
+    except (OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
+        raise _NotWholeError("unreadable or truncated") from error
+    if header.file_meta.get("MediaStorageSOPClassUID") == pydicom.uid.MediaStorageDirectoryStorage:
+        return None
+    if any(tag not in header for tag in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID")):
+        raise _NotWholeError("not an object of a study, or truncated")
+    if header.get("Modality") == "MR" and "Rows" not in header:
+        raise _NotWholeError("truncated: attributes are missing")
+    if not whole:
+        raise _NotWholeError("truncated: pixels are missing")
+    return header
+
+
+def _parse(file: BinaryIO) -> Dataset:
+    """Read a single-frame image up to its image attributes, a multi-frame one, whose geometry comes later, to its end.
+
+    Stopping early takes a third of the time where scanners write long private groups.
+    """
+    header = read_partial(file, lambda tag, _vr, _length: tag.group > _IMAGE_GROUP, specific_tags=_TAGS)
+    if "NumberOfFrames" in header:
+        file.seek(0)
+        header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
+    return header
+
+
+def _has_all_pixels(header: Dataset, file: BinaryIO) -> bool:
+    """Whether the file ends with as many pixels as the header promises."""
+    syntax = header.file_meta.TransferSyntaxUID
+    if syntax.is_deflated:
+        return True  # a truncated deflated file cannot be read at all
+    size = file.seek(0, 2)
+    if syntax.is_encapsulated:
+        file.seek(max(0, size - _TAIL_BYTES))
+        return _SEQUENCE_DELIMITER in file.read()
+    pixels = int(header.Rows) * int(header.get("Columns", 0)) * int(header.get("NumberOfFrames", 1) or 1)
+    length = pixels * int(header.get("SamplesPerPixel", 1)) * int(header.get("BitsAllocated", 16)) // 8
+    for tag_to_pixels in (12, 8):  # explicit and implicit VR, PS3.5 7.1
+        start = size - (length + length % 2) - tag_to_pixels
+        if start > 0 and file.seek(start) and file.read(4) == _PIXEL_DATA_TAG:
+            return True
+    file.seek(0)  # something follows the pixels: look where they begin
+    pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["Rows"])
+    return size - file.tell() >= length
+
+
+def _by_series(found: dict[str, Instance]) -> tuple[Series, ...]:
+    """Group instances; order by UID, which is the same however the files are named."""
+    groups: dict[str, list[Instance]] = {}
+    for _, instance in sorted(found.items()):
+        groups.setdefault(str(instance.header.SeriesInstanceUID), []).append(instance)
+    return tuple(Series(uid, tuple(instances)) for uid, instances in sorted(groups.items()))

@@ -1,0 +1,109 @@
+import dataclasses
+
+import highdicom as hd
+import numpy as np
+import pytest
+
+from lnc_dicom.errors import NotAligned, OffTheHead
+from lnc_dicom.maps.alignment import align, covered, structure_points
+from lnc_dicom.maps.dcm2niix import convert
+from lnc_dicom.maps.fa import B0_MAX
+from lnc_dicom.study.load import load
+from lnc_dicom.study.read import read_study
+from lnc_dicom.study.select_t1 import select
+from lnc_dicom.types import Quantity, QuantityMap
+
+
+@pytest.fixture(scope="module")
+def head(data, segmenter):
+    """T1 and labels of one person, and the first b = 0 volume as a map and its partner."""
+    study = read_study([data / "siemens-xa30-enhanced"])
+    volume, _ = load(select(study).chosen)
+    (series,) = read_study([data / "siemens-xa30-enhanced" / "10_DWI_dir80_PA"]).series
+    converted = convert(series)
+    b0 = converted.volume(converted.array[..., converted.b_values <= B0_MAX].mean(axis=3))
+    return volume, segmenter(volume), QuantityMap(Quantity.FA, b0, b0, "b = 0", ())
+
+
+@pytest.fixture(scope="module")
+def right(head):
+    volume, segmented, found = head
+    return align(found, volume, segmented)
+
+
+def _moved(found, lps_mm):
+    volume = hd.Volume(found.values.array, lps_mm @ found.values.affine, "PATIENT")
+    return dataclasses.replace(found, values=volume, registration_image=volume)
+
+
+def _turn(degrees, centre_mm):
+    angle = np.radians(degrees)
+    matrix = np.eye(4)
+    matrix[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    matrix[:3, 3] = centre_mm - matrix[:3, :3] @ centre_mm
+    return matrix
+
+
+def test_a_map_whose_header_is_wrong_by_a_known_way_is_laid_on_the_same_place(head, right):
+    volume, segmented, found = head
+    points = structure_points(segmented)
+    wrong = _turn(3, points.mean(axis=0))
+    wrong[:3, 3] += [2, -3, 1]
+    again = align(_moved(found, wrong), volume, segmented)
+    expected = wrong @ right.to_map_mm
+    difference = points @ (again.to_map_mm - expected)[:3, :3].T + (again.to_map_mm - expected)[:3, 3]
+    assert np.linalg.norm(difference, axis=1).mean() < 1.0
+
+
+def test_the_same_images_are_laid_the_same_way(head, right):
+    volume, segmented, found = head
+    assert np.array_equal(align(found, volume, segmented).to_map_mm, right.to_map_mm)
+
+
+@pytest.mark.parametrize("shift_mm", [[40, 0, 0], [0, 0, 40]])
+def test_a_map_40_mm_away_is_refused(head, shift_mm):
+    volume, segmented, found = head
+    lps_mm = np.eye(4)
+    lps_mm[:3, 3] = shift_mm
+    with pytest.raises(NotAligned):
+        align(_moved(found, lps_mm), volume, segmented)
+
+
+def test_a_map_turned_by_90_degrees_is_refused(head):
+    volume, segmented, found = head
+    with pytest.raises(NotAligned):
+        align(_moved(found, _turn(90, structure_points(segmented).mean(axis=0))), volume, segmented)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_a_map_that_stands_on_its_head_or_looks_back_is_refused(head, axis):
+    volume, segmented, found = head
+    flip = np.eye(4)
+    flip[axis, axis] = -1
+    flip[axis, 3] = 2 * structure_points(segmented).mean(axis=0)[axis]
+    with pytest.raises(NotAligned):
+        align(_moved(found, flip), volume, segmented)
+
+
+def test_noise_is_refused(head):
+    volume, segmented, found = head
+    noise = np.random.default_rng(1).random(found.values.shape).astype(np.float32)
+    noisy = found.values.with_array(noise)
+    with pytest.raises(NotAligned):
+        align(dataclasses.replace(found, values=noisy, registration_image=noisy), volume, segmented)
+
+
+def test_a_map_that_does_not_reach_the_structures_is_refused(head):
+    volume, segmented, found = head
+    lps_mm = np.eye(4)
+    lps_mm[2, 3] = 300
+    with pytest.raises(OffTheHead):
+        align(_moved(found, lps_mm), volume, segmented)
+
+
+def test_covered_counts_only_places_with_a_value(head):
+    _, segmented, found = head
+    points = structure_points(segmented)
+    assert covered(found, points, np.eye(4)) == 1
+    empty = dataclasses.replace(found, values=found.values.with_array(np.full(found.values.shape, np.nan, np.float32)))
+    assert covered(empty, points, np.eye(4)) == 0

@@ -1,0 +1,106 @@
+import highdicom as hd
+import numpy as np
+import pytest
+
+from lnc_dicom.anatomy import STRUCTURES
+from lnc_dicom.errors import Implausible
+from lnc_dicom.maps.regional import FEW_VOXELS, NO_VOXELS, measure_map, structure_shares
+from lnc_dicom.options import MapsOptions
+from lnc_dicom.types import AlignedMap, Quantity, QuantityMap, Segmented
+from tests.factories import POSE, BoxSegmenter, head
+
+ALL = frozenset(s.label for s in STRUCTURES)
+
+
+def _segmented(shape=(80, 84, 110), spacing_mm=(1.0, 1.0, 1.5)):
+    array, lps_mm = head(shape, spacing_mm)
+    return BoxSegmenter()(hd.Volume(array, lps_mm, "PATIENT"))
+
+
+def _grid(segmented, spacing_mm):
+    labels = segmented.labels
+    extent = np.array(labels.shape) * labels.spacing
+    shape = tuple(int(n) for n in np.ceil(extent / spacing_mm))
+    lps_mm = np.diag([*spacing_mm, 1.0])
+    corner = labels.affine[:3, 3] - np.array(labels.spacing) / 2
+    lps_mm[:3, 3] = corner + np.array(spacing_mm) / 2
+    return shape, lps_mm
+
+
+def _aligned(values, lps_mm, quantity=Quantity.RELATIVE_CBF, to_map_mm=None):
+    volume = hd.Volume(np.asarray(values, np.float32), lps_mm, "PATIENT")
+    return AlignedMap(
+        QuantityMap(quantity, volume, volume, "made up", ()), np.eye(4) if to_map_mm is None else to_map_mm
+    )
+
+
+def test_shares_of_a_structure_sum_up_to_its_volume():
+    segmented = _segmented()
+    shape, lps_mm = _grid(segmented, (2.5, 2.5, 4.0))
+    shares = structure_shares(_aligned(np.zeros(shape), lps_mm), segmented.labels)
+    counts = np.bincount(segmented.labels.array.ravel(), minlength=len(STRUCTURES) + 1)
+    for s in STRUCTURES:
+        volume = shares[s.label][1].sum() * 2.5 * 2.5 * 4.0
+        assert volume == pytest.approx(counts[s.label] * segmented.labels.voxel_volume, rel=0.06)
+
+
+def test_a_map_that_is_constant_in_each_structure_is_measured_without_its_neighbours():
+    """Partial volume at the borders would pull the means to the background, 1000."""
+    segmented = _segmented()
+    shape, lps_mm = _grid(segmented, (2.0, 2.0, 2.0))
+    index = np.indices(shape).reshape(3, -1)
+    place = np.rint(
+        (segmented.labels.inverse_affine @ lps_mm)[:3, :3] @ index + (segmented.labels.inverse_affine @ lps_mm)[:3, 3:]
+    ).astype(int)
+    place = np.clip(place, 0, np.array(segmented.labels.shape)[:, None] - 1)
+    found = segmented.labels.array[tuple(place)].astype(float)
+    values = np.where(found > 0, 10 * found, 1000).reshape(shape)
+    measured = measure_map(_aligned(values, lps_mm), segmented, ALL, MapsOptions())
+    for s in STRUCTURES:
+        statistic = measured.statistics[s.label]
+        assert statistic.mean == pytest.approx(10 * s.label)
+        assert statistic.median == pytest.approx(10 * s.label)
+        assert statistic.sd == pytest.approx(0, abs=1e-4)
+
+
+def test_the_alignment_carries_the_structures_into_the_map():
+    segmented = _segmented()
+    shape, lps_mm = _grid(segmented, (2.0, 2.0, 2.0))
+    moved = np.eye(4)
+    moved[:3, 3] = [6, -4, 8]
+    plain = structure_shares(_aligned(np.zeros(shape), lps_mm), segmented.labels)
+    shifted = structure_shares(_aligned(np.zeros(shape), moved @ lps_mm, to_map_mm=moved), segmented.labels)
+    for s in STRUCTURES:
+        assert np.array_equal(plain[s.label][0], shifted[s.label][0])
+
+
+def test_coarse_voxels_are_used_with_a_caveat_and_a_structure_without_any_is_named():
+    segmented = _segmented()
+    shape, lps_mm = _grid(segmented, (6.0, 6.0, 8.0))
+    values = np.full(shape, 50.0)
+    values[np.indices(shape)[2] > shape[2] // 2] = np.nan
+    measured = measure_map(_aligned(values, lps_mm), segmented, ALL, MapsOptions())
+    assert {c.code for c in measured.caveats} == {FEW_VOXELS, NO_VOXELS}
+    assert len(measured.statistics) < len(STRUCTURES)
+
+
+def test_a_structure_that_failed_is_not_measured():
+    segmented = _segmented()
+    shape, lps_mm = _grid(segmented, (2.0, 2.0, 2.0))
+    measured = measure_map(_aligned(np.ones(shape), lps_mm), segmented, ALL - {3}, MapsOptions())
+    assert set(measured.statistics) == ALL - {3}
+
+
+@pytest.mark.parametrize(("quantity", "value"), [(Quantity.FA, 0.4), (Quantity.CBF, 1.0), (Quantity.CBF, 900.0)])
+def test_a_map_whose_numbers_are_not_a_brains_is_refused(quantity, value):
+    segmented = _segmented()
+    shape, lps_mm = _grid(segmented, (2.0, 2.0, 2.0))
+    with pytest.raises(Implausible):
+        measure_map(_aligned(np.full(shape, value), lps_mm, quantity), segmented, ALL, MapsOptions())
+
+
+def test_labels_without_a_structure_give_no_statistics():
+    segmented = _segmented()
+    empty = Segmented(segmented.labels.with_array(np.zeros(segmented.labels.shape, np.uint8)), {}, POSE)
+    shape, lps_mm = _grid(segmented, (2.0, 2.0, 2.0))
+    assert measure_map(_aligned(np.ones(shape), lps_mm), empty, ALL, MapsOptions()).statistics == {}

@@ -1,0 +1,22 @@
+import highdicom as hd
+import numpy as np
+from PIL import Image
+
+from lnc_dicom.segment.evaluate.overlays import LabelledHead, draw_overlays
+from tests.factories import BoxSegmenter, boxes, head
+
+
+def test_the_page_shows_both_outlines(tmp_path):
+    array, lps_mm = head((64, 72, 96), (1.6, 1.6, 1.6))
+    volume = hd.Volume(array, lps_mm, coordinate_system="PATIENT")
+    truth = np.zeros(array.shape, np.int64)
+    for s, inside in boxes(array.shape, lps_mm):
+        truth[np.roll(inside, 3, axis=0)] = s.freesurfer
+    heads = [LabelledHead(name, volume, truth, BoxSegmenter()(volume).labels) for name in ("one", "two")]
+    draw_overlays(tmp_path / "page.png", heads)
+    with Image.open(tmp_path / "page.png") as picture:
+        page = np.asarray(picture.convert("RGB")).astype(int)
+    assert page.shape[1] > 1500
+    putamen = np.abs(page - [210, 157, 166]).max(axis=-1) < 12
+    assert putamen.sum() > 50
+    assert (page.min(axis=-1) > 240).sum() > 200

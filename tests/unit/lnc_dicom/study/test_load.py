@@ -1,0 +1,196 @@
+import subprocess
+
+import gdcm
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import JPEGBaseline8Bit, RLELossless
+
+from lnc_dicom.errors import DoubledSlices, MissingSlices, UnevenSlices, UnsupportedTransferSyntax
+from lnc_dicom.study.load import load, resample, sample, sample_labels
+from lnc_dicom.study.read import read_study
+from tests.factories import LAYOUTS, head, layout, write_series
+
+
+def _load(folder):
+    return load(read_study([folder]).series[0])
+
+
+def test_a_series_becomes_a_volume_with_the_affine_it_was_written_with(tmp_path):
+    array, lps_mm = layout(*head(), (2, 1, 0), (-1, 1, 1))
+    write_series(tmp_path, array, lps_mm)
+    volume, headers = _load(tmp_path)
+    np.testing.assert_allclose(volume.affine, lps_mm, atol=1e-5)
+    assert volume.array.dtype == np.float32
+    np.testing.assert_allclose(volume.array, array * 4000 / array.max(), atol=0.51)
+    assert len(headers) == len(array)
+    assert all("PixelData" not in header for header in headers)
+
+
+@pytest.mark.parametrize(("order", "signs"), LAYOUTS[::5])
+def test_a_voxel_stays_at_its_place_however_the_axes_lie(tmp_path, order, signs):
+    array, lps_mm = head()
+    write_series(tmp_path, *layout(array, lps_mm, order, signs))
+    volume, _ = _load(tmp_path)
+    back = volume.to_patient_orientation("LPS")
+    np.testing.assert_allclose(back.affine, lps_mm, atol=1e-5)
+    np.testing.assert_allclose(back.array, array * 4000 / array.max(), atol=0.51)
+
+
+def test_the_modality_transform_is_applied(tmp_path):
+    def rescale(dataset):
+        dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = "2", "-7", "US"
+
+    write_series(tmp_path / "plain")
+    write_series(tmp_path / "scaled", change=rescale)
+    plain, scaled = (_load(tmp_path / name)[0].array for name in ("plain", "scaled"))
+    np.testing.assert_allclose(scaled, plain * 2 - 7)
+
+
+def test_a_missing_slice_is_said_with_its_place(tmp_path):
+    paths = write_series(tmp_path)
+    paths[41].unlink()
+    with pytest.raises(MissingSlices, match=r"gap of 4\.0 mm after slice 41, expected 2\.0 mm"):
+        _load(tmp_path)
+
+
+def test_a_doubled_slice_is_said(tmp_path):
+    paths = write_series(tmp_path)
+    dataset = pydicom.dcmread(paths[5])
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    dataset.save_as(tmp_path / "double.dcm")
+    with pytest.raises(DoubledSlices, match="1 of 81"):
+        _load(tmp_path)
+
+
+def test_uneven_slices_are_said(tmp_path):
+    def wobble(dataset):
+        x, y, z = dataset.ImagePositionPatient
+        dataset.ImagePositionPatient = [x, y, float(z) + (0.4 if dataset.InstanceNumber == 20 else 0)]
+
+    write_series(tmp_path, change=wobble)
+    with pytest.raises(UnevenSlices, match=r"up to 0\.40 mm from 2\.00 mm"):
+        _load(tmp_path)
+
+
+def test_rounded_positions_count_as_even(tmp_path):
+    def rounded(dataset):
+        dataset.ImagePositionPatient = [round(float(x) + 0.00497, 2) for x in dataset.ImagePositionPatient]
+
+    write_series(tmp_path, change=rounded)
+    assert _load(tmp_path)[0].shape == (80, 72, 64)
+
+
+def test_gantry_tilt_is_said(tmp_path):
+    def lean(dataset):
+        x, y, z = dataset.ImagePositionPatient
+        dataset.ImagePositionPatient = [x, float(y) + 0.5 * dataset.InstanceNumber, z]
+
+    write_series(tmp_path, change=lean)
+    with pytest.raises(UnevenSlices, match="tilt"):
+        _load(tmp_path)
+
+
+def _with_dcmtk(program, option, path):
+    subprocess.run([program("dcmcjpeg"), option, path, path], check=True)
+
+
+def _with_gdcm(syntax, path):
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(path))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFileName(str(path))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+
+
+@pytest.mark.parametrize("encoding", ["JPEG lossless", "JPEG lossless SV1", "JPEG 2000 lossless", "RLE"])
+def test_lossless_encodings_give_the_same_voxels(tmp_path, program, encoding):
+    paths = write_series(tmp_path)
+    expected, _ = _load(tmp_path)
+    for path in paths:
+        match encoding:
+            case "JPEG lossless":
+                _with_dcmtk(program, "+el", path)
+            case "JPEG lossless SV1":
+                _with_dcmtk(program, "+e1", path)
+            case "JPEG 2000 lossless":
+                _with_gdcm(gdcm.TransferSyntax.JPEG2000Lossless, path)
+            case "RLE":
+                dataset = pydicom.dcmread(path)
+                dataset.compress(RLELossless)
+                dataset.save_as(path)
+    assert pydicom.dcmread(paths[0]).file_meta.TransferSyntaxUID.is_compressed
+    volume, _ = _load(tmp_path)
+    np.testing.assert_array_equal(volume.array, expected.array)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "name"),
+    [(JPEGBaseline8Bit, "JPEG Baseline"), (pydicom.uid.UID("1.2.840.113619.5.2"), r"private \(1\.2\.840\.113619")],
+)
+def test_other_encodings_are_refused_by_name(tmp_path, syntax, name):
+    def pretend(dataset):
+        dataset.file_meta.TransferSyntaxUID = syntax
+
+    write_series(tmp_path)
+    series = read_study([tmp_path]).series[0]
+    pretend(series.instances[0].header)
+    with pytest.raises(UnsupportedTransferSyntax, match=name):
+        load(series)
+
+
+def test_resampling_onto_the_same_grid_changes_nothing(tmp_path):
+    write_series(tmp_path)
+    volume, _ = _load(tmp_path)
+    np.testing.assert_allclose(resample(volume, volume.affine, volume.shape).numpy(), volume.array, rtol=1e-3, atol=0.1)
+
+
+def test_resampling_keeps_the_place_of_a_bright_point(tmp_path):
+    array = np.zeros((60, 60, 60), np.float32)
+    array[20:24, 30:34, 40:44] = 1
+    lps_mm = np.diag([1.0, 1.0, 1.0, 1.0])
+    write_series(tmp_path, *layout(array, lps_mm, (1, 2, 0), (-1, 1, -1)))
+    volume, _ = _load(tmp_path)
+    grid = np.diag([4.0, 4.0, 4.0, 1.0])
+    coarse = resample(volume, grid, (16, 16, 16)).numpy()
+    place = grid[:3, :3] @ (np.argwhere(coarse > 0) * coarse[coarse > 0][:, None]).sum(0) / coarse.sum()
+    np.testing.assert_allclose(place, [21.5, 31.5, 41.5], atol=0.1)
+
+
+def test_sampling_outside_gives_zero():
+    import torch
+
+    ones = torch.ones(1, 4, 4, 4)
+    far = np.eye(4)
+    far[:3, 3] = 100
+    assert float(sample(ones, far, (4, 4, 4)).abs().max()) == 0
+
+
+def test_labels_are_taken_from_the_nearest_voxel_and_none_from_outside():
+    array = np.zeros((6, 6, 6), np.uint8)
+    array[2:4, 2:4, 2:4] = 7
+    labels = hd.Volume(array, np.eye(4), coordinate_system="PATIENT")
+    fine = np.diag([0.5, 0.5, 0.5, 1.0])
+    fine[:3, 3] = -0.25
+    found = sample_labels(labels, fine, (12, 12, 12))
+    assert found.dtype == np.uint8
+    assert (found == 7).sum() == 8 * 8
+    far = np.eye(4)
+    far[:3, 3] = 100
+    assert not sample_labels(labels, far, (4, 4, 4)).any()
+
+
+def test_labels_can_be_looked_up_where_a_point_was_before():
+    array = np.zeros((8, 8, 8), np.uint8)
+    array[1, 4, 4] = 7
+    labels = hd.Volume(array, np.eye(4), coordinate_system="PATIENT")
+    found = sample_labels(labels, np.eye(4), (8, 8, 8), lambda points: points - [3, 0, 0])
+    assert np.argwhere(found).tolist() == [[4, 4, 4]]

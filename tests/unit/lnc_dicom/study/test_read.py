@@ -1,0 +1,82 @@
+import pydicom
+import pytest
+from pydicom.uid import RLELossless
+
+from lnc_dicom.errors import NoFiles, PathMissing, SeveralStudies
+from lnc_dicom.study.read import UNREADABLE, read_study
+from tests.factories import write_series
+
+
+def test_a_folder_gives_one_study_with_all_its_instances(tmp_path):
+    paths = write_series(tmp_path)
+    study = read_study([tmp_path])
+    assert len(study.series) == 1
+    assert len(study.series[0].instances) == len(paths)
+    assert study.caveats == ()
+
+
+def test_a_file_that_is_not_dicom_is_named_and_the_rest_is_used(tmp_path):
+    paths = write_series(tmp_path)
+    (tmp_path / "notes.txt").write_text("hello")
+    study = read_study([tmp_path])
+    assert len(study.series[0].instances) == len(paths)
+    assert [c.code for c in study.caveats] == [UNREADABLE]
+    assert "notes.txt" in study.caveats[0].text
+
+
+@pytest.mark.parametrize("part", [0.98, 0.5, 0.01])
+def test_a_truncated_copy_is_named_and_the_good_one_is_used(tmp_path, part):
+    paths = write_series(tmp_path / "series")
+    whole = paths[3].read_bytes()
+    (tmp_path / "cut.dcm").write_bytes(whole[: int(len(whole) * part)])
+    study = read_study([tmp_path])
+    assert len(study.series[0].instances) == len(paths)
+    assert len(study.caveats) == 1
+    assert "cut.dcm" in study.caveats[0].text
+
+
+def test_a_truncated_compressed_object_is_named(tmp_path):
+    paths = write_series(tmp_path)
+    dataset = pydicom.dcmread(paths[0])
+    dataset.compress(RLELossless)
+    dataset.save_as(paths[0])
+    assert read_study([tmp_path]).caveats == ()
+    paths[0].write_bytes(paths[0].read_bytes()[:-200])
+    assert "0000.dcm" in read_study([tmp_path]).caveats[0].text
+
+
+def test_the_same_object_twice_counts_once(tmp_path):
+    paths = write_series(tmp_path)
+    (tmp_path / "again.dcm").write_bytes(paths[0].read_bytes())
+    assert len(read_study([tmp_path]).series[0].instances) == len(paths)
+
+
+def test_file_names_do_not_matter(tmp_path):
+    paths = write_series(tmp_path)
+    before = [i.header.SOPInstanceUID for i in read_study([tmp_path]).series[0].instances]
+    for i, path in enumerate(paths):
+        path.rename(tmp_path / f"{(i * 37) % 101:03d}-{i}.ima")
+    assert [i.header.SOPInstanceUID for i in read_study([tmp_path]).series[0].instances] == before
+
+
+def test_an_empty_folder_is_a_study_of_no_files(tmp_path):
+    with pytest.raises(NoFiles):
+        read_study([tmp_path])
+
+
+def test_a_folder_of_other_files_is_a_study_of_no_files_that_names_them(tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(NoFiles, match=r"a\.txt"):
+        read_study([tmp_path])
+
+
+def test_a_path_that_does_not_exist_is_said_so(tmp_path):
+    with pytest.raises(PathMissing, match="nowhere"):
+        read_study([tmp_path / "nowhere"])
+
+
+def test_two_studies_are_refused(tmp_path):
+    write_series(tmp_path / "a")
+    write_series(tmp_path / "b")
+    with pytest.raises(SeveralStudies):
+        read_study([tmp_path])

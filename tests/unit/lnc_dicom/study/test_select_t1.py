@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+from pydicom.uid import CTImageStorage, generate_uid
+
+from lnc_dicom.errors import NoMagneticResonance, NoT1, TooCoarse
+from lnc_dicom.study.read import read_study
+from lnc_dicom.study.select_t1 import RULES, select
+from lnc_dicom.types import Reason
+from tests.factories import head, layout, write_series
+
+
+def _changed(**values):
+    def change(dataset):
+        for name, value in values.items():
+            setattr(dataset, name, value)
+
+    return change
+
+
+def _choose(tmp_path):
+    return select(read_study([tmp_path]))
+
+
+def test_the_t1_series_is_chosen_and_the_others_are_listed_with_their_reason(tmp_path):
+    study = generate_uid()
+    write_series(tmp_path / "t1", study_uid=study)
+    spoils = {
+        "flair": (_changed(InversionTime=2500, EchoTime=100, SeriesDescription="FLAIR", SeriesNumber=3), Reason.NOT_T1),
+        "dwi": (_changed(DiffusionBValue=1000.0, SeriesDescription="x", SeriesNumber=4), Reason.DIFFUSION),
+        "loc": (_changed(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesNumber=5), Reason.LOCALISER),
+        "mpr": (_changed(ImageType=["DERIVED", "SECONDARY", "MPR"], SeriesNumber=6), Reason.DERIVED),
+        "tof": (_changed(SeriesDescription="TOF 3D", SeriesNumber=7), Reason.ANGIOGRAPHY),
+        "knee": (_changed(BodyPartExamined="KNEE", SeriesNumber=8), Reason.OTHER_BODY_PART),
+    }
+    for name, (change, _) in spoils.items():
+        write_series(tmp_path / name, change=change, study_uid=study)
+    selection = _choose(tmp_path)
+    assert selection.chosen.header.SeriesNumber == 2
+    reasons = {int(s.header.SeriesNumber): reason for s, reason in selection.passed_over}
+    assert reasons == {int(3 + i): reason for i, (_, reason) in enumerate(spoils.values())}
+
+
+def test_a_finer_series_with_contrast_agent_gives_way_to_one_without(tmp_path):
+    study = generate_uid()
+    one_mm, two_mm = _isotropic(1.5), _isotropic(2.0)
+    write_series(tmp_path / "plain", *two_mm, study_uid=study)
+    write_series(tmp_path / "gd", *one_mm, study_uid=study, change=_changed(ContrastBolusAgent="Gd", SeriesNumber=9))
+    selection = _choose(tmp_path)
+    assert selection.chosen.header.SeriesNumber == 2
+    assert [reason for _, reason in selection.passed_over] == [Reason.CONTRAST_GIVEN]
+
+
+def test_of_two_plain_series_the_finer_wins(tmp_path):
+    study = generate_uid()
+    write_series(tmp_path / "a", *_isotropic(2.0), study_uid=study)
+    write_series(tmp_path / "b", *_isotropic(1.5), study_uid=study, change=_changed(SeriesNumber=9))
+    selection = _choose(tmp_path)
+    assert selection.chosen.header.SeriesNumber == 9
+    assert [reason for _, reason in selection.passed_over] == [Reason.COARSER]
+
+
+def _isotropic(mm):
+    size = round(120 / mm)
+    return layout(*head((size, size, size), (mm, mm, mm)), (2, 1, 0), (1, 1, 1))
+
+
+def test_a_study_of_ct_only_holds_no_mr(tmp_path):
+    def to_ct(dataset):
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = CTImageStorage
+        dataset.Modality = "CT"
+
+    write_series(tmp_path, change=to_ct)
+    with pytest.raises(NoMagneticResonance):
+        _choose(tmp_path)
+
+
+def test_mr_without_t1_is_said_with_what_was_there(tmp_path):
+    write_series(tmp_path, change=_changed(InversionTime=2500, EchoTime=100, SeriesDescription="FLAIR"))
+    with pytest.raises(NoT1, match="1 not T1-weighted"):
+        _choose(tmp_path)
+
+
+def test_thick_slices_are_too_coarse(tmp_path):
+    thick = head((96, 96, 26), (2.0, 2.0, 6.0))
+    write_series(tmp_path, *layout(*thick, (2, 1, 0), (1, 1, 1)))
+    with pytest.raises(TooCoarse, match=r"6\.0 mm"):
+        _choose(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "usable"),
+    [
+        ({"RepetitionTime": 2250, "InversionTime": 925}, True),  # MPRAGE, Siemens
+        (
+            {"RepetitionTime": 6.5, "InversionTime": None, "FlipAngle": 9, "SeriesDescription": "x"},
+            True,
+        ),  # TFE, Philips
+        ({"RepetitionTime": 7.0, "InversionTime": 450, "SeriesDescription": "BRAVO"}, True),  # GE
+        ({"ScanningSequence": "SE", "RepetitionTime": 550, "EchoTime": 10, "InversionTime": None}, True),  # spin echo
+        ({"ScanningSequence": "SE", "RepetitionTime": 3000, "EchoTime": 10, "InversionTime": None}, False),  # PD
+        ({"ScanningSequence": "SE", "RepetitionTime": 4000, "EchoTime": 90, "InversionTime": None}, False),  # T2
+        ({"RepetitionTime": 27, "EchoTime": 20, "InversionTime": None, "SeriesDescription": "x"}, False),  # SWI
+        ({"InversionTime": 2200, "SeriesDescription": "x"}, False),  # FLAIR
+        ({"InversionTime": 160, "SeriesDescription": "x"}, False),  # STIR
+    ],
+)
+def test_physics_decides_what_is_t1_weighted(tmp_path, values, usable):
+    write_series(tmp_path, *_isotropic(2.0), change=_changed(**values))
+    if usable:
+        assert _choose(tmp_path).passed_over == ()
+    else:
+        with pytest.raises(NoT1):
+            _choose(tmp_path)
+
+
+def test_every_rule_has_a_reason_of_its_own():
+    assert len({reason for reason, _ in RULES}) == len(RULES)
+
+
+def test_the_real_studies_give_their_t1(data):
+    for name, description in (
+        ("philips-ingenia-3t", "ADNI_Sag3D MPRAGE"),
+        ("siemens-prisma-3t", "T1_mprage_ns_sag_p2_iso 1.0mm_192"),
+        ("siemens-xa30-enhanced", "anat-T1w_acq-tfl"),
+    ):
+        selection = select(read_study([data / name]))
+        assert selection.chosen.header.SeriesDescription == description
+        assert all(reason in Reason for _, reason in selection.passed_over)
+        assert np.unique([s.uid for s, _ in selection.passed_over]).size == len(selection.passed_over)
