@@ -20,7 +20,7 @@ from lnc_dicom.cli.console import (
     show_line,
     show_outcomes,
     show_report,
-    show_scores,
+    show_rows,
     show_timings,
 )
 from lnc_dicom.errors import StudyRejected
@@ -137,18 +137,22 @@ def train_segmentation(
 
 @evaluate.command("segmentation")
 def evaluate_segmentation(
-    images: Annotated[Path, typer.Option(help="T1 as NIfTI, or a folder of them.")],
-    labels: Annotated[Path, typer.Option(help="FreeSurfer label map as NIfTI, or a folder of them.")],
+    images: Annotated[Path, typer.Option(help="T1 as NIfTI or MGH, or a folder of them.")],
+    labels: Annotated[Path, typer.Option(help="Label map as NIfTI or MGH, or a folder of them.")],
     out: Annotated[Path, typer.Option(help="Folder for the page of overlays.")] = Path("runs/evaluation"),
+    protocol: Annotated[
+        str, typer.Option(help="Whose labels: freesurfer, mage, xiao, jhu (Eve, with capsule 9001 and 9002).")
+    ] = "freesurfer",
     robustness: Annotated[  # noqa: FBT002 - typer's way to a flag
         bool, typer.Option("--robustness", help="Also spoil every head in many ways; takes minutes.")
     ] = False,
     model: Annotated[Path | None, typer.Option(help="Folder of a model; without it, the released one.")] = None,
 ) -> None:
-    """Compare the segmentation with known labels: Dice, surface distance (95th percentile) and volume error."""
+    """Compare the segmentation with known labels: Dice, surface distance (95th percentile), offset, volume error."""
     with exits():
         from lnc_dicom.segment.evaluate import metrics  # noqa: PLC0415
         from lnc_dicom.segment.evaluate.overlays import LabelledHead, draw_overlays  # noqa: PLC0415
+        from lnc_dicom.segment.evaluate.protocols import protocol_of  # noqa: PLC0415
         from lnc_dicom.segment.evaluate.robustness import describe, run_experiments  # noqa: PLC0415
         from lnc_dicom.segment.load import WEIGHTS, load_segmenter  # noqa: PLC0415
 
@@ -157,14 +161,18 @@ def evaluate_segmentation(
         scores: list[metrics.Score] = []
         heads: list[LabelledHead] = []
         outcomes = []
+        whose = protocol_of(protocol)
         for image, truth_path in metrics.pairs(images, labels):
-            volume, truth = metrics.read_pair(image, truth_path)
+            volume, truth = metrics.read_pair(image, truth_path, whose)
             found = segmenter(volume).labels
-            scores += metrics.compare(found.array, truth, volume.spacing)
-            heads.append(LabelledHead(f"head {len(heads) + 1}", volume, truth, found))
+            head, name = metrics.compare(found, truth, whose), metrics.head_name(image)
+            show_rows(f"{name}: mean of left and right", metrics.COLUMNS, metrics.rows(head))
+            scores += head
+            heads.append(LabelledHead(name, volume, truth, found, whose))
             if robustness:
                 outcomes.append(run_experiments(segmenter, describe(volume, truth), show_experiment))
-        show_scores(metrics.mean_of_sides(scores))
+        if len(heads) > 1:
+            show_rows(f"{len(heads)} heads: mean of left and right", metrics.COLUMNS, metrics.rows(scores))
         for rows in outcomes:
             show_outcomes([(o.name, o.setting, o.refused, o.volume_change, o.dice) for o in rows])
         draw_overlays(out / "overlays.png", heads)

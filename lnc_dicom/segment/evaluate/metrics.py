@@ -78,12 +78,15 @@ def read_pair(
     nothing of the protocol there.
     """
     volume, truth = read_nifti(image), read_nifti(labels)
-    known = np.rint(truth.array).astype(np.int64)
+    upright = truth.to_patient_orientation("LPS")
+    known = np.rint(upright.array).astype(np.int64)
     if protocol is Protocol.FREESURFER:
-        known = add_internal_capsule(known, truth.spacing)
-    if not volume.geometry_equal(truth, tol=_SAME_GRID_MM):
-        on_image = sample_labels(truth.with_array(known.astype(np.int32)), volume.affine, volume.shape)
-        known = on_image.astype(np.int64)
+        known = add_internal_capsule(known, upright.spacing)
+    drawn = upright.with_array(known.astype(np.int32))
+    if volume.geometry_equal(truth, tol=_SAME_GRID_MM):
+        known = drawn.match_geometry(truth).array.astype(np.int64)
+    else:
+        known = sample_labels(drawn, volume.affine, volume.shape).astype(np.int64)
     if not np.isin(known, [n for region in regions(protocol) for n in region.theirs]).any():
         raise UnusableInput(f"{labels.name} has no label of the protocol {protocol} where {image.name} lies")
     return volume, known
@@ -178,3 +181,21 @@ def _mean(rows: Sequence[Score]) -> Mean:
         float(np.mean([abs(s.volume_error) for s in rows])),
         (float(lateral), float(posterior), float(superior)),
     )
+
+
+COLUMNS = ("structure", "Dice", "95 % surface mm", "lateral mm", "posterior mm", "superior mm", "volume error %")
+"""Heads of `rows`. The offsets are those of the centroid: ours minus theirs."""
+
+
+def rows(scores: Sequence[Score]) -> list[list[str]]:
+    """Lay out the mean of the scores, a row per region, for `COLUMNS`."""
+    return [
+        [
+            name,
+            f"{mean.dice:.3f}",
+            f"{mean.surface_mm:.2f}",
+            *(f"{mm:+.1f}" for mm in mean.offset_mm),
+            f"{100 * mean.volume_error:+.1f}",
+        ]
+        for name, mean in mean_of_sides(scores).items()
+    ]

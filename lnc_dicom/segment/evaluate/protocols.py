@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lnc_dicom.anatomy import STRUCTURES, Side
+from lnc_dicom.errors import UnusableInput
 
 
 class Protocol(StrEnum):
@@ -48,6 +49,14 @@ _XIAO: Mapping[str, tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]] = 
 """Xiao et al., Sci Data 2019 (doi 10.1038/s41597-019-0217-0)."""
 _JHU = ("caudate", "putamen", "pallidum", "thalamus", "internal capsule")
 """Eve (Oishi et al.), given with FreeSurfer's numbers and ours for the capsule."""
+
+
+def protocol_of(name: str) -> Protocol:
+    """Find a protocol by its name. Raises UnusableInput."""
+    try:
+        return Protocol(name.lower())
+    except ValueError:
+        raise UnusableInput(f"no protocol is called {name!r}; there are {', '.join(Protocol)}") from None
 
 
 def regions(protocol: Protocol) -> tuple[Region, ...]:

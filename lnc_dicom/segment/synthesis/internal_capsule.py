@@ -77,8 +77,7 @@ def _below_top(labels: npt.NDArray[np.int64], side: _Side) -> npt.NDArray[np.boo
     """Up to the thalamus' upper border, coronal slice by slice; to the caudate's where no thalamus is."""
     height = np.arange(labels.shape[2])
     caudate, thalamus = (np.where((labels == n).any(axis=0), height, -1).max(axis=1) for n in side.inner)
-    top = np.where(thalamus >= 0, thalamus, np.where(caudate >= 0, caudate, len(height)))
-    top = ndimage.median_filter(top, 5, mode="nearest")
+    top = ndimage.median_filter(np.where(thalamus >= 0, thalamus, caudate), 5, mode="nearest")
     return np.broadcast_to(height <= top[:, None], labels.shape)
 
 
