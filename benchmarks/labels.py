@@ -19,14 +19,15 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from lnc_dicom.errors import StudyRejected  # noqa: E402
-from lnc_dicom.segment.evaluate.metrics import Score, compare, mean_of_sides, read_nifti, read_pair  # noqa: E402
-from lnc_dicom.segment.segmenter import NetworkSegmenter  # noqa: E402
-from lnc_dicom.segment.load import load_segmenter  # noqa: E402
-from lnc_dicom.segment.network import load_weights  # noqa: E402
-from lnc_dicom.segment.evaluate.protocols import Protocol  # noqa: E402
-from lnc_dicom.study.load import sample_labels  # noqa: E402
-from lnc_service.demo.sample import icbm152  # noqa: E402
+from lnc_service.demo.sample import icbm152
+
+from lnc_dicom.errors import StudyRejected
+from lnc_dicom.segment.evaluate.metrics import Score, compare, mean_of_sides, read_nifti, read_pair
+from lnc_dicom.segment.evaluate.protocols import Protocol
+from lnc_dicom.segment.load import load_segmenter
+from lnc_dicom.segment.network import load_weights
+from lnc_dicom.segment.segmenter import NetworkSegmenter
+from lnc_dicom.study.load import sample_labels
 
 _FREESURFER = ("fstd-01", "fstd-02", "fstd-06", "fstd-08", "mrtrix3_sub-01")
 
@@ -63,14 +64,19 @@ def lines(name: str, scores: list[Score]) -> Iterator[str]:
     for region, mean in mean_of_sides(scores).items():
         rows = [s for s in scores if s.name == region]
         offset = " ".join(f"{mm:+5.1f}" for mm in mean.offset_mm)
-        ours, theirs = (" / ".join(f"{ml:6.2f}" for ml in side) for side in zip(*((s.volume_ml, s.true_ml) for s in rows), strict=True))
+        ours, theirs = (
+            " / ".join(f"{ml:6.2f}" for ml in side)
+            for side in zip(*((s.volume_ml, s.true_ml) for s in rows), strict=True)
+        )
         yield f"{name:18} {region:18} {mean.dice:.3f}  {mean.surface_mm:5.2f}  {offset}  {ours}  {theirs}"
 
 
 def main(data: Path, models: list[Path]) -> None:
     heads = list(labelled(data))
     for model in models:
-        print(f"{model}\n{'head':18} {'region':18} Dice   95 %, mm  lateral post. sup., mm  ours left / right, mL  theirs")
+        print(
+            f"{model}\n{'head':18} {'region':18} Dice   95 %, mm  lateral post. sup., mm  ours left / right, mL  theirs"
+        )
         segmenter = segmenter_of(model)
         everyone: list[Score] = []
         for name, protocol, volume, truth in heads:

@@ -120,14 +120,51 @@ def train_segmentation(
     workers: Annotated[int, typer.Option(help="Processes that synthesise images.")] = 1,
     held_out: Annotated[str, typer.Option(help="Label maps kept for validation, by number.")] = "3,8,11,17",
     calibration_images: Annotated[int, typer.Option(help="Whole heads synthesised to calibrate intervals.")] = 60,
-    version: Annotated[str, typer.Option(help="Version of the model, written into its card.")] = "0.2.0",
-    data_note: Annotated[str, typer.Option(help="Origin and licence of the label maps, for the card.")] = "",
+    version: Annotated[str, typer.Option(help="Version of the model, written into its card.")] = "0.3.0",
+    data_note: Annotated[str, typer.Option(help="Origin and licence of the data, for the card.")] = "",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder with real T1s: the fine stage of --start learns on, half from them.")
+    ] = None,
+    image_labels: Annotated[
+        Path | None, typer.Option(help="Folder with their labels (FreeSurfer numbers), in the same order of names.")
+    ] = None,
+    start: Annotated[Path | None, typer.Option(help="Model to learn on from; without it, the released one.")] = None,
+    share: Annotated[float, typer.Option(help="With --images: how often a training image shows a real head.")] = 0.6,
+    peak_rate: Annotated[float, typer.Option(help="With --images: the highest learning rate.")] = 6e-4,
+    held_out_heads: Annotated[str, typer.Option(help="With --images: heads kept for validation, by name.")] = "",
 ) -> None:
-    """Train both networks on synthesised heads; stop and repeat the command to go on from the last checkpoint."""
+    """Train both networks on synthesised heads, or train the fine one on from real heads as well.
+
+    Stop and repeat the command to go on from the last checkpoint.
+    """
     with exits():
+        from lnc_dicom.segment.load import WEIGHTS  # noqa: PLC0415
+        from lnc_dicom.segment.train.learn_on import LearnSettings, learn_on  # noqa: PLC0415
         from lnc_dicom.segment.train.main import RunSettings, train_both  # noqa: PLC0415
 
         make_folder(out)
+        if images is not None and image_labels is not None:
+            learn_on(
+                LearnSettings(
+                    start=start or WEIGHTS,
+                    labels=labels,
+                    images=images,
+                    image_labels=image_labels,
+                    out=out,
+                    version=version,
+                    steps=label_steps,
+                    peak_rate=peak_rate,
+                    share=share,
+                    seed=seed,
+                    device=device,
+                    workers=workers,
+                    held_out=tuple(int(n) for n in held_out.split(",") if n.strip()),
+                    held_out_heads=tuple(name.strip() for name in held_out_heads.split(",") if name.strip()),
+                    calibration_images=calibration_images,
+                    data_note=data_note,
+                )
+            )
+            return
         numbers = tuple(int(n) for n in held_out.split(",") if n.strip())
         steps = {"locate": locate_steps, "label": label_steps}
         train_both(

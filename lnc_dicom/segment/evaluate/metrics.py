@@ -95,15 +95,13 @@ def read_pair(
 def read_nifti(path: Path) -> hd.Volume:
     """Read a NIfTI or MGH file (.nii, .nii.gz, .mgz, .mgh) as float32 volume in LPS."""
     if path.suffix in (".mgz", ".mgh"):
-        image = nib.load(path)
+        image = nib.MGHImage.from_filename(path)
         array = np.ascontiguousarray(np.asarray(image.dataobj, np.float32))
         return hd.Volume(array, _TO_LPS @ image.affine, coordinate_system="PATIENT")
     return hd.Volume.from_simpleitk(sitk.ReadImage(str(path), sitk.sitkFloat32), coordinate_system="PATIENT")
 
 
-def compare(
-    found: hd.Volume, truth: npt.NDArray[np.int64], protocol: Protocol = Protocol.FREESURFER
-) -> list[Score]:
+def compare(found: hd.Volume, truth: npt.NDArray[np.int64], protocol: Protocol = Protocol.FREESURFER) -> list[Score]:
     """Compare a volume of our labels with labels of a protocol on the same grid."""
     voxel_ml = float(np.prod(found.spacing)) / 1000
     scores = []

@@ -25,6 +25,9 @@ EXTENT: Mapping[tuple[int, int], float] = {
     (26, 58): 0.90,
 }
 """By FreeSurfer's numbers, left and right: volume that experts would draw per volume that FreeSurfer draws."""
+FLOOR: Mapping[tuple[int, int], float] = {(13, 52): 0.142, (10, 49): 0.60}
+"""Volume per volume of the striatum below which nothing is made smaller: the least that an expert drew."""
+_STRIATUM = (11, 50, 12, 51, 26, 58)
 _SMOOTH_MM = 0.8
 """Sigma of the blur that turns a mask into a field whose level is moved."""
 _DOUBT = 0.25
@@ -45,12 +48,14 @@ def to_expert_extent(
     calm = ndimage.gaussian_filter(image.astype(np.float32), [0.5 / s for s in spacing_mm])
     fluid_below = _fluid_level(labels, calm)
     result = labels.copy()
+    striatum = _mean_of_sides([int(np.isin(labels, _STRIATUM[side::2]).sum()) for side in (0, 1)])
     for sides, factor in EXTENT.items():
         volumes = [int((labels == n).sum()) for n in sides]
         for number, volume, white in zip(sides, volumes, _WHITE, strict=True):
             if volume == 0:
                 continue
-            wanted = factor * (volume + sum(volumes) / 2) / 2  # FreeSurfer's sides differ more than people's
+            even = (volume + _mean_of_sides(volumes)) / 2  # FreeSurfer's sides differ more than people's
+            wanted = min(even, max(factor * even, FLOOR.get(sides, 0.0) * striatum))
             near = ndimage.find_objects((labels == number).astype(np.uint8))[0]
             box = tuple(slice(max(0, s.start - 4), s.stop + 4) for s in near)
             kept = _redraw(labels[box] == number, calm[box], wanted, fluid_below, spacing_mm)
@@ -61,6 +66,12 @@ def to_expert_extent(
 
 
 _OTHERS = tuple(n for sides in EXTENT for n in sides) + _VENTRICLES
+
+
+def _mean_of_sides(volumes: Sequence[int]) -> float:
+    """Mean of the sides that are there."""
+    there = [v for v in volumes if v]
+    return sum(there) / max(len(there), 1)
 
 
 def _fluid_level(labels: npt.NDArray[np.int64], image: npt.NDArray[np.float32]) -> float:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lnc_dicom.cli.console import complaints, is_terminal, show_line
+from lnc_dicom.cli.console import show_line
 from lnc_dicom.errors import PathMissing, UnusableInput
 from lnc_dicom.predictions import Model
 from lnc_dicom.segment.calibration import Calibration
@@ -22,10 +19,9 @@ from lnc_dicom.segment.stages import LABEL, LOCATE, Stage
 from lnc_dicom.segment.synthesis.label_maps import LabelMap, Palette, load_label_maps, load_palette
 from lnc_dicom.segment.train.calibrate import Trial, constellation, fit_calibration, run_trials
 from lnc_dicom.segment.train.model_card import NAME, Origin, write_networks, write_release
+from lnc_dicom.segment.train.progress import show_training
+from lnc_dicom.segment.train.sources import Synthetic
 from lnc_dicom.segment.train.trainer import Schedule, Trainer
-
-_LINE_EVERY = 100
-"""Steps between lines where nobody watches (a log file)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +76,7 @@ def _calibrate(
         Model(NAME, settings.version, ""),
         settings.device,
     )
-    with _progress("calibrate", settings.calibration_images) as tell:
+    with show_training("calibrate", settings.calibration_images) as tell:
         trials, features = run_trials(
             segmenter, held_out, palette, settings.calibration_images, lambda done: tell(done, math.nan)
         )
@@ -94,46 +90,8 @@ def _train(
         settings.steps[stage.name], seed=settings.seed, workers=settings.workers, device=settings.device
     )
     trainer = Trainer(stage, schedule)
-    with _progress(stage.name, schedule.steps) as tell:
-        trainer.run(training, held_out, palette, settings.out / f"{stage.name}.pt", tell)
+    with show_training(stage.name, schedule.steps) as tell:
+        images, looked_at = (Synthetic(maps, palette, stage.recipe) for maps in (training, held_out))
+        trainer.run(images, looked_at, settings.out / f"{stage.name}.pt", tell)
     show_line(f"{stage.name}: loss {trainer.curve[-1].loss:.3f}, Dice {trainer.curve[-1].dice}")
     return trainer
-
-
-@contextmanager
-def _progress(name: str, steps: int) -> Iterator[Callable[[int, float], None]]:
-    """Show a bar with the rate and the time to finish; lines instead where nobody watches."""
-    columns = (
-        *(TextColumn(name), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.3f}")),
-        *(TextColumn("{task.speed:.2f}/s"), TimeRemainingColumn()),
-    )
-    with Progress(*columns, console=complaints, disable=not is_terminal()) as progress:
-        task = progress.add_task(name, total=steps, loss=0.0)
-        lines = _Lines(name, steps)
-
-        def tell(step: int, loss: float) -> None:
-            progress.update(task, completed=step, loss=loss)
-            if not is_terminal():
-                lines.tell(step, loss)
-
-        yield tell
-
-
-class _Lines:
-    """The same for a log file: a line now and then, with the rate since the last and the time to finish."""
-
-    def __init__(self, name: str, steps: int) -> None:
-        self.name, self.steps = name, steps
-        self.last: tuple[int, float] | None = None
-
-    def tell(self, step: int, loss: float) -> None:
-        """Print a line if one is due."""
-        now = time.monotonic()
-        self.last = self.last or (step, now)
-        if step % _LINE_EVERY and step != self.steps:
-            return
-        rate = (step - self.last[0]) / max(now - self.last[1], 1e-3)
-        left = f", {rate:.2f}/s, {(self.steps - step) / rate / 60:.0f} min to go" if rate else ""
-        shown = "" if math.isnan(loss) else f" loss {loss:.3f}"
-        show_line(f"{self.name} {step}/{self.steps}{shown}{left}")
-        self.last = (step, now)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +25,13 @@ NAME = "lnc-deep-grey"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a run's data came from."""
+    """Where a run's data came from: names of label maps, and of real heads."""
 
     training: Sequence[str]
     held_out: Sequence[str]
     data_note: str
+    real: Sequence[str] = ()
+    held_out_real: Sequence[str] = ()
 
 
 def write_networks(folder: Path, trainers: Mapping[str, Trainer]) -> None:
@@ -49,16 +52,67 @@ def write_release(
     trials: Sequence[Trial],
 ) -> None:
     """Write calibration, digests, curves and card beside the networks."""
-    save_calibration(folder, calibration)
-    files = [*(f"{stage}.safetensors" for stage in trainers), CALIBRATION]
-    digests = {file: sha256(folder / file) for file in files}
-    lines = [f'name = "{NAME}"', f'version = "{version}"', "", "[sha256]"]
-    lines += [f'"{file}" = "{digest}"' for file, digest in digests.items()]
-    (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    digests = _write_digests(folder, version, trainers, calibration)
     for stage, trainer in trainers.items():
         draw_curve(folder / f"{stage}.png", stage, class_names(trainer), trainer.curve)
     card = _card(version, trainers, digests, origin, calibration, trials)
     (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+
+
+def _write_digests(folder: Path, version: str, stages: Iterable[str], calibration: Calibration) -> dict[str, str]:
+    """Write the calibration and `model.toml`; return the digest of every file."""
+    save_calibration(folder, calibration)
+    files = [*(f"{stage}.safetensors" for stage in stages), CALIBRATION]
+    digests = {file: sha256(folder / file) for file in files}
+    lines = [f'name = "{NAME}"', f'version = "{version}"', "", "[sha256]"]
+    lines += [f'"{file}" = "{digest}"' for file, digest in digests.items()]
+    (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return digests
+
+
+def write_release_learned_on(  # noqa: PLR0913, PLR0917 - everything that a card tells
+    folder: Path,
+    start: Path,
+    version: str,
+    trainer: Trainer,
+    origin: Origin,
+    weights: Mapping[str, float],
+    calibration: Calibration,
+    trials: Sequence[Trial],
+) -> None:
+    """Write the same beside a label network that learned on from the model in `start`, whose first stage it keeps.
+
+    weights
+        What `set_extent` gave every structure.
+    """
+    digests = _write_digests(folder, version, ("locate", "label"), calibration)
+    draw_curve(folder / "label.png", "label", class_names(trainer), trainer.curve)
+    about = tomllib.loads((start / "model.toml").read_text(encoding="utf-8"))
+    told = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
+    data = _REAL_DATA.format(
+        note=origin.data_note,
+        count=len(origin.training),
+        real=", ".join(origin.real),
+        held_out=", ".join([*origin.held_out_real, *origin.held_out]) or "none",
+    )
+    card = [
+        f"# {NAME} {version}\n\n{_USE}",
+        data,
+        _accuracy_section(calibration, trials),
+        f"## Training\n\nThe weights of {about['name']} {about['version']} learned on in stage `label`.\n",
+        _told_of_locate((start / "MODEL_CARD.md").read_text(encoding="utf-8")),
+        _stage_section("label", trainer, digests["label.safetensors"]),
+        f"Weights on the probabilities, which make the volumes those of the labels: {told}.\n",
+        f"Calibration: SHA-256 `{digests[CALIBRATION]}`.\n",
+        _LIMITS,
+    ]
+    (folder / "MODEL_CARD.md").write_text("\n".join(card), encoding="utf-8")
+
+
+def _told_of_locate(card: str) -> str:
+    """Give what a card says of the first stage."""
+    _, found, rest = card.partition("### Stage `locate`")
+    return (found + rest.partition("### Stage `label`")[0]).rstrip() + "\n"
 
 
 def _card(
@@ -106,12 +160,12 @@ def _stage_section(stage: str, trainer: Trainer, digest: str) -> str:
         f"### Stage `{stage}`\n\n"
         f"U-Net, channels {trainer.stage.channels}, {trainer.stage.recipe.spacing_mm} mm, "
         f"{trainer.step} steps of batch 1 "
-        f"(best on the held-out maps: step {trainer.best_step}), AdamW, one cycle to {schedule.peak_rate}, "
+        f"(best on the held-out heads: step {trainer.best_step}), AdamW, one cycle to {schedule.peak_rate}, "
         f"seed {schedule.seed}, "
         f"moving average of the weights, torch {torch.__version__}, {platform.machine()}.\n"
         f"SHA-256 `{digest}`.\n\n"
         f"![learning curve]({stage}.png)\n\n"
-        f"Dice on crops synthesised from the held-out label maps:\n\n{header}\n" + "\n".join(rows) + "\n"
+        f"Dice on crops of the held-out heads:\n\n{header}\n" + "\n".join(rows) + "\n"
     )
 
 
@@ -137,6 +191,13 @@ _DATA = """## Data
 No real image was used for training: images are synthesised from whole-head label maps at every step (the approach
 of SynthSeg, Billot et al., Med Image Anal 2023). {note}
 {count} maps were trained on; held out for the curve below: {held_out}.
+"""
+
+_REAL_DATA = """## Data
+
+Images of real heads and images synthesised from {count} whole-head label maps (the approach of SynthSeg, Billot et
+al., Med Image Anal 2023), by turns. {note}
+Real heads learned from: {real}. Held out for the curve below: {held_out}.
 """
 
 _ACCURACY = """## Accuracy on held-out label maps

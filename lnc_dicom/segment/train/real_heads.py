@@ -20,14 +20,14 @@ from torch import Tensor
 
 from lnc_dicom.anatomy import DEEP_GREY, MIRRORED_LABELS, STRUCTURES
 from lnc_dicom.errors import UnusableInput
-from lnc_dicom.segment.synthesis.deformation import where_to_look
-from lnc_dicom.segment.synthesis.rng import Draw
 from lnc_dicom.segment.evaluate.metrics import head_name, pairs, read_nifti
 from lnc_dicom.segment.intensity import normalise
+from lnc_dicom.segment.synthesis.artefacts import cut_field_of_view, spoil
+from lnc_dicom.segment.synthesis.config import Recipe
+from lnc_dicom.segment.synthesis.deformation import where_to_look
 from lnc_dicom.segment.synthesis.internal_capsule import add_internal_capsule
 from lnc_dicom.segment.synthesis.label_maps import ventricle_push
-from lnc_dicom.segment.synthesis.config import Recipe
-from lnc_dicom.segment.synthesis.artefacts import cut_field_of_view, spoil
+from lnc_dicom.segment.synthesis.rng import Draw
 from lnc_dicom.segment.synthesis.synthesise import cut_out, fractions, linear
 
 _REACH_MM = (95.0, 115.0, 90.0)
@@ -37,7 +37,7 @@ _TINT_SD = 0.03
 """SD of the change of a nucleus' brightness."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RealHead:
     """One scanned head with labels of ours on its grid, axes (L, P, S).
 

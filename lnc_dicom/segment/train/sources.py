@@ -8,11 +8,11 @@ from typing import Protocol
 
 from torch import Tensor
 
-from lnc_dicom.segment.synthesis.rng import Draw
-from lnc_dicom.segment.synthesis.label_maps import LabelMap, Palette
-from lnc_dicom.segment.train.real_heads import RealHead, picture
 from lnc_dicom.segment.synthesis.config import Recipe
+from lnc_dicom.segment.synthesis.label_maps import LabelMap, Palette
+from lnc_dicom.segment.synthesis.rng import Draw
 from lnc_dicom.segment.synthesis.synthesise import synthesise
+from lnc_dicom.segment.train.real_heads import RealHead, picture
 
 
 class Source(Protocol):

@@ -151,9 +151,7 @@ class Trainer:
         self.step = 0
         self.curve: list[Progress] = []
 
-    def run(
-        self, training: Source, held_out: Source, checkpoint: Path, tell: Callable[[int, float], None]
-    ) -> None:
+    def run(self, training: Source, held_out: Source, checkpoint: Path, tell: Callable[[int, float], None]) -> None:
         """Train to the end of the schedule, from the checkpoint if there is one; `tell(step, loss)` after each."""
         if checkpoint.exists():
             self._restore(checkpoint)

@@ -1,11 +1,11 @@
-from lnc_dicom.segment.train import main
+from lnc_dicom.segment.train import progress
 
 
 def test_a_log_tells_the_rate_and_the_time_to_finish(monkeypatch):
     clock, lines = iter(range(100_000)), []
-    monkeypatch.setattr(main.time, "monotonic", lambda: next(clock) * 0.5)
-    monkeypatch.setattr(main, "show_line", lines.append)
-    log = main._Lines("label", 1200)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock) * 0.5)
+    monkeypatch.setattr(progress, "show_line", lines.append)
+    log = progress._Lines("label", 1200)
     for step in range(1, 1201):
         log.tell(step, 0.5)
     assert len(lines) == 12
