@@ -63,12 +63,7 @@ class NetworkSegmenter:
         """Label a volume, and give the features that its distance from the training images is measured with."""
         as_stored = volume.to_patient_orientation("LPS")
         upright = _rounded(as_stored)
-        centre_mm, brain_is_cut = self._find(upright)
-        view = self._view(upright, placed_upright(centre_mm))
-        canonical = self.calibration.constellation_mm
-        placement = fit(view.centroids(canonical), canonical)
-        if placement is not None and _is_off(placement, centre_mm):
-            view = self._view(upright, placement)  # look again, straight at it
+        view, placement, brain_is_cut = self._look(upright)
         mirrored = self._mirrored(view.image)
         probabilities = (view.probabilities + mirrored) / 2  # no side is preferred
         array, kept, mean_probability = _on_source_grid(probabilities, view.lps_mm, upright)
@@ -76,6 +71,24 @@ class NetworkSegmenter:
         labels = as_stored.with_array(array).match_geometry(volume)
         distance = self.calibration.feature_distance(view.features)
         return Segmented(labels, signs, placement.pose if placement else None, distance, brain_is_cut), view.features
+
+    def probabilities(self, volume: hd.Volume) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+        """Probabilities (classes, L, P, S) in the crop that was labelled, and the affine from its index to LPS mm.
+
+        Raises NoHead, FieldOfViewTooSmall.
+        """
+        view, _, _ = self._look(_rounded(volume.to_patient_orientation("LPS")))
+        return ((view.probabilities + self._mirrored(view.image)) / 2).numpy(), view.lps_mm
+
+    def _look(self, upright: hd.Volume) -> tuple[_View, Placement | None, bool]:
+        """Look at the deep grey matter, a second time if the head is turned; whether the brain is cut."""
+        centre_mm, brain_is_cut = self._find(upright)
+        view = self._view(upright, placed_upright(centre_mm))
+        canonical = self.calibration.constellation_mm
+        placement = fit(view.centroids(canonical), canonical)
+        if placement is not None and _is_off(placement, centre_mm):
+            view = self._view(upright, placement)  # look again, straight at it
+        return view, placement, brain_is_cut
 
     def _view(self, upright: hd.Volume, placement: Placement) -> _View:
         """Look at the crop that a placement says."""
