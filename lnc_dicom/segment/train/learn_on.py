@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -132,7 +132,8 @@ def _release(settings: LearnSettings, heads: _Heads, trainer: Trainer) -> None:
         label=channels_last(trainer.best, settings.device),
         model=Model(NAME, settings.version, ""),
     )
-    weights = set_extent(segmenter, heads.real, _show_errors)
+    with show_training("extent", len(heads.real)) as tell:
+        weights = set_extent(segmenter, heads.real, lambda done: tell(done, math.nan))
     about = {"stage": "label", "steps": str(trainer.best_step), "seed": str(settings.seed)}
     save_weights(folder / "label.safetensors", segmenter.label, about)
     (folder / "label.safetensors").chmod(0o644)
@@ -159,8 +160,3 @@ def calibrate(
     with show_training("calibrate", images) as tell:
         trials, features = run_trials(blank, held_out, palette, images, lambda done: tell(done, math.nan))
     return fit_calibration(points_mm, trials, features), trials
-
-
-def _show_errors(errors: Mapping[str, float]) -> None:
-    """Print how much too large every structure still is."""
-    show_line("volume against the labels: " + ", ".join(f"{n} {100 * e:+.0f} %" for n, e in errors.items()))

@@ -1,16 +1,10 @@
 import tomllib
 
-import nibabel as nib
-import numpy as np
 import pytest
 
 from lnc_dicom.errors import UnusableInput
-from lnc_dicom.segment.evaluate.metrics import read_nifti
 from lnc_dicom.segment.load import WEIGHTS, load_segmenter
-from lnc_dicom.segment.network import load_weights
-from lnc_dicom.segment.train.extent_bias import add_bias, set_extent
 from lnc_dicom.segment.train.learn_on import LearnSettings, learn_on
-from lnc_dicom.segment.train.real_heads import load_real_head
 
 MAPS = ("training_seg_03.nii.gz", "training_seg_04.nii.gz")
 
@@ -63,27 +57,3 @@ def test_all_heads_cannot_be_held_out(settings):
 
     with pytest.raises(UnusableInput, match="none is left"):
         learn_on(dataclasses.replace(settings, held_out_heads=("somebody",)))
-
-
-def test_a_bias_makes_a_structure_smaller_on_both_sides(data):
-    volume = read_nifti(data / "labelled" / "t1.nii.gz")
-    segmenter = load_segmenter()
-    before = segmenter(volume).labels.array
-    add_bias(segmenter.label, "pallidum", -1.0)
-    after = segmenter(volume).labels.array
-    for n in (5, 6):
-        assert 0.5 < (after == n).sum() / (before == n).sum() < 0.95
-    biases = [load_weights(WEIGHTS / "label.safetensors").last.bias, segmenter.label.last.bias]
-    assert (biases[0] != biases[1]).nonzero().flatten().tolist() == [5, 6]
-
-
-def test_the_extent_comes_to_that_of_the_labels(data, tmp_path):
-    labels = read_nifti(data / "labelled" / "aparc+aseg.nii.gz")
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ labels.affine
-    nib.save(nib.Nifti1Image(labels.array.astype(np.int32), affine), tmp_path / "l.nii.gz")
-    head = load_real_head(data / "labelled" / "t1.nii.gz", tmp_path / "l.nii.gz")
-    told = []
-    weights = set_extent(load_segmenter(), [head], told.append)
-    assert set(weights) == set(told[0])
-    assert abs(told[-1]["pallidum"]) < abs(told[0]["pallidum"]) or abs(told[-1]["pallidum"]) < 0.05
-    assert abs(told[-1]["thalamus"]) < 0.08
