@@ -63,14 +63,14 @@ def test_the_offset_is_ours_minus_theirs_along_the_patients_axes():
     assert score.offset_mm == pytest.approx((-2.0, 1.0, -6.0))
 
 
-def test_lateral_offsets_of_both_sides_add_up():
+def test_lateral_offsets_are_positive_away_from_the_midline_on_both_sides():
     truth, found = np.zeros((60, 10, 10), np.int64), np.zeros((60, 10, 10), np.uint8)
     truth[40:44], truth[10:14] = 11, 50
     found[41:45], found[9:13] = 1, 2
     assert mean_of_sides(compare(_volume(found), truth))["caudate"].offset_mm == pytest.approx((1.0, 0.0, 0.0))
 
 
-def test_magets_striatum_is_compared_with_our_three():
+def test_the_striatum_of_maget_is_compared_with_caudate_putamen_and_accumbens():
     truth, found = np.zeros((9, 9, 9), np.int64), np.zeros((9, 9, 9), np.uint8)
     truth[:3] = 1
     found[0], found[1], found[2] = 1, 3, 9
@@ -87,11 +87,11 @@ def test_a_table_has_a_row_for_every_region():
     assert len(row) == len(COLUMNS)
 
 
-def test_a_head_is_called_as_its_file_is(tmp_path):
+def test_a_head_has_the_name_of_its_file(tmp_path):
     assert [head_name(tmp_path / name) for name in ("a-1.nii.gz", "b.2.nii", "c.mgz", "d")] == ["a-1", "b.2", "c", "d"]
 
 
-def test_mgz_is_read_in_the_patients_axes(tmp_path):
+def test_an_mgz_file_gives_the_same_volume_as_nifti(tmp_path):
     array = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     affine = np.array([[-1, 0, 0, 5], [0, 0, 1, 6], [0, -1, 0, 7], [0, 0, 0, 1.0]])
     nib.save(nib.MGHImage(array, affine), tmp_path / "head.mgz")

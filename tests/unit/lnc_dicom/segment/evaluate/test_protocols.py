@@ -14,7 +14,7 @@ def test_no_label_is_in_two_regions(protocol):
 
 
 @pytest.mark.parametrize("protocol", LabelProtocol)
-def test_every_region_is_there_left_and_right_of_the_same_structures(protocol):
+def test_every_region_exists_on_both_sides(protocol):
     names = {s.label: (s.name, s.side) for s in STRUCTURES}
     sides = {side: [r for r in regions(protocol) if r.side is side] for side in Side}
     assert [r.name for r in sides[Side.LEFT]] == [r.name for r in sides[Side.RIGHT]]
