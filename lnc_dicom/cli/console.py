@@ -167,14 +167,6 @@ def _cell(measurement: Measurement) -> str:
     return f"{measurement.volume_ml:.2f} [dim]({low:.2f} to {high:.2f})[/]"
 
 
-def show_scores(scores: Mapping[str, tuple[float, float, float]]) -> None:
-    """Print Dice, surface distance and volume error per structure."""
-    table = Table("structure", "Dice", "95 % surface mm", "volume error %", title="Mean of left and right")
-    for name, (dice, surface_mm, error) in scores.items():
-        table.add_row(name, f"{dice:.3f}", f"{surface_mm:.2f}", f"{100 * error:.1f}")
-    screen.print(table)
-
-
 def show_perturbation(name: str, setting: str) -> None:
     """Say which perturbation is being tested."""
     complaints.print(f"  {name}: {setting}", style="dim", highlight=False)

@@ -22,10 +22,10 @@ from lnc_dicom.cli.console import (
     show_perturbation,
     show_report,
     show_robustness,
-    show_scores,
+    show_rows,
     show_timings,
 )
-from lnc_dicom.errors import StudyRejected
+from lnc_dicom.errors import StudyRejected, UnusableInput
 from lnc_dicom.provenance import software_version
 from lnc_dicom.tools import STAGES
 
@@ -54,6 +54,20 @@ Objects = Annotated[
     str | None, typer.Option(help="Kinds of objects to write: seg,sr,summary,saliency,labelmap,map,text,pdf,fhir.")
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
+ModelOut = Annotated[Path, typer.Option(help="Folder for checkpoints and the finished model.")]
+RealImages = Annotated[
+    Path | None, typer.Option(help="Folder with T1s of real heads, to fine-tune the second network on.")
+]
+RealLabels = Annotated[
+    Path | None,
+    typer.Option(help="With --images: folder with their label maps, in the same order of names."),
+]
+StartModel = Annotated[
+    Path | None, typer.Option(help="With --images: model to fine-tune; without it, the released one.")
+]
+RealShare = Annotated[float, typer.Option(help="With --images: share of the training images that show a real head.")]
+PeakRate = Annotated[float, typer.Option(help="With --images: highest learning rate.")]
+HeldOutHeads = Annotated[str, typer.Option(help="With --images: names of the heads held out for validation.")]
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's way to a flag that ends the command
@@ -124,9 +138,7 @@ def process(paths: Paths, out: Out, config: Config = None, objects: Objects = No
 @train.command("segmentation")
 def train_segmentation(
     label_maps: Annotated[Path, typer.Option(help="Folder with label maps (NIfTI, FreeSurfer labels) and T1 priors.")],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the finished model.")] = Path(
-        "runs/segmentation"
-    ),
+    out: ModelOut = Path("runs/segmentation"),
     seed: Annotated[int, typer.Option(help="The same seed gives the same images in the same order.")] = 1,
     localisation_steps: Annotated[int, typer.Option(help="Steps of the network that finds the structures.")] = 1500,
     segmentation_steps: Annotated[int, typer.Option(help="Steps of the network that labels them.")] = 9000,
@@ -134,55 +146,87 @@ def train_segmentation(
     workers: Annotated[int, typer.Option(help="Processes that synthesise images.")] = 1,
     held_out: Annotated[str, typer.Option(help="Label maps held out for validation, numbered from 1.")] = "3,8,11,17",
     calibration_images: Annotated[int, typer.Option(help="Whole heads synthesised to calibrate intervals.")] = 60,
-    model_version: Annotated[str, typer.Option(help="Version of the model, written into its card.")] = "0.2.0",
-    data_source: Annotated[str, typer.Option(help="Source and licence of the label maps, for the card.")] = "",
+    model_version: Annotated[str, typer.Option(help="Version of the model, written into its card.")] = "0.3.0",
+    data_source: Annotated[str, typer.Option(help="Source and licence of the data, for the card.")] = "",
+    images: RealImages = None,
+    image_labels: RealLabels = None,
+    start_model: StartModel = None,
+    real_share: RealShare = 0.6,
+    peak_rate: PeakRate = 6e-4,
+    held_out_heads: HeldOutHeads = "",
 ) -> None:
-    """Train both networks on synthetic heads; repeat a stopped command to resume from the last checkpoint."""
+    """Train both networks on synthetic heads or, with --images, fine-tune the second one on real heads as well.
+
+    Repeat a stopped command to resume from the last checkpoint.
+    """
     with exits():
         from lnc_dicom.cli.progress import TrainingProgress  # noqa: PLC0415
+        from lnc_dicom.segment.load import WEIGHTS  # noqa: PLC0415
+        from lnc_dicom.segment.train.fine_tune import RealData, fine_tune  # noqa: PLC0415
         from lnc_dicom.segment.train.main import RunSettings, train_both  # noqa: PLC0415
 
+        if (images is None) != (image_labels is None):
+            raise UnusableInput("--images and --image-labels belong together: give both or neither")
         make_folder(out)
-        numbers = tuple(int(n) for n in held_out.split(",") if n.strip())
+        numbers = tuple(int(n) for n in _listed(held_out))
         steps = {"locate": localisation_steps, "label": segmentation_steps}
         settings = RunSettings(
             label_maps, out, model_version, steps, seed, device, workers, numbers, calibration_images, data_source
         )
         with TrainingProgress() as progress:
-            folder = train_both(settings, progress, show_line)
+            if images is None or image_labels is None:
+                folder = train_both(settings, progress, show_line)
+            else:
+                heads = _listed(held_out_heads)
+                real = RealData(start_model or WEIGHTS, images, image_labels, real_share, peak_rate, heads)
+                folder = fine_tune(settings, real, progress)
         show_line(f"model and card in {folder}")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """Split a list at its commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 @evaluate.command("segmentation")
 def evaluate_segmentation(
-    images: Annotated[Path, typer.Option(help="T1 as NIfTI, or a folder of them.")],
-    labels: Annotated[Path, typer.Option(help="FreeSurfer label map as NIfTI, or a folder of them.")],
+    images: Annotated[Path, typer.Option(help="T1 as NIfTI or MGH, or a folder of them.")],
+    labels: Annotated[Path, typer.Option(help="Label map as NIfTI or MGH, or a folder of them.")],
     out: Annotated[Path, typer.Option(help="Folder for the page of overlays.")] = Path("runs/evaluation"),
+    protocol: Annotated[
+        str,
+        typer.Option(help="Protocol of the labels: freesurfer, mage, xiao or jhu (Eve; capsule 9001 and 9002)."),
+    ] = "freesurfer",
     robustness: Annotated[  # noqa: FBT002 - typer's way to a flag
         bool, typer.Option("--robustness", help="Also perturb every head in many ways; takes minutes.")
     ] = False,
     model: Annotated[Path | None, typer.Option(help="Folder of a model; without it, the released one.")] = None,
 ) -> None:
-    """Compare the segmentation with known labels: Dice, surface distance (95th percentile) and volume error."""
+    """Compare the segmentation with known labels: Dice, surface distance (95th percentile), offset, volume error."""
     with exits():
         from lnc_dicom.segment.evaluate import metrics  # noqa: PLC0415
         from lnc_dicom.segment.evaluate.overlays import LabelledHead, draw_overlays  # noqa: PLC0415
+        from lnc_dicom.segment.evaluate.protocols import label_protocol  # noqa: PLC0415
         from lnc_dicom.segment.evaluate.robustness import describe, run_perturbations  # noqa: PLC0415
         from lnc_dicom.segment.load import WEIGHTS, load_segmenter  # noqa: PLC0415
 
+        drawn_by = label_protocol(protocol)
         make_folder(out)
         segmenter = load_segmenter(model or WEIGHTS)
         scores: list[metrics.Score] = []
         heads: list[LabelledHead] = []
         robustness_of = []
         for image, truth_path in metrics.pairs(images, labels):
-            volume, truth = metrics.read_pair(image, truth_path)
+            volume, truth = metrics.read_pair(image, truth_path, drawn_by)
             found = segmenter(volume).labels
-            scores += metrics.compare(found.array, truth, volume.spacing)
-            heads.append(LabelledHead(f"head {len(heads) + 1}", volume, truth, found))
+            head, name = metrics.compare(found, truth, drawn_by), metrics.head_name(image)
+            show_rows(f"{name}: mean of left and right", metrics.COLUMNS, metrics.rows(head))
+            scores += head
+            heads.append(LabelledHead(name, volume, truth, found, drawn_by))
             if robustness:
                 robustness_of.append(run_perturbations(segmenter, describe(volume, truth), show_perturbation))
-        show_scores(metrics.mean_of_sides(scores))
+        if len(heads) > 1:
+            show_rows(f"{len(heads)} heads: mean of left and right", metrics.COLUMNS, metrics.rows(scores))
         for results in robustness_of:
             show_robustness([(r.name, r.setting, r.refused, r.volume_change, r.dice) for r in results])
         draw_overlays(out / "overlays.png", heads)

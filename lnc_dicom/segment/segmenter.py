@@ -66,12 +66,7 @@ class NetworkSegmenter:
         """Label a volume; also return the features (2 x channels) that `feature_distance` is computed from."""
         as_stored = volume.to_patient_orientation("LPS")
         upright = _rounded(as_stored)
-        centre_mm, brain_is_cut = self._find(upright)
-        view = self._view(upright, placed_upright(centre_mm))
-        canonical = self.calibration.constellation_mm
-        placement = fit(view.centroids(canonical), canonical)
-        if placement is not None and _is_off(placement, centre_mm):
-            view = self._view(upright, placement)  # second pass, along the axes of the head
+        view, placement, brain_is_cut = self._label_crop(upright)
         mirrored = self._mirrored(view.image)
         probabilities = (view.probabilities + mirrored) / 2  # no side is preferred
         array, kept, mean_probability = _on_source_grid(probabilities, view.lps_mm, upright)
@@ -80,6 +75,24 @@ class NetworkSegmenter:
         distance = self.calibration.feature_distance(view.features)
         pose = placement.pose if placement else None
         return Segmented(labels, confidence, pose, distance, brain_is_cut), view.features
+
+    def probabilities(self, volume: hd.Volume) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+        """Probabilities (classes, L, P, S) of the labelled crop, and its affine (4, 4) from index to LPS mm.
+
+        Raises NoHead, FieldOfViewTooSmall.
+        """
+        view, _, _ = self._label_crop(_rounded(volume.to_patient_orientation("LPS")))
+        return ((view.probabilities + self._mirrored(view.image)) / 2).numpy(), view.lps_mm
+
+    def _label_crop(self, upright: hd.Volume) -> tuple[_View, Placement | None, bool]:
+        """Label the crop around the deep grey matter, twice if the head is turned; also whether the brain is cut."""
+        centre_mm, brain_is_cut = self._find(upright)
+        view = self._view(upright, placed_upright(centre_mm))
+        canonical = self.calibration.constellation_mm
+        placement = fit(view.centroids(canonical), canonical)
+        if placement is not None and _is_off(placement, centre_mm):
+            view = self._view(upright, placement)  # second pass, along the axes of the head
+        return view, placement, brain_is_cut
 
     def _view(self, upright: hd.Volume, placement: Placement) -> _View:
         """Run the second network on the crop that a placement defines."""

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.measure.volumetry import measure
-from lnc_dicom.segment.evaluate.metrics import compare, mean_of_sides, read_nifti, read_pair
+from lnc_dicom.segment.evaluate.metrics import read_nifti
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select
@@ -169,41 +169,6 @@ def test_all_axis_layouts_of_one_series_give_the_same_labels(data, tmp_path, seg
         differing = int((found.array != expected).sum())
         assert differing == 0, f"layout {order} {signs}: {differing} voxels differ"
         shutil.rmtree(folder)
-
-
-TARGETS = {
-    "thalamus": 0.92,
-    "caudate": 0.90,
-    "putamen": 0.90,
-    "pallidum": 0.86,
-    "accumbens": 0.75,
-    "lateral ventricle": 0.92,
-}
-FLOORS = {"thalamus": 0.853, "caudate": 0.877, "putamen": 0.873, "pallidum": 0.80, "accumbens": 0.739}
-"""Measured, less 0.005, where the target is missed (docs/measurements.md): it shall not get worse."""
-
-
-def _promise(name):
-    marks = [pytest.mark.xfail(strict=True, reason="missed target, see docs/measurements.md")] if name in FLOORS else []
-    return pytest.param(name, marks=marks)
-
-
-@pytest.fixture(scope="session")
-def dice(data, segmenter):
-    """Dice per structure on the labelled head, mean of left and right."""
-    image, truth = read_pair(data / "labelled" / "t1.nii.gz", data / "labelled" / "aparc+aseg.nii.gz")
-    scores = compare(segmenter(image).labels.array, truth, (1, 1, 1))
-    return {name: row[0] for name, row in mean_of_sides(scores).items()}
-
-
-@pytest.mark.parametrize("name", map(_promise, TARGETS))
-def test_the_labelled_head_is_segmented_as_well_as_promised(dice, name):
-    assert dice[name] >= TARGETS[name]
-
-
-@pytest.mark.parametrize("name", FLOORS)
-def test_the_labelled_head_is_segmented_no_worse_than_measured(dice, name):
-    assert dice[name] >= FLOORS[name]
 
 
 @pytest.fixture(scope="session")

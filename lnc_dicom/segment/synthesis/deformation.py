@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from lnc_dicom.geometry.resampling import sample_at
 from lnc_dicom.segment.synthesis.config import SynthesisConfig
-from lnc_dicom.segment.synthesis.label_maps import DISPLACEMENT_SPACING_MM, LabelMap
+from lnc_dicom.segment.synthesis.label_maps import DISPLACEMENT_SPACING_MM
 from lnc_dicom.segment.synthesis.rng import Rng
 
 
-def deformed_grid(head: LabelMap, config: SynthesisConfig, rng: Rng, *, mirrored: bool) -> Tensor:
+class DeformableHead(Protocol):
+    """What `deformed_grid` needs of a head, synthetic or real; fields as in `LabelMap`."""
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Along L, P, S."""
+
+    @property
+    def centre(self) -> tuple[float, float, float]:
+        """Centroid of the deep grey matter, as an index (L, P, S)."""
+
+    @property
+    def ventricle_displacement(self) -> npt.NDArray[np.float32]:
+        """Vectors (3, L, P, S) towards the lateral ventricles."""
+
+
+def deformed_grid(head: DeformableHead, config: SynthesisConfig, rng: Rng, *, mirrored: bool) -> Tensor:
     """Index into the subsampled label map (L, P, S, 3) for every voxel of a randomly placed and deformed grid."""
     low, high = torch.tensor(config.centre_low_mm), torch.tensor(config.centre_high_mm)
     offset = low + (high - low) * torch.rand(3, generator=rng.generator)
@@ -27,7 +47,7 @@ def deformed_grid(head: LabelMap, config: SynthesisConfig, rng: Rng, *, mirrored
     return index / config.stride
 
 
-def _widen_ventricles(index: Tensor, head: LabelMap, wall_mm: float) -> Tensor:
+def _widen_ventricles(index: Tensor, head: DeformableHead, wall_mm: float) -> Tensor:
     """Move the walls of the lateral ventricles outwards (inwards if negative); the displacement fades within 1 cm."""
     spacing_mm = torch.tensor(head.spacing_mm)
     displacement = torch.from_numpy(head.ventricle_displacement)

@@ -5,7 +5,8 @@ between caudate and thalamus on the inner side and putamen and pallidum on the o
 belongs to it if it lies *between* the two groups, that is, if the way to the nearest inner and the way to the nearest
 outer nucleus point in opposite directions. How opposite is set by MAX_COSINE, chosen so that the volumes agree with
 the JHU atlas (anterior limb 3.0 mL, posterior limb 3.75 mL a side in MNI152, whose brain is 1.2 times the mean of the
-20 training heads): 2.49 and 2.97 mL on the training heads, 3.0 and 3.6 mL scaled.
+20 training heads). It ends at the upper border of the thalamus, in front of the thalamus at that of the
+caudate: above, the same fibres are called corona radiata.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from scipy import ndimage
 from lnc_dicom.anatomy import INTERNAL_CAPSULE_FREESURFER
 from lnc_dicom.segment.components import largest_component
 
-MAX_COSINE = -0.35
+MAX_COSINE = -0.15
 """Largest cosine between the directions away from the inner and away from the outer nuclei."""
 MAX_GAP_MM = 20.0
 """Largest distance from inner to outer nuclei, measured through the voxel."""
@@ -31,6 +32,8 @@ _MARGIN = 3
 
 @dataclass(frozen=True, slots=True)
 class _Side:
+    """Labels of one side; `inner` is (caudate, thalamus)."""
+
     white_matter: int
     inner: tuple[int, int]
     outer: tuple[int, int]
@@ -44,7 +47,7 @@ _SIDES = (
 
 
 def add_internal_capsule(labels: npt.NDArray[np.int64], spacing_mm: Sequence[float]) -> npt.NDArray[np.int64]:
-    """Return a copy of FreeSurfer labels (any axes) with `INTERNAL_CAPSULE_FREESURFER` in the white matter."""
+    """Return a copy of FreeSurfer labels, axes (L, P, S), with `INTERNAL_CAPSULE_FREESURFER` in the white matter."""
     result = labels.copy()
     for side in _SIDES:
         nuclei = np.isin(labels, side.inner + side.outer)
@@ -65,8 +68,16 @@ def _between(labels: npt.NDArray[np.int64], side: _Side, spacing_mm: Sequence[fl
     away_inner, away_outer = _direction(to_inner, spacing_mm), _direction(to_outer, spacing_mm)
     white = labels == side.white_matter
     near = to_inner + to_outer <= MAX_GAP_MM
-    between = white & near & ((away_inner * away_outer).sum(0) <= MAX_COSINE)
+    between = white & near & ((away_inner * away_outer).sum(0) <= MAX_COSINE) & _below_top(labels, side)
     return largest_component(ndimage.binary_closing(between) & white)
+
+
+def _below_top(labels: npt.NDArray[np.int64], side: _Side) -> npt.NDArray[np.bool_]:
+    """Mask of the voxels up to the upper border of the thalamus, coronal slice by slice; of the caudate without one."""
+    height = np.arange(labels.shape[2])
+    caudate, thalamus = (np.where((labels == n).any(axis=0), height, -1).max(axis=1) for n in side.inner)
+    top = ndimage.median_filter(np.where(thalamus >= 0, thalamus, caudate), 5, mode="nearest")
+    return np.broadcast_to(height <= top[:, None], labels.shape)
 
 
 def _direction(distance: npt.NDArray[np.float64], spacing_mm: Sequence[float]) -> npt.NDArray[np.float64]:

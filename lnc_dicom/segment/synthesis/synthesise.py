@@ -34,9 +34,9 @@ def synthesise(
     mirrored = rng.chance(0.5)
     codes = torch.from_numpy(head.codes)[:: config.stride, :: config.stride, :: config.stride]
     index = deformed_grid(head, config, rng, mirrored=mirrored)
-    codes, index = _cut_out(codes, index)
+    codes, index = cut_out(codes, index)
     lookup = torch.from_numpy(palette.regions() if config.whole_regions else palette.structures(mirrored=mirrored))
-    target = _fractions(lookup[codes.long()].to(torch.uint8), index, int(lookup.max()) + 1)
+    target = fractions(lookup[codes.long()].to(torch.uint8), index, int(lookup.max()) + 1)
     intensities = sample_intensities(codes, palette, rng, realistic=config.has_realistic_contrast(done))
     image = add_artefacts(sample_at(intensities[None], index)[0], config, rng)
     image, kept = cut_field_of_view(image, config.cut_chance, rng)
@@ -45,7 +45,7 @@ def synthesise(
     return normalise(image)[None], target
 
 
-def _cut_out(codes: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+def cut_out(codes: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     """Keep the part of the map that the grid touches, plus a border; shift the index to it."""
     flat = index.reshape(-1, 3)
     limit = torch.tensor(codes.shape)
@@ -55,7 +55,7 @@ def _cut_out(codes: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     return codes[box].contiguous(), index - low
 
 
-def _fractions(classes: Tensor, index: Tensor, count: int) -> Tensor:
+def fractions(classes: Tensor, index: Tensor, count: int) -> Tensor:
     """Linear shares of the classes around every index, float16 (count, L, P, S); class 0 outside."""
     bordered = functional.pad(classes, (1, 1, 1, 1, 1, 1)).flatten()
     size = [n + 2 for n in classes.shape]

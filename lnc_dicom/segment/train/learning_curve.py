@@ -19,6 +19,6 @@ def draw_curve(path: Path, title: str, names: Sequence[str], curve: Sequence[Pro
     loss.set(title=f"{title}: loss", xlabel="step")
     for i, name in enumerate(names):
         dice.plot(steps, [p.dice[i] for p in curve], label=name, linewidth=1)
-    dice.set(title=f"{title}: Dice on held-out label maps", xlabel="step", ylim=(0, 1))
+    dice.set(title=f"{title}: Dice on held-out heads", xlabel="step", ylim=(0, 1))
     dice.legend(fontsize=7, ncols=2, loc="lower right")
     figure.savefig(path, dpi=100, metadata={"Software": None})

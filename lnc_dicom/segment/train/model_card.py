@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +25,13 @@ NAME = "lnc-deep-grey"
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Names of the label maps, and where they came from."""
+    """Where the data came from, and the names of the label maps and of the real heads."""
 
     training: Sequence[str]
     held_out: Sequence[str]
     source: str
+    real: Sequence[str] = ()
+    held_out_real: Sequence[str] = ()
 
 
 def write_networks(folder: Path, trainers: Mapping[str, Trainer]) -> None:
@@ -49,16 +52,67 @@ def write_release(
     trials: Sequence[Trial],
 ) -> None:
     """Write calibration, digests, curves and card beside the networks."""
-    save_calibration(folder, calibration)
-    files = [*(f"{stage}.safetensors" for stage in trainers), CALIBRATION]
-    digests = {file: sha256(folder / file) for file in files}
-    lines = [f'name = "{NAME}"', f'version = "{version}"', "", "[sha256]"]
-    lines += [f'"{file}" = "{digest}"' for file, digest in digests.items()]
-    (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    digests = _write_digests(folder, version, trainers, calibration)
     for stage, trainer in trainers.items():
         draw_curve(folder / f"{stage}.png", stage, class_names(trainer), trainer.curve)
     card = _card(version, trainers, digests, data, calibration, trials)
     (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+
+
+def _write_digests(folder: Path, version: str, stages: Iterable[str], calibration: VolumeCalibration) -> dict[str, str]:
+    """Write the calibration and `model.toml`; return the digest of every file."""
+    save_calibration(folder, calibration)
+    files = [*(f"{stage}.safetensors" for stage in stages), CALIBRATION]
+    digests = {file: sha256(folder / file) for file in files}
+    lines = [f'name = "{NAME}"', f'version = "{version}"', "", "[sha256]"]
+    lines += [f'"{file}" = "{digest}"' for file, digest in digests.items()]
+    (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return digests
+
+
+def write_fine_tuned_release(  # noqa: PLR0913, PLR0917 - everything that the card reports
+    folder: Path,
+    start: Path,
+    version: str,
+    trainer: Trainer,
+    data: TrainingData,
+    weights: Mapping[str, float],
+    calibration: VolumeCalibration,
+    trials: Sequence[Trial],
+) -> None:
+    """Write the same for a label network that was fine-tuned from the model in `start`, whose first stage is kept.
+
+    weights
+        Factor on the probability of every structure, from `set_extent`.
+    """
+    digests = _write_digests(folder, version, ("locate", "label"), calibration)
+    draw_curve(folder / "label.png", "label", class_names(trainer), trainer.curve)
+    about = tomllib.loads((start / "model.toml").read_text(encoding="utf-8"))
+    factors = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
+    data_section = _REAL_DATA.format(
+        note=data.source,
+        count=len(data.training),
+        real=", ".join(data.real),
+        held_out=", ".join([*data.held_out_real, *data.held_out]) or "none",
+    )
+    card = [
+        f"# {NAME} {version}\n\n{_USE}",
+        data_section,
+        _accuracy_section(calibration, trials),
+        f"## Training\n\nThe weights of {about['name']} {about['version']} were fine-tuned in stage `label`.\n",
+        _locate_section((start / "MODEL_CARD.md").read_text(encoding="utf-8")),
+        _stage_section("label", trainer, digests["label.safetensors"]),
+        f"Weights on the probabilities, which make the volumes those of the labels: {factors}.\n",
+        f"Calibration: SHA-256 `{digests[CALIBRATION]}`.\n",
+        _LIMITS,
+    ]
+    (folder / "MODEL_CARD.md").write_text("\n".join(card), encoding="utf-8")
+
+
+def _locate_section(card: str) -> str:
+    """Section on the first stage, from the card of the model it was taken from."""
+    _, found, rest = card.partition("### Stage `locate`")
+    return (found + rest.partition("### Stage `label`")[0]).rstrip() + "\n"
 
 
 def _card(
@@ -106,12 +160,12 @@ def _stage_section(stage: str, trainer: Trainer, digest: str) -> str:
         f"### Stage `{stage}`\n\n"
         f"U-Net, channels {trainer.stage.channels}, {trainer.stage.synthesis.spacing_mm} mm, "
         f"{trainer.step} steps of batch 1 "
-        f"(best on the held-out maps: step {trainer.best_step}), AdamW, one cycle to {schedule.peak_rate}, "
+        f"(best on the held-out heads: step {trainer.best_step}), AdamW, one cycle to {schedule.peak_rate}, "
         f"seed {schedule.seed}, "
         f"moving average of the weights, torch {torch.__version__}, {platform.machine()}.\n"
         f"SHA-256 `{digest}`.\n\n"
         f"![learning curve]({stage}.png)\n\n"
-        f"Dice on crops synthesised from the held-out label maps:\n\n{header}\n" + "\n".join(rows) + "\n"
+        f"Dice on crops of the held-out heads:\n\n{header}\n" + "\n".join(rows) + "\n"
     )
 
 
@@ -137,6 +191,13 @@ _DATA = """## Data
 No real image was used for training: images are synthesised from whole-head label maps at every step (the approach
 of SynthSeg, Billot et al., Med Image Anal 2023). {note}
 {count} maps were trained on; held out for the curve below: {held_out}.
+"""
+
+_REAL_DATA = """## Data
+
+Images of real heads and images synthesised from {count} whole-head label maps (the approach of SynthSeg, Billot et
+al., Med Image Anal 2023), in random order. {note}
+Real heads trained on: {real}. Held out for the curve below: {held_out}.
 """
 
 _ACCURACY = """## Accuracy on held-out label maps

@@ -1,4 +1,4 @@
-"""Label maps → weights: one U-Net per stage, trained on heads that are synthesised on the fly.
+"""Heads → weights: one U-Net per stage, trained on images that are made on the fly.
 
 The image of every step is seeded by (seed, step), so a run that was stopped and resumed sees the images that an
 unbroken run would have seen.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +20,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lnc_dicom.autocast import learning_precision
 from lnc_dicom.segment.network import UNet, UNetArchitecture, channels_last
-from lnc_dicom.segment.synthesis.label_maps import LabelMap, Palette
 from lnc_dicom.segment.synthesis.rng import Rng
-from lnc_dicom.segment.synthesis.synthesise import synthesise
+from lnc_dicom.segment.train.sources import Source
 from lnc_dicom.segment.train.stages import Stage
 
 VALIDATION_SEED = 1_000_000_007
 """Far from every training seed: validation images are the same in every run."""
 _VALIDATION_IMAGES = 16
-_EMA_DECAY = 0.999
 _WEIGHT_DECAY = 1e-2
 _GRADIENT_NORM = 3.0
 _WARM_UP = 0.1
@@ -37,7 +35,14 @@ _WARM_UP = 0.1
 
 @dataclass(frozen=True, slots=True)
 class TrainingSchedule:
-    """How long and how fast a stage is trained."""
+    """How long and how fast a stage is trained.
+
+    done_before
+        Fraction of the training that is done before the first step: 1 for fine-tuning, so that images and loss are
+        those of the end of a training.
+    decay
+        Of the moving average of the weights, per step.
+    """
 
     steps: int
     peak_rate: float = 1.5e-3
@@ -45,10 +50,12 @@ class TrainingSchedule:
     checkpoint_every: int = 250
     workers: int = 1
     device: str = "cpu"
+    done_before: float = 0.0
+    decay: float = 0.999
 
     def done(self, step: int) -> float:
         """Fraction of the training that is done before this step."""
-        return step / self.steps
+        return self.done_before + (1 - self.done_before) * step / self.steps
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: one cycle, linear warm-up, cosine decay."""
@@ -61,7 +68,7 @@ class TrainingSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One line of the learning curve. `dice` per class without background, on held-out label maps."""
+    """One line of the learning curve. `dice` per class without background, on held-out heads."""
 
     step: int
     loss: float
@@ -74,18 +81,14 @@ class Progress:
         return sum(there) / len(there) if there else 0.0
 
 
-class _Heads(Dataset[tuple[Tensor, Tensor]]):
-    """Synthetic heads by step; each from a random one of `maps`."""
+class _Images(Dataset[tuple[Tensor, Tensor]]):
+    """Images of a source by step."""
 
-    def __init__(
-        self, maps: Sequence[LabelMap], palette: Palette, stage: Stage, seed: int, done: Callable[[int], float]
-    ) -> None:
-        self.maps, self.palette, self.stage, self.seed, self.done = maps, palette, stage, seed, done
+    def __init__(self, source: Source, seed: int, done: Callable[[int], float]) -> None:
+        self.source, self.seed, self.done = source, seed, done
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        rng = Rng(self.seed * 1_000_003 + step)
-        head = self.maps[rng.integer(len(self.maps))]
-        return synthesise(head, self.palette, self.stage.synthesis, rng, self.done(step))
+        return self.source.make(Rng(self.seed * 1_000_003 + step), self.done(step))
 
 
 class _Steps(Sampler[int]):
@@ -136,38 +139,33 @@ def dice_per_class(labels: Tensor, target: Tensor, classes: int) -> list[tuple[i
 class Trainer:
     """One stage in training: network, moving average, optimiser and the curve so far."""
 
-    def __init__(self, stage: Stage, schedule: TrainingSchedule) -> None:
+    def __init__(self, stage: Stage, schedule: TrainingSchedule, start: UNet | None = None) -> None:
         torch.manual_seed(schedule.seed)
         self.stage, self.schedule = stage, schedule
         self.network = channels_last(UNet(UNetArchitecture(stage.channels, stage.classes)), schedule.device)
+        if start is not None:
+            self.network.load_state_dict(start.state_dict())
         self.average = copy.deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=_WEIGHT_DECAY)
         self.best = copy.deepcopy(self.average)
         self.step = 0
         self.curve: list[Progress] = []
 
-    def run(
-        self,
-        training: Sequence[LabelMap],
-        held_out: Sequence[LabelMap],
-        palette: Palette,
-        checkpoint: Path,
-        on_step: Callable[[int, float], None],
-    ) -> None:
+    def run(self, training: Source, held_out: Source, checkpoint: Path, on_step: Callable[[int, float], None]) -> None:
         """Train to the end of the schedule, from the checkpoint if there is one; `on_step(step, loss)` after each."""
         if checkpoint.exists():
             self._restore(checkpoint)
-        heads = _Heads(training, palette, self.stage, self.schedule.seed, self.schedule.done)
+        images = _Images(training, self.schedule.seed, self.schedule.done)
         steps = _Steps(self.step, self.schedule.steps)
         workers = self.schedule.workers
-        loader = DataLoader(heads, batch_size=1, sampler=steps, num_workers=workers, worker_init_fn=_one_thread)
+        loader = DataLoader(images, batch_size=1, sampler=steps, num_workers=workers, worker_init_fn=_one_thread)
         recent = 0.0
         for image, target in loader:
             loss = self._train_step(image.to(self.schedule.device), target.to(self.schedule.device))
             recent = loss if recent == 0 else 0.98 * recent + 0.02 * loss
             on_step(self.step, recent)
             if self.step % self.schedule.checkpoint_every == 0 or self.step == self.schedule.steps:
-                self._evaluate(held_out, palette, recent)
+                self._evaluate(held_out, recent)
                 self._save(checkpoint)
 
     def _train_step(self, image: Tensor, target: Tensor) -> float:
@@ -184,15 +182,15 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_NORM)
         self.optimiser.step()
         self.step += 1
-        decay = min(_EMA_DECAY, self.step / (self.step + 20))
+        decay = min(self.schedule.decay, self.step / (self.step + 20))
         with torch.no_grad():
             for slow, fast in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 slow.lerp_(fast, 1 - decay)
         return float(loss.detach())
 
-    def _evaluate(self, held_out: Sequence[LabelMap], palette: Palette, loss: float) -> None:
-        """Add a point to the curve; keep the weights if none were better on the held-out label maps."""
-        point = Progress(self.step, loss, self.validate(held_out, palette))
+    def _evaluate(self, held_out: Source, loss: float) -> None:
+        """Add a point to the curve; keep the weights if none were better on the held-out heads."""
+        point = Progress(self.step, loss, self.validate(held_out))
         if point.mean_dice >= max((p.mean_dice for p in self.curve), default=0.0):
             self.best.load_state_dict(self.average.state_dict())
         self.curve.append(point)
@@ -203,15 +201,15 @@ class Trainer:
         return max(self.curve, key=lambda p: (p.mean_dice, p.step)).step if self.curve else self.step
 
     @torch.inference_mode()
-    def validate(self, held_out: Sequence[LabelMap], palette: Palette) -> tuple[float, ...]:
-        """Dice per class, pooled over images synthesised from held-out label maps.
+    def validate(self, held_out: Source) -> tuple[float, ...]:
+        """Dice per class, pooled over images of held-out heads.
 
         Their contrast is that of the end of a training, so that the points of a curve can be compared.
         """
-        heads = _Heads(held_out, palette, self.stage, VALIDATION_SEED, lambda _: 1.0)
+        images = _Images(held_out, VALIDATION_SEED, lambda _: 1.0)
         sums = torch.zeros(self.stage.classes - 1, 2, dtype=torch.float64)
         for i in range(_VALIDATION_IMAGES):
-            image, target = heads[i]
+            image, target = images[i]
             image = image[None].to(self.schedule.device, memory_format=torch.channels_last_3d)
             with learning_precision(self.schedule.device):
                 labels = self.average(image).argmax(1)[0].cpu()

@@ -31,6 +31,21 @@ def test_an_unknown_kind_of_object_is_refused_before_anything_is_read(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_images_without_their_labels_are_refused_before_training(tmp_path):
+    places = ["--label-maps", str(tmp_path), "--out", str(tmp_path / "out"), "--images", str(tmp_path)]
+    done = RUN.invoke(app, ["train", "segmentation", *places])
+    assert done.exit_code == 2
+    assert "--image-labels" in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_label_protocol_is_refused_with_the_known_ones(tmp_path):
+    places = ["--images", str(tmp_path), "--labels", str(tmp_path), "--out", str(tmp_path / "out")]
+    done = RUN.invoke(app, ["evaluate", "segmentation", *places, "--protocol", "aal"])
+    assert done.exit_code == 2
+    assert "freesurfer, mage, xiao, jhu" in done.output
+
+
 @pytest.mark.parametrize("command", ["process", "train", "evaluate", "simulate", "explain"])
 def test_every_command_explains_itself(command):
     assert RUN.invoke(app, [command, "--help"]).exit_code == 0

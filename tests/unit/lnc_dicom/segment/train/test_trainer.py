@@ -4,7 +4,9 @@ import itertools
 import pytest
 import torch
 
+from lnc_dicom.segment.network import UNet, UNetArchitecture
 from lnc_dicom.segment.synthesis.label_maps import load_label_map, load_palette
+from lnc_dicom.segment.train.sources import Synthetic
 from lnc_dicom.segment.train.stages import LOCATE
 from lnc_dicom.segment.train.trainer import Trainer, TrainingSchedule, dice_and_cross_entropy, dice_per_class
 
@@ -18,14 +20,14 @@ SMALL = dataclasses.replace(
 @pytest.fixture(scope="module")
 def heads(data):
     palette = load_palette(data / "label-maps")
-    return [load_label_map(data / "label-maps" / "training_seg_04.nii.gz", palette)], palette
+    head = load_label_map(data / "label-maps" / "training_seg_04.nii.gz", palette)
+    return Synthetic([head], palette, SMALL.synthesis)
 
 
 def _train(heads, folder, steps, schedule_steps=6):
-    maps, palette = heads
     trainer = Trainer(SMALL, _stopped(steps, schedule_steps))
     steps_seen = []
-    trainer.run(maps, maps, palette, folder / "stage.pt", lambda step, _: steps_seen.append(step))
+    trainer.run(heads, heads, folder / "stage.pt", lambda step, _: steps_seen.append(step))
     return trainer, steps_seen
 
 
@@ -52,10 +54,9 @@ def test_a_resumed_run_ends_where_an_unbroken_one_ends(heads, tmp_path):
 
 
 def test_training_lowers_the_loss(heads, tmp_path):
-    maps, palette = heads
     trainer = Trainer(SMALL, TrainingSchedule(60, checkpoint_every=60, workers=0, peak_rate=5e-3))
     losses = []
-    trainer.run(maps, maps, palette, tmp_path / "stage.pt", lambda _, loss: losses.append(loss))
+    trainer.run(heads, heads, tmp_path / "stage.pt", lambda _, loss: losses.append(loss))
     assert losses[-1] < losses[0] - 0.3
 
 
@@ -66,6 +67,15 @@ def test_the_learning_rate_rises_and_falls():
     assert rates.index(max(rates)) < 110
     assert rates[-1] < 0.01
     assert all(a >= b for a, b in itertools.pairwise(rates[100:]))
+
+
+def test_fine_tuning_starts_from_the_weights_and_at_the_end_of_a_schedule():
+    start = UNet(UNetArchitecture(SMALL.channels, SMALL.classes))
+    trainer = Trainer(SMALL, TrainingSchedule(10, done_before=1.0), start)
+    for name, tensor in start.state_dict().items():
+        torch.testing.assert_close(trainer.average.state_dict()[name], tensor)
+    assert trainer.schedule.done(0) == trainer.schedule.done(10) == 1.0
+    assert TrainingSchedule(10).done(5) == 0.5
 
 
 def test_a_perfect_segmentation_has_almost_no_loss_and_a_wrong_one_a_large_one():
@@ -84,7 +94,6 @@ def test_the_loss_is_lowest_if_the_probabilities_equal_the_shares():
 
 
 def test_the_best_weights_are_kept_when_later_ones_are_worse(heads, tmp_path, monkeypatch):
-    maps, palette = heads
     dice = iter([(0.5, 0.5), (0.8, 0.8), (0.1, 0.1)])
     monkeypatch.setattr(Trainer, "validate", lambda *_: next(dice))
     trainer = Trainer(SMALL, TrainingSchedule(6, checkpoint_every=2, workers=0))
@@ -93,12 +102,12 @@ def test_the_best_weights_are_kept_when_later_ones_are_worse(heads, tmp_path, mo
     def on_step(step, _loss):
         kept[step] = {name: tensor.clone() for name, tensor in trainer.average.state_dict().items()}
 
-    trainer.run(maps, maps, palette, tmp_path / "stage.pt", on_step)
+    trainer.run(heads, heads, tmp_path / "stage.pt", on_step)
     assert trainer.best_step == 4
     for name, tensor in trainer.best.state_dict().items():
         torch.testing.assert_close(tensor, kept[4][name])
     resumed = Trainer(SMALL, TrainingSchedule(6, checkpoint_every=2, workers=0))
-    resumed.run(maps, maps, palette, tmp_path / "stage.pt", on_step)
+    resumed.run(heads, heads, tmp_path / "stage.pt", on_step)
     assert resumed.best_step == 4
 
 
