@@ -23,9 +23,21 @@ REQUIRED = {
     ("fstd-08", "lateral ventricle"): 0.89,
 }
 """Dice, mean of left and right; fstd-08 is held out of the training."""
-FLOORS: dict[tuple[str, str], float] = {}
+FLOORS = {
+    ("template (mage)", "striatum"): 0.893,
+    ("template (mage)", "pallidum"): 0.807,
+    ("template (mage)", "thalamus"): 0.875,
+    ("template (xiao)", "accumbens"): 0.626,
+    ("Eve", "putamen"): 0.781,
+    ("Eve", "pallidum"): 0.697,
+    ("Eve", "thalamus"): 0.862,
+    ("Eve", "internal capsule"): 0.633,
+    ("fstd-08", "caudate"): 0.888,
+    ("fstd-08", "pallidum"): 0.750,
+    ("fstd-08", "lateral ventricle"): 0.831,
+}
 """Measured, less 0.005, where the requirement is missed (docs/measurements.md): it must not get worse."""
-NEAR_MM = {"putamen": 1.0, "pallidum": 1.2, "thalamus": 1.0, "striatum": 0.8}
+NEAR_MM = {"putamen": 0.7, "pallidum": 1.0, "thalamus": 0.8, "striatum": 0.7}
 """Largest distance of the centroid from that of the labels along any axis of the patient."""
 
 
