@@ -86,7 +86,7 @@ def is_abandoned(part: Path) -> bool:
 
 
 def is_torn(path: Path) -> bool:
-    """Tell whether a kept object lacks the bytes that its name promises; one that has been removed meanwhile does not."""
+    """Tell whether a kept object lacks bytes that its name promises; one that has been removed meanwhile does not."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() != path.stem
