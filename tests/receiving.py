@@ -52,7 +52,7 @@ def lets_in(port, limit_s=0.0, **who):
 
 def objects_in(spool):
     """Every object that was kept for a job."""
-    return [path for study in spool.studies() for path in study.folder.glob("*.dcm")]
+    return sorted(spool.received.glob("*/*.dcm"))
 
 
 def sample():

@@ -192,7 +192,7 @@ def test_private_objects_are_accepted_kept_and_never_make_a_study(receiver):
     assert set(association.accepted) == {1, 3, 5, 7}
     assert association.store(item) == SUCCESS
     association.release()
-    assert list(spool.studies()) == []
+    assert objects_in(spool) == []
     (path,) = spool.unused.iterdir()
     assert pydicom.dcmread(path).SOPInstanceUID == item.sop_instance
 
