@@ -1,4 +1,4 @@
-"""The number of every gate on heads, on spoiled heads, and on things that are no T1 heads.
+"""The number of every gate on heads, on perturbed heads, and on things that are no T1 heads.
 
 Run `python benchmarks/gates.py DATA [MODEL]`; DATA is the folder with the real heads and the label maps. The limits in
 `lnc_dicom/measure/gates.py` were chosen from its tables.
@@ -26,11 +26,11 @@ from lnc_dicom.measure.gates import GATES, check_study  # noqa: E402
 from lnc_dicom.measure.volumetry import measure  # noqa: E402
 from lnc_dicom.report import refuse  # noqa: E402
 from lnc_dicom.segment.evaluate.metrics import read_nifti, read_pair  # noqa: E402
-from lnc_dicom.segment.evaluate.perturbations import EXPERIMENTS  # noqa: E402
+from lnc_dicom.segment.evaluate.perturbations import PERTURBATIONS  # noqa: E402
 from lnc_dicom.segment.evaluate.robustness import describe  # noqa: E402
 from lnc_dicom.segment.load import WEIGHTS, load_segmenter  # noqa: E402
 from lnc_dicom.segment.synthesis.label_maps import load_label_map, load_palette  # noqa: E402
-from lnc_dicom.segment.synthesis.rng import Draw  # noqa: E402
+from lnc_dicom.segment.synthesis.rng import Rng  # noqa: E402
 from lnc_dicom.segment.synthesis.synthesise import synthesise  # noqa: E402
 from lnc_dicom.segment.train.calibrate import SEED, WHOLE_HEAD  # noqa: E402
 from lnc_dicom.study.load import load  # noqa: E402
@@ -52,18 +52,18 @@ def heads(data: Path) -> Iterator[tuple[str, hd.Volume]]:
     yield "template", volume(*icbm152())
 
 
-def spoiled_heads(data: Path) -> Iterator[tuple[str, hd.Volume]]:
+def perturbed_heads(data: Path) -> Iterator[tuple[str, hd.Volume]]:
     head = describe(*read_pair(data / "labelled" / "t1.nii.gz", data / "labelled" / "aparc+aseg.nii.gz"))
-    for e in EXPERIMENTS:
-        if e.name not in {"again", "position", "grid"}:
-            yield f"{e.name}, {e.setting}", e.spoil(head)[0]
+    for e in PERTURBATIONS:
+        if e.name not in {"test-retest", "position", "grid"}:
+            yield f"{e.name}, {e.setting}", e.apply(head)[0]
 
 
 def synthetic_heads(data: Path) -> Iterator[tuple[str, hd.Volume]]:
     palette = load_palette(data / "label-maps")
     maps = [load_label_map(data / "label-maps" / f"{name}.nii.gz", palette) for name in HELD_OUT]
     for i in range(SYNTHETIC_IMAGES):
-        image, _ = synthesise(maps[i % len(maps)], palette, WHOLE_HEAD, Draw(SEED + 1000 + i))
+        image, _ = synthesise(maps[i % len(maps)], palette, WHOLE_HEAD, Rng(SEED + 1000 + i))
         yield f"synthetic {i + 1}", volume(image[0].numpy(), np.eye(4))
 
 
@@ -100,7 +100,7 @@ def main() -> None:
     for title, images in (
         ("Heads", heads(data)),
         ("Heads synthesised from held-out label maps", synthetic_heads(data)),
-        ("The labelled head, spoiled", spoiled_heads(data)),
+        ("The labelled head, perturbed", perturbed_heads(data)),
         ("No T1 heads", no_t1_heads(data)),
     ):
         print(f"\n## {title}\n\n| | {' | '.join(c[-3:] for c in codes)} | verdict |\n|{'---|' * (len(codes) + 2)}")

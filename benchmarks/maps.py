@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lnc_dicom.cli.console import quieten_libraries  # noqa: E402
-from lnc_dicom.geometry.registration import Motion, carry  # noqa: E402
+from lnc_dicom.geometry.resampling import resample_cubic  # noqa: E402
 from lnc_dicom.maps.alignment import align  # noqa: E402
 from lnc_dicom.maps.cbf import cbf_map, read_labelling  # noqa: E402
 from lnc_dicom.maps.fa import fa_map  # noqa: E402
@@ -29,13 +29,12 @@ from lnc_dicom.maps.vendor_map import load_map  # noqa: E402
 from lnc_dicom.measure.volumetry import usable_labels  # noqa: E402
 from lnc_dicom.options import DiffusionOptions, MapsOptions, PerfusionOptions  # noqa: E402
 from lnc_dicom.pipeline import analyse  # noqa: E402
+from lnc_dicom.quantities import Quantity  # noqa: E402
 from lnc_dicom.report import Report  # noqa: E402
 from lnc_dicom.segment.load import load_segmenter  # noqa: E402
 from lnc_dicom.study.read import read_study  # noqa: E402
 from lnc_dicom.tools import Tools  # noqa: E402
-from lnc_dicom.types import Quantity, Role  # noqa: E402
-
-NOWHERE = Motion(np.eye(4), 0.0)
+from lnc_dicom.types import Role  # noqa: E402
 
 
 def measured(folder: Path, tools: Tools) -> Report:
@@ -68,14 +67,14 @@ def agree(ours: np.ndarray, theirs: np.ndarray, inside: np.ndarray) -> str:
 
 
 def on_grid(volume: hd.Volume, grid: hd.Volume) -> np.ndarray:
-    return carry(volume.with_array(np.nan_to_num(np.asarray(volume.array, np.float32))), NOWHERE, grid)
+    return resample_cubic(volume.with_array(np.nan_to_num(np.asarray(volume.array, np.float32))), np.eye(4), grid)
 
 
 def compare_fa(report: Report) -> None:
     """Our tensor against the scanner's map of the same images, with and without correction of motion."""
     scanner = next(m for m in report.maps if m.map.quantity is Quantity.FA)
     series = report.selection.map_series[Role.FA_REGISTRATION]
-    usable = usable_labels(report.segmented)
+    usable = usable_labels(report.measurements)
     for correct in (False, True):
         ours = fa_map({Role.DIFFUSION: series}, DiffusionOptions(correct_motion=correct))
         assert ours is not None  # noqa: S101

@@ -1,14 +1,14 @@
-"""Real T1s → label maps to learn from: where FreeSurfer and the network find the nuclei, as large as experts draw them.
+"""Real T1s → label maps for training: nuclei where FreeSurfer and the network find them, as large as experts draw them.
 
     python benchmarks/real_labels.py extent IMAGES FREESURFER OUT
     python benchmarks/real_labels.py warp IMAGES LABELS WARPED TARGET [TARGET …]
     python benchmarks/real_labels.py agree IMAGES LABELS WARPED WEIGHTS OUT
 
-Folders hold NIfTI files called as their heads. `extent` moves the borders of FreeSurfer's labels
-(lnc_dicom/segment/train/extent.py). `warp` takes them by symmetric normalisation to heads that have none (pip install
-antspyx; Avants et al., Med Image Anal 2008). `agree` joins both with what a network finds, half and half
-(lnc_dicom/segment/train/consensus.py), and writes one label map for every head, with which `lnc train segmentation
---images IMAGES --image-labels OUT` goes on. On two cores: seconds, a minute per pair of heads, ten seconds per head.
+Folders hold NIfTI files named after their heads. `extent` moves the borders of FreeSurfer labels
+(lnc_dicom/segment/train/extent.py). `warp` maps them to heads without labels by symmetric normalisation (pip install
+antspyx; Avants et al., Med Image Anal 2008). `agree` averages both with the probabilities of a network
+(lnc_dicom/segment/train/consensus.py) and writes one label map per head, for `lnc train segmentation --images IMAGES
+--image-labels OUT`. On two cores: seconds, a minute per pair of heads, ten seconds per head.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from scipy import ndimage
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lnc_dicom.anatomy import STRUCTURES
+from lnc_dicom.geometry.resampling import resample, resample_labels, sample
 from lnc_dicom.segment.evaluate.metrics import head_name, read_nifti
 from lnc_dicom.segment.load import load_segmenter
 from lnc_dicom.segment.network import load_weights
 from lnc_dicom.segment.pose import centroids
 from lnc_dicom.segment.segmenter import NetworkSegmenter
 from lnc_dicom.segment.synthesis.internal_capsule import add_internal_capsule
-from lnc_dicom.segment.train.consensus import likeliest, shares, weights_for
+from lnc_dicom.segment.train.consensus import soft_labels, volume_weights, weighted_argmax
 from lnc_dicom.segment.train.extent import to_expert_extent
-from lnc_dicom.study.load import resample, sample, sample_labels
 
 SHAPE, SPACING_MM = (96, 112, 80), 1.25
 """Grid of the registration, around the nuclei; axes (L, P, S)."""
@@ -54,7 +54,7 @@ def write(path: Path, array: npt.NDArray[np.generic], volume: hd.Volume) -> None
 
 
 def ours(path: Path) -> npt.NDArray[np.uint8]:
-    """Read labels of ours from a FreeSurfer label map, the capsule added; axes (L, P, S)."""
+    """Read a FreeSurfer label map as our labels, with the internal capsule added; axes (L, P, S)."""
     volume = upright(path)
     values = add_internal_capsule(np.rint(volume.array).astype(np.int64), volume.spacing)
     labels = np.zeros(values.shape, np.uint8)
@@ -94,7 +94,7 @@ def _points(segmenter: NetworkSegmenter, volume: hd.Volume) -> Mapping[int, npt.
 def _affine(
     fixed: Mapping[int, npt.NDArray[np.float64]], moving: Mapping[int, npt.NDArray[np.float64]]
 ) -> npt.NDArray[np.float64]:
-    """Affine (4, 4) from points of one head to those of another, least squares."""
+    """Affine (4, 4) from the points of one head to those of another, by least squares."""
     shared = sorted(set(fixed) & set(moving))
     start = np.array([[*fixed[n], 1.0] for n in shared])
     matrix = np.eye(4)
@@ -110,11 +110,11 @@ def _register(
     to_moving: npt.NDArray[np.float64],
 ) -> dict[str, npt.NDArray[np.float16]]:
     """Warp one head and its labels to another; float16 `fixed`, `image` (L, P, S) and `shares` (structures, …)."""
-    import ants  # noqa: PLC0415 - only here, and not among the package's needs
+    import ants  # noqa: PLC0415 - only here; not a dependency of the package
 
     grid = to_moving @ lps_mm
     pixels = [_scaled(resample(v, g, SHAPE).numpy()) for v, g in ((fixed, lps_mm), (moving, grid))]
-    drawn = sample_labels(hd.Volume(labels, moving.affine, coordinate_system="PATIENT"), grid, SHAPE)
+    drawn = resample_labels(hd.Volume(labels, moving.affine, coordinate_system="PATIENT"), grid, SHAPE)
     one, other = (ants.from_numpy(p, spacing=(SPACING_MM,) * 3) for p in pixels)
     found = ants.registration(
         one, other, "SyN", reg_iterations=(40, 30, 12), grad_step=0.2, random_seed=1, singleprecision=True
@@ -135,7 +135,7 @@ def _scaled(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def fused(warped: Path, target: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-    """Vote of the warped labels (classes, L, P, S), each weighed by how well its image fits around; and its grid."""
+    """Vote of the warped labels (classes, L, P, S), weighted by the local correlation of the images; and its affine."""
     sums, weights = 0.0, 0.0
     for path in sorted(warped.glob(f"{target}__*.npz")):
         found = np.load(path)
@@ -157,13 +157,13 @@ def agree(images: Path, labels: Path, warped: Path, weights: Path, out: Path) ->
         probabilities = _on(*segmenter.probabilities(volume), volume)
         if (labels / path.name).exists():
             drawn = ours(labels / path.name)
-            both = (probabilities + shares(drawn, volume.spacing)) / 2
-            known.append(weights_for(both, _wanted(drawn, volume), volume.spacing))
+            both = (probabilities + soft_labels(drawn, volume.spacing)) / 2
+            known.append(volume_weights(both, _wanted(drawn, volume), volume.spacing))
             used = known[-1]
         else:
             both = (probabilities + _on(*fused(warped, head_name(path)), volume)) / 2
             used = {name: float(np.exp(np.mean([np.log(w[name]) for w in known]))) for name in known[0]}
-        found = FREESURFER[likeliest(both, used)]
+        found = FREESURFER[weighted_argmax(both, used)]
         if (labels / path.name).exists():  # the rest of the brain keeps its labels: the skull can be taken off
             brain = np.rint(upright(labels / path.name).array).astype(np.int64)
             brain[np.isin(brain, FREESURFER[1:])] = WHITE_MATTER
@@ -181,7 +181,7 @@ def _wanted(drawn: npt.NDArray[np.uint8], volume: hd.Volume) -> dict[str, float]
 def _on(
     probabilities: npt.NDArray[np.float32], lps_mm: npt.NDArray[np.float64], volume: hd.Volume
 ) -> npt.NDArray[np.float32]:
-    """Bring probabilities (classes, L, P, S) to a volume's grid; background outside."""
+    """Resample probabilities (classes, L, P, S) to the grid of a volume; background outside."""
     shape = (volume.shape[0], volume.shape[1], volume.shape[2])
     there = sample(torch.as_tensor(probabilities), np.linalg.inv(lps_mm) @ volume.affine, shape).numpy()
     there[0] += np.clip(1 - there.sum(0), 0, 1)

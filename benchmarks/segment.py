@@ -22,12 +22,12 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from lnc_dicom.geometry.resampling import sample  # noqa: E402
 from lnc_dicom.segment import segmenter  # noqa: E402
 from lnc_dicom.segment.evaluate.metrics import read_nifti  # noqa: E402
 from lnc_dicom.segment.load import WEIGHTS, load_segmenter  # noqa: E402
 from lnc_dicom.segment.network import _InstanceNorm  # noqa: E402
 from lnc_dicom.segment.segmenter import CROP_SHAPE, NetworkSegmenter  # noqa: E402
-from lnc_dicom.study.load import sample  # noqa: E402
 
 REPEATS = 5
 _PARTS = ("resample", "normalise", "_on_source_grid", "doubt", "mirror_dice")

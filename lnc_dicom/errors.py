@@ -14,7 +14,7 @@ from __future__ import annotations
 
 
 class LncError(Exception):
-    """An error that says what happened (`what`), what to do (`do`), and under which code to look it up."""
+    """An error that says what happened (`what`), what to do (`do`), and the code to look it up by."""
 
     code = "LNC-000"
     do = "Report this."
@@ -32,7 +32,7 @@ class LncError(Exception):
 
 
 class UnusableInput(LncError):
-    """What the command was given cannot be used."""
+    """The input of the command cannot be used."""
 
     code = "LNC-001"
     do = "Check the command and the files that it names."
@@ -70,14 +70,14 @@ class BadCohort(UnusableInput):
 
 
 class StudyRejected(LncError):
-    """The study is outside what is accepted; the same study will be rejected again."""
+    """The study is outside what is accepted; sending it again gives the same answer."""
 
     code = "LNC-100"
     do = "See the reason."
 
 
 class NoFiles(StudyRejected):
-    """There is no DICOM object at all."""
+    """No DICOM object was found."""
 
     code = "LNC-101"
     do = "Name a folder or files that hold the DICOM objects of one study."
@@ -140,7 +140,7 @@ class NoHead(StudyRejected):
 
 
 class UnsupportedTransferSyntax(StudyRejected):
-    """The pixels are encoded in a way that is not decoded."""
+    """The transfer syntax of the pixels is not supported."""
 
     code = "LNC-110"
     do = "Send the series uncompressed, or as JPEG Lossless, JPEG-LS Lossless, JPEG 2000 Lossless or RLE."
@@ -157,35 +157,42 @@ class NotT1Contrast(StudyRejected):
     """White matter, grey matter and fluid are not ordered as on a T1-weighted image."""
 
     code = "LNC-112"
-    do = "Send a T1-weighted series; a header that calls another contrast T1 has to be put right at the scanner."
+    do = "Send a T1-weighted series; if the header calls another contrast T1, correct it at the scanner."
 
 
 class PoorImage(StudyRejected):
     """The image is too noisy or too blurred to measure the deep nuclei."""
 
     code = "LNC-113"
-    do = "Look at the series: motion, noise, thick slices. Repeat the acquisition if it can be repeated."
+    do = "Look at the series for motion, noise or thick slices. Repeat the acquisition if possible."
 
 
 class UnlikeHead(StudyRejected):
-    """What was found is not like any head that the network knows."""
+    """The structures found are unlike those of any head that the network was trained on."""
 
     code = "LNC-114"
-    do = "Look at the series: another body part, surgery, a large lesion, a wrong orientation or voxel size."
+    do = "Look at the series for another body part, surgery, a large lesion, or a wrong orientation or voxel size."
 
 
 class WrongPose(StudyRejected):
-    """The head is turned further than heads are in a scanner; the orientation in the header is probably wrong."""
+    """The head is rotated further than is possible in a scanner; the orientation in the header is probably wrong."""
 
     code = "LNC-115"
-    do = "Compare the orientation labels in a viewer with the anatomy; have the header put right at its source."
+    do = "Compare the orientation labels in a viewer with the anatomy; correct the header at its source."
+
+
+class SeveralPatients(StudyRejected):
+    """The objects of the study name more than one patient."""
+
+    code = "LNC-116"
+    do = "Find out at the source whose images these are; send each patient's images as a study of their own."
 
 
 # --- one map of the study cannot be used -------------------------------------------------------------------------
 
 
 class NotMeasured(LncError):
-    """One measurement cannot be made; it is left out and the rest goes on."""
+    """One measurement cannot be made; it is omitted and the others continue."""
 
     code = "LNC-410"
     do = "See the reason."
@@ -202,7 +209,7 @@ class WrongGradients(NotMeasured):
     """Gradient directions or b-values of the diffusion-weighted images are missing or wrong."""
 
     code = "LNC-412"
-    do = "Send the images as the scanner made them: anonymising and converting may remove gradients."
+    do = "Send the images as the scanner made them: anonymisation and conversion may remove gradients."
 
 
 class OneBValue(NotMeasured):
@@ -223,28 +230,28 @@ class NoM0(NotMeasured):
     """The arterial spin labelling has no M0 image, so its signal has no scale."""
 
     code = "LNC-415"
-    do = "Send the M0 image with the study, in the series of the labelling or beside it."
+    do = "Send the M0 image with the study, in the labelling series or in one of its own."
 
 
 class UnpairedVolumes(NotMeasured):
     """Control and label images do not pair up."""
 
     code = "LNC-416"
-    do = "Send the whole series of the labelling as acquired."
+    do = "Send the whole labelling series as acquired."
 
 
 class UnknownScale(NotMeasured):
-    """The numbers of a map cannot be brought to its unit."""
+    """The values of a map cannot be converted to its unit."""
 
     code = "LNC-417"
     do = "Send the map with its real-world value mapping and units."
 
 
 class NotAligned(NotMeasured):
-    """A map could not be laid on the T1-weighted image."""
+    """A map could not be registered to the T1-weighted image."""
 
     code = "LNC-418"
-    do = "Compare the map with the T1 in a viewer: another head, motion, or a wrong orientation."
+    do = "Compare the map with the T1 in a viewer: look for another head, motion, or a wrong orientation."
 
 
 class OffTheHead(NotMeasured):
@@ -255,7 +262,7 @@ class OffTheHead(NotMeasured):
 
 
 class Implausible(NotMeasured):
-    """The numbers of a map are not those of a brain."""
+    """The values of a map are implausible for a brain."""
 
     code = "LNC-420"
     do = "Look at the map in a viewer; check the acquisition and the settings."
@@ -265,24 +272,38 @@ class Implausible(NotMeasured):
 
 
 class Unavailable(LncError):
-    """Something outside is missing for now; the job is tried again."""
+    """Something outside is unavailable for now; the job is retried."""
 
     code = "LNC-200"
-    do = "Nothing: it is tried again."
+    do = "Nothing: the job is retried automatically."
 
 
 class PacsUnreachable(Unavailable):
     """The PACS does not answer or refuses the association."""
 
     code = "LNC-201"
-    do = "Check host, port and AE titles of [pacs]; delivery is tried again, the results are kept."
+    do = "Check host, port and AE titles of [pacs]; delivery is retried, the results are kept."
 
 
 class PacsRefused(Unavailable):
     """The PACS answered, but did not store an object."""
 
     code = "LNC-202"
-    do = "Check that the PACS accepts the object's SOP class; delivery is tried again, the results are kept."
+    do = "Check that the PACS accepts the object's SOP class, then `lnc jobs retry`; the results are kept."
+
+
+class DestinationUnknown(Unavailable):
+    """The settings no longer have the destination of a delivery."""
+
+    code = "LNC-203"
+    do = "Give a destination this name, then `lnc jobs retry`; the results are kept."
+
+
+class SpoolUnwritable(Unavailable):
+    """Results cannot be written to the spool: the disk is full, or it is not ours."""
+
+    code = "LNC-204"
+    do = "Make room on the disk of the spool; computing is retried."
 
 
 # --- one of our promises is broken -------------------------------------------------------------------------------
@@ -300,3 +321,10 @@ class ModelMismatch(Defect):
 
     code = "LNC-301"
     do = "Install the package again."
+
+
+class ComputingEnded(Defect):
+    """The process that computes ended before its result, every time that it was tried."""
+
+    code = "LNC-302"
+    do = "Compare the limits in [compute] with the machine; report the study's size and the log, then `lnc jobs retry`."

@@ -26,7 +26,7 @@ class DiffusionOptions(Section):
     """How FA is computed where the scanner has not made the map."""
 
     correct_motion: bool = True
-    """Lay every volume on the first b = 0 volume before the tensor is fitted."""
+    """Register b = 0 volumes to the first of them and weighted volumes to their mean before the tensor is fitted."""
     max_b: float = Field(3500.0, gt=0)
     """Volumes with a larger b-value, in s/mm², are left out of the tensor."""
 
@@ -72,7 +72,7 @@ class BiomarkerOptions(Section):
     model: Path | None = None
     """Folder of a model that `lnc train biomarker` wrote; none: the demonstration model, without clinical meaning."""
     age_and_sex: bool = True
-    """Tell the model age and sex, where the header has both; else predictions rest on the T1 alone."""
+    """Use age and sex as covariates where the header has both; otherwise predictions rest on the T1 alone."""
     demonstration_disease: bool = False
     """Write the disease probabilities of a demonstration model into the SR and onto the summary page."""
 
@@ -93,8 +93,8 @@ def settings_of_results(options: Options) -> str:
     sections = {"diffusion", "perfusion", "maps"}
     chosen = options.model_dump(mode="json", include=sections)
     biomarker = options.biomarker
-    told = {"disease": biomarker.demonstration_disease, "age_and_sex": biomarker.age_and_sex}
-    return json.dumps({**chosen, **told}, sort_keys=True)
+    predictions = {"disease": biomarker.demonstration_disease, "age_and_sex": biomarker.age_and_sex}
+    return json.dumps({**chosen, **predictions}, sort_keys=True)
 
 
 def load_options(file: Path | None) -> Options:

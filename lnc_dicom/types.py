@@ -20,6 +20,8 @@ from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
 
 from lnc_dicom.anatomy import Structure
+from lnc_dicom.predictions import freeze
+from lnc_dicom.quantities import Quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,16 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Caveat:
-    """Something a reader of the results must know; not an error."""
+    """Something that a reader of the results must know; not an error.
+
+    is_our_text
+        The text is wholly ours: numbers, attribute names and names of structures. Only such a text is drawn on pages
+        and written into reports; any other could name the patient and goes into result.json alone.
+    """
 
     code: str
     text: str
+    is_our_text: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,10 @@ class Prior:
     images: frozenset[str] = field(repr=False)
     algorithm: tuple[str, str]
     volumes_mm3: Mapping[str, float] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the volumes read-only."""
+        freeze(self, "volumes_mm3")
 
     def reference(self) -> Dataset:
         """Name it as a predecessor document (PS3.3 C.17.2)."""
@@ -102,12 +114,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """The series of one study, what was wrong with files that could not be used, and earlier results of ours."""
+    """The series of one study, what was wrong with files that could not be used, and earlier results of ours.
+
+    version
+        Tells apart contents that came under the same SOP Instance UIDs; empty for the first. Part of every result UID.
+    """
 
     uid: str = field(repr=False)
     series: tuple[Series, ...]
     caveats: tuple[Caveat, ...] = ()
     priors: tuple[Prior, ...] = ()
+    version: str = ""
 
 
 class Reason(Enum):
@@ -161,16 +178,9 @@ class Selection:
     passed_over: tuple[tuple[Series, Reason], ...]
     map_series: Mapping[Role, Series] = field(default_factory=dict)
 
-
-class Quantity(Enum):
-    """What a map measures; the value is the key in result.json.
-
-    FA has no unit (0 to 1), CBF is in ml/100 g/min, relative CBF is in units of the scanner's own.
-    """
-
-    FA = "fa"
-    CBF = "cbf"
-    RELATIVE_CBF = "relative_cbf"
+    def __post_init__(self) -> None:
+        """Make the roles read-only."""
+        freeze(self, "map_series")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +195,7 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuantityMap:
-    """A map of one quantity, and the image of the same acquisition that is laid on the T1.
+    """A map of one quantity, and the image of the same acquisition that is registered to the T1.
 
     values
         float32 Volume on the map's own grid, in the unit of `quantity`; nan where nothing was measured.
@@ -196,7 +206,7 @@ class QuantityMap:
     sources
         The series that went in.
     registers_itself
-        There is no better partner than the map, which shares less information with the T1 than b = 0 or M0.
+        Whether the map itself is the registration image; it shares less information with the T1 than b = 0 or M0.
     """
 
     quantity: Quantity
@@ -268,13 +278,14 @@ class Segmented:
     """
 
     labels: Volume = field(repr=False)
-    confidence: dict[int, Confidence]
+    confidence: Mapping[int, Confidence]
     pose: Pose | None = None
     feature_distance: float = 1.0
     brain_is_cut: bool = False
 
     def __post_init__(self) -> None:
-        """Check the type of the labels and make them read-only."""
+        """Check the type of the labels and make everything read-only."""
+        freeze(self, "confidence")
         if self.labels.array.dtype != np.uint8:
             raise TypeError("labels must be uint8")
         self.labels.array.setflags(write=False)
@@ -282,7 +293,7 @@ class Segmented:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The answer of one gate: a number and the limits that it has to keep. `quality.GATES` says where they are from."""
+    """The answer of one gate: a number and the limits that it has to keep; `measure.gates.GATES` has their origin."""
 
     code: str
     name: str
@@ -320,6 +331,10 @@ class AlignedMap:
     statistics: Mapping[int, Statistic] = field(default_factory=dict)
     caveats: tuple[Caveat, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Make the statistics read-only."""
+        freeze(self, "statistics")
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -330,7 +345,7 @@ class Measurement:
     interval_ml
         90 % interval of the volume; None where the segmenter is not calibrated.
     checks
-        What the gates found, in the order of `quality.GATES`.
+        What the gates found, in the order of `measure.gates.GATES`.
     statistics
         FA and CBF where they were measured; empty for a structure that failed.
     """
@@ -341,6 +356,10 @@ class Measurement:
     interval_ml: tuple[float, float] | None = None
     checks: tuple[Check, ...] = ()
     statistics: Mapping[Quantity, Statistic] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make the statistics read-only."""
+        freeze(self, "statistics")
 
     @property
     def failure(self) -> Check | None:
@@ -360,3 +379,7 @@ class Asymmetry:
     name: str
     volume: float | None
     quantities: Mapping[Quantity, float | None]
+
+    def __post_init__(self) -> None:
+        """Make the values read-only."""
+        freeze(self, "quantities")

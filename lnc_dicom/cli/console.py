@@ -18,8 +18,9 @@ from rich.table import Table
 
 from lnc_dicom.errors import LncError, StudyRejected, UnusableInput
 from lnc_dicom.predictions import BiomarkerResult
+from lnc_dicom.quantities import Quantity
 from lnc_dicom.report import Report
-from lnc_dicom.types import Caveat, Measurement, Quantity
+from lnc_dicom.types import Caveat, Measurement
 
 OK, DEFECT, USAGE, REJECTED = 0, 1, 2, 3
 """Exit codes of every command."""
@@ -166,8 +167,8 @@ def _cell(measurement: Measurement) -> str:
     return f"{measurement.volume_ml:.2f} [dim]({low:.2f} to {high:.2f})[/]"
 
 
-def show_experiment(name: str, setting: str) -> None:
-    """Say which experiment is running."""
+def show_perturbation(name: str, setting: str) -> None:
+    """Say which perturbation is being tested."""
     complaints.print(f"  {name}: {setting}", style="dim", highlight=False)
 
 
@@ -176,10 +177,10 @@ def show_progress(text: str) -> None:
     complaints.print(f"  {text}", style="dim", highlight=False)
 
 
-def show_outcomes(rows: Sequence[tuple[str, str, str, Mapping[str, float], Mapping[str, float]]]) -> None:
+def show_robustness(rows: Sequence[tuple[str, str, str, Mapping[str, float], Mapping[str, float]]]) -> None:
     """Print name, setting, refusal, and per structure the change of the volume in per cent with the Dice."""
     names = list(next((change for _, _, _, change, _ in rows if change), {}))
-    table = Table("experiment", "setting", *names, title="Volume change % (Dice) against the unspoiled head")
+    table = Table("perturbation", "setting", *names, title="Volume change % (Dice) against the original head")
     for name, setting, refused, change, dice in rows:
         cells = [f"{100 * change[n]:+.1f} ({dice[n]:.2f})" for n in names] if change else [f"refused: {refused}"]
         table.add_row(name, setting, *cells)
@@ -203,11 +204,6 @@ def show_timings(seconds: dict[str, float]) -> None:
 def show_line(text: str) -> None:
     """Print one line, as it is."""
     screen.print(text, highlight=False, soft_wrap=True, markup=False)
-
-
-def is_terminal() -> bool:
-    """Whether someone is looking."""
-    return sys.stderr.isatty()
 
 
 def make_folder(folder: Path) -> None:

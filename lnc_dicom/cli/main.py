@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+import tomllib
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -16,18 +18,16 @@ from lnc_dicom.cli.console import (
     make_folder,
     quieten_libraries,
     show_caveats,
-    show_experiment,
     show_line,
-    show_outcomes,
+    show_perturbation,
     show_report,
+    show_robustness,
     show_rows,
     show_timings,
 )
-from lnc_dicom.errors import StudyRejected
-
-_MEASURING = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "saliency")
-STAGES = ("start", "read", *_MEASURING, "encode", "write")
-
+from lnc_dicom.errors import StudyRejected, UnusableInput
+from lnc_dicom.provenance import software_version
+from lnc_dicom.tools import STAGES
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -54,10 +54,38 @@ Objects = Annotated[
     str | None, typer.Option(help="Kinds of objects to write: seg,sr,summary,saliency,labelmap,map,text,pdf,fhir.")
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
+ModelOut = Annotated[Path, typer.Option(help="Folder for checkpoints and the finished model.")]
+RealImages = Annotated[
+    Path | None, typer.Option(help="Folder with T1s of real heads, to fine-tune the second network on.")
+]
+RealLabels = Annotated[
+    Path | None,
+    typer.Option(help="With --images: folder with their label maps, in the same order of names."),
+]
+StartModel = Annotated[
+    Path | None, typer.Option(help="With --images: model to fine-tune; without it, the released one.")
+]
+RealShare = Annotated[float, typer.Option(help="With --images: share of the training images that show a real head.")]
+PeakRate = Annotated[float, typer.Option(help="With --images: highest learning rate.")]
+HeldOutHeads = Annotated[str, typer.Option(help="With --images: names of the heads held out for validation.")]
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's way to a flag that ends the command
+    if wanted:
+        show_line(f"lnc-dicom {software_version()}")
+        for package in ("segment", "biomarker"):
+            about = tomllib.loads((files("lnc_dicom") / package / "weights/model.toml").read_text(encoding="utf-8"))
+            show_line(f"{about['name']} {about['version']}")
+        raise typer.Exit
 
 
 @app.callback()
-def _start() -> None:
+def _start(
+    version: Annotated[  # noqa: ARG001, FBT002 - typer's way to a flag; it calls `_show_version`
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the versions of code and models."),
+    ] = False,
+) -> None:
     quieten_libraries()
 
 
@@ -65,7 +93,7 @@ def _start() -> None:
 def process(paths: Paths, out: Out, config: Config = None, objects: Objects = None) -> None:
     """Measure one study from files; write DICOM SEG, SR, summary pages and saliency, and result.json."""
     started = time.perf_counter()
-    watch = Stopwatch(STAGES)
+    watch = Stopwatch(("start", "read", *STAGES, "write"))
     with exits(), watch as stage:
         with stage("start"):
             from lnc_dicom import pipeline  # noqa: PLC0415 - torch takes a second to import; --help should not
@@ -109,67 +137,55 @@ def process(paths: Paths, out: Out, config: Config = None, objects: Objects = No
 
 @train.command("segmentation")
 def train_segmentation(
-    labels: Annotated[Path, typer.Option(help="Folder with label maps (NIfTI, FreeSurfer labels) and T1 priors.")],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the finished model.")] = Path(
-        "runs/segmentation"
-    ),
+    label_maps: Annotated[Path, typer.Option(help="Folder with label maps (NIfTI, FreeSurfer labels) and T1 priors.")],
+    out: ModelOut = Path("runs/segmentation"),
     seed: Annotated[int, typer.Option(help="The same seed gives the same images in the same order.")] = 1,
-    locate_steps: Annotated[int, typer.Option(help="Steps of the coarse stage.")] = 1500,
-    label_steps: Annotated[int, typer.Option(help="Steps of the fine stage.")] = 9000,
+    localisation_steps: Annotated[int, typer.Option(help="Steps of the network that finds the structures.")] = 1500,
+    segmentation_steps: Annotated[int, typer.Option(help="Steps of the network that labels them.")] = 9000,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     workers: Annotated[int, typer.Option(help="Processes that synthesise images.")] = 1,
-    held_out: Annotated[str, typer.Option(help="Label maps kept for validation, by number.")] = "3,8,11,17",
+    held_out: Annotated[str, typer.Option(help="Label maps held out for validation, numbered from 1.")] = "3,8,11,17",
     calibration_images: Annotated[int, typer.Option(help="Whole heads synthesised to calibrate intervals.")] = 60,
-    version: Annotated[str, typer.Option(help="Version of the model, written into its card.")] = "0.3.0",
-    data_note: Annotated[str, typer.Option(help="Origin and licence of the data, for the card.")] = "",
-    images: Annotated[
-        Path | None, typer.Option(help="Folder with real T1s: the fine stage of --start learns on, half from them.")
-    ] = None,
-    image_labels: Annotated[
-        Path | None, typer.Option(help="Folder with their labels (FreeSurfer numbers), in the same order of names.")
-    ] = None,
-    start: Annotated[Path | None, typer.Option(help="Model to learn on from; without it, the released one.")] = None,
-    share: Annotated[float, typer.Option(help="With --images: how often a training image shows a real head.")] = 0.6,
-    peak_rate: Annotated[float, typer.Option(help="With --images: the highest learning rate.")] = 6e-4,
-    held_out_heads: Annotated[str, typer.Option(help="With --images: heads kept for validation, by name.")] = "",
+    model_version: Annotated[str, typer.Option(help="Version of the model, written into its card.")] = "0.3.0",
+    data_source: Annotated[str, typer.Option(help="Source and licence of the data, for the card.")] = "",
+    images: RealImages = None,
+    image_labels: RealLabels = None,
+    start_model: StartModel = None,
+    real_share: RealShare = 0.6,
+    peak_rate: PeakRate = 6e-4,
+    held_out_heads: HeldOutHeads = "",
 ) -> None:
-    """Train both networks on synthesised heads, or train the fine one on from real heads as well.
+    """Train both networks on synthetic heads or, with --images, fine-tune the second one on real heads as well.
 
-    Stop and repeat the command to go on from the last checkpoint.
+    Repeat a stopped command to resume from the last checkpoint.
     """
     with exits():
+        from lnc_dicom.cli.progress import TrainingProgress  # noqa: PLC0415
         from lnc_dicom.segment.load import WEIGHTS  # noqa: PLC0415
-        from lnc_dicom.segment.train.learn_on import LearnSettings, learn_on  # noqa: PLC0415
+        from lnc_dicom.segment.train.fine_tune import RealData, fine_tune  # noqa: PLC0415
         from lnc_dicom.segment.train.main import RunSettings, train_both  # noqa: PLC0415
 
+        if (images is None) != (image_labels is None):
+            raise UnusableInput("--images and --image-labels belong together: give both or neither")
         make_folder(out)
-        if images is not None and image_labels is not None:
-            learn_on(
-                LearnSettings(
-                    start=start or WEIGHTS,
-                    labels=labels,
-                    images=images,
-                    image_labels=image_labels,
-                    out=out,
-                    version=version,
-                    steps=label_steps,
-                    peak_rate=peak_rate,
-                    share=share,
-                    seed=seed,
-                    device=device,
-                    workers=workers,
-                    held_out=tuple(int(n) for n in held_out.split(",") if n.strip()),
-                    held_out_heads=tuple(name.strip() for name in held_out_heads.split(",") if name.strip()),
-                    calibration_images=calibration_images,
-                    data_note=data_note,
-                )
-            )
-            return
-        numbers = tuple(int(n) for n in held_out.split(",") if n.strip())
-        steps = {"locate": locate_steps, "label": label_steps}
-        train_both(
-            RunSettings(labels, out, version, steps, seed, device, workers, numbers, calibration_images, data_note)
+        numbers = tuple(int(n) for n in _listed(held_out))
+        steps = {"locate": localisation_steps, "label": segmentation_steps}
+        settings = RunSettings(
+            label_maps, out, model_version, steps, seed, device, workers, numbers, calibration_images, data_source
         )
+        with TrainingProgress() as progress:
+            if images is None or image_labels is None:
+                folder = train_both(settings, progress, show_line)
+            else:
+                heads = _listed(held_out_heads)
+                real = RealData(start_model or WEIGHTS, images, image_labels, real_share, peak_rate, heads)
+                folder = fine_tune(settings, real, progress)
+        show_line(f"model and card in {folder}")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """Split a list at its commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 @evaluate.command("segmentation")
@@ -178,10 +194,11 @@ def evaluate_segmentation(
     labels: Annotated[Path, typer.Option(help="Label map as NIfTI or MGH, or a folder of them.")],
     out: Annotated[Path, typer.Option(help="Folder for the page of overlays.")] = Path("runs/evaluation"),
     protocol: Annotated[
-        str, typer.Option(help="Whose labels: freesurfer, mage, xiao, jhu (Eve, with capsule 9001 and 9002).")
+        str,
+        typer.Option(help="Protocol of the labels: freesurfer, mage, xiao or jhu (Eve; capsule 9001 and 9002)."),
     ] = "freesurfer",
     robustness: Annotated[  # noqa: FBT002 - typer's way to a flag
-        bool, typer.Option("--robustness", help="Also spoil every head in many ways; takes minutes.")
+        bool, typer.Option("--robustness", help="Also perturb every head in many ways; takes minutes.")
     ] = False,
     model: Annotated[Path | None, typer.Option(help="Folder of a model; without it, the released one.")] = None,
 ) -> None:
@@ -189,28 +206,28 @@ def evaluate_segmentation(
     with exits():
         from lnc_dicom.segment.evaluate import metrics  # noqa: PLC0415
         from lnc_dicom.segment.evaluate.overlays import LabelledHead, draw_overlays  # noqa: PLC0415
-        from lnc_dicom.segment.evaluate.protocols import protocol_of  # noqa: PLC0415
-        from lnc_dicom.segment.evaluate.robustness import describe, run_experiments  # noqa: PLC0415
+        from lnc_dicom.segment.evaluate.protocols import label_protocol  # noqa: PLC0415
+        from lnc_dicom.segment.evaluate.robustness import describe, run_perturbations  # noqa: PLC0415
         from lnc_dicom.segment.load import WEIGHTS, load_segmenter  # noqa: PLC0415
 
+        drawn_by = label_protocol(protocol)
         make_folder(out)
         segmenter = load_segmenter(model or WEIGHTS)
         scores: list[metrics.Score] = []
         heads: list[LabelledHead] = []
-        outcomes = []
-        whose = protocol_of(protocol)
+        robustness_of = []
         for image, truth_path in metrics.pairs(images, labels):
-            volume, truth = metrics.read_pair(image, truth_path, whose)
+            volume, truth = metrics.read_pair(image, truth_path, drawn_by)
             found = segmenter(volume).labels
-            head, name = metrics.compare(found, truth, whose), metrics.head_name(image)
+            head, name = metrics.compare(found, truth, drawn_by), metrics.head_name(image)
             show_rows(f"{name}: mean of left and right", metrics.COLUMNS, metrics.rows(head))
             scores += head
-            heads.append(LabelledHead(name, volume, truth, found, whose))
+            heads.append(LabelledHead(name, volume, truth, found, drawn_by))
             if robustness:
-                outcomes.append(run_experiments(segmenter, describe(volume, truth), show_experiment))
+                robustness_of.append(run_perturbations(segmenter, describe(volume, truth), show_perturbation))
         if len(heads) > 1:
             show_rows(f"{len(heads)} heads: mean of left and right", metrics.COLUMNS, metrics.rows(scores))
-        for rows in outcomes:
-            show_outcomes([(o.name, o.setting, o.refused, o.volume_change, o.dice) for o in rows])
+        for results in robustness_of:
+            show_robustness([(r.name, r.setting, r.refused, r.volume_change, r.dice) for r in results])
         draw_overlays(out / "overlays.png", heads)
         show_line(f"overlays in {out / 'overlays.png'}")

@@ -1,7 +1,8 @@
-"""Map and T1 → the map laid on the T1, with the gates that it has to pass.
+"""Map and T1 → the map registered to the T1, and the checks of that registration.
 
-The map's partner (b = 0, M0, or the map itself) is laid on the T1 by a rigid motion that starts from the headers. Only
-the middle of the head is looked at: echo-planar images are distorted elsewhere, and the structures lie there.
+The registration image of the map (b = 0, M0, or the map itself) is registered rigidly, starting from the geometry in
+the headers. Only the middle of the head is compared: the structures lie there, and echo-planar images are distorted
+elsewhere.
 """
 
 from __future__ import annotations
@@ -12,23 +13,23 @@ from highdicom import Volume
 
 from lnc_dicom.errors import OffTheHead
 from lnc_dicom.geometry.registration import register
+from lnc_dicom.geometry.resampling import nearest, resample
 from lnc_dicom.measure.gates import COVERED, INFORMATION, MAP_GATES, MIN_INFORMATION_OF_MAP, SHIFT, TURN_OF_MAP
-from lnc_dicom.study.load import resample
 from lnc_dicom.types import AlignedMap, Check, QuantityMap, Segmented
 
 SPACING_MM = 2.0
-"""Grid on which T1 and partner are compared: as fine as a diffusion series."""
+"""Voxel size at which T1 and registration image are compared: that of a typical diffusion series."""
 HALF_BOX_MM = (68.0, 80.0, 56.0)
-"""Half the box around the middle of the structures, along L, P, S: the brain without the lowest slices."""
+"""Half the size of the box around the structures, along L, P, S: the brain without the lowest slices."""
 SMOOTHING_MM = (4.0, 2.0)
 SAMPLING = 0.3
-"""Share of the voxels of that grid that are compared."""
+"""Share of the voxels of the box that are compared."""
 MAX_POINTS = 4000
-"""So many voxels of the structures are enough to tell how far they were moved."""
+"""So many voxels of the structures suffice to find the largest shift."""
 
 
 def align(found: QuantityMap, volume: Volume, segmented: Segmented) -> AlignedMap:
-    """Lay a map on the T1. `volume` and the labels lie on the same grid. Raises OffTheHead, NotAligned."""
+    """Register a map to the T1. `volume` and the labels lie on the same grid. Raises OffTheHead, NotAligned."""
     points = structure_points(segmented)
     before = COVERED.check(covered(found, points, np.eye(4)))
     if before.value <= 0:
@@ -46,7 +47,7 @@ def align(found: QuantityMap, volume: Volume, segmented: Segmented) -> AlignedMa
 
 
 def refuse_map(checks: tuple[Check, ...]) -> None:
-    """Raise the NotMeasured of the first gate that is not passed."""
+    """Raise the error of the first gate that the map does not pass, a NotMeasured."""
     by_code = {check.code: check for check in checks}
     for gate in MAP_GATES:
         check = by_code.get(gate.code)
@@ -63,7 +64,7 @@ def middle_of_head(volume: Volume, centre_mm: npt.NDArray[np.float64]) -> Volume
 
 
 def structure_points(segmented: Segmented) -> npt.NDArray[np.float64]:
-    """Places of voxels of the structures, evenly chosen, (N, 3) in LPS millimetres."""
+    """Give points of the structures, evenly chosen among their voxels, (N, 3) in LPS millimetres."""
     index = np.argwhere(segmented.labels.array > 0)
     index = index[:: max(1, len(index) // MAX_POINTS)]
     affine = segmented.labels.affine
@@ -71,9 +72,7 @@ def structure_points(segmented: Segmented) -> npt.NDArray[np.float64]:
 
 
 def covered(found: QuantityMap, points_mm: npt.NDArray[np.float64], to_map_mm: npt.NDArray[np.float64]) -> float:
-    """Share of the points where the map has a value."""
+    """Give the share of the points (N, 3), LPS millimetres of the T1, at which the map has a value."""
     back = found.values.inverse_affine @ to_map_mm
-    place = np.rint(points_mm @ back[:3, :3].T + back[:3, 3]).astype(int)
-    inside = ((place >= 0) & (place < found.values.shape)).all(axis=1)
-    values = found.values.array[tuple(np.clip(place, 0, np.array(found.values.shape) - 1).T)]
-    return float((inside & np.isfinite(values)).mean()) if len(points_mm) else 0.0
+    values = nearest(found.values.array, back[:3, :3] @ points_mm.T + back[:3, 3:], np.nan)
+    return float(np.isfinite(values).mean()) if len(points_mm) else 0.0

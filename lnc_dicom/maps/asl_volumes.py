@@ -1,6 +1,6 @@
-"""Series with several volumes → those volumes, with what each one is: control, label or M0.
+"""Arterial spin labelling series → its volumes, each with what it shows: control, label or M0.
 
-Position comes from every frame's own header; the order of files plays no part.
+The position of every frame comes from its own header, never from the order of files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lnc_dicom.study.load import check_planes, refuse_transfer_syntax
 from lnc_dicom.types import Series
 
 _PHILIPS_LABEL = (0x2005, 0x1429)
-"""Private CONTROL or LABEL of Philips' classic images."""
+"""Private attribute of Philips' single-frame images: CONTROL or LABEL."""
 _PHILIPS_SCALE = (0x2005, 0x100E)
 """Private slope from stored values to the scanner's signal (Chenevert et al., Transl Oncol 2014; 7:65, PMC3998685)."""
 _SAME_PLACE_MM = 0.05
@@ -38,7 +38,7 @@ class Context(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One image: where it lies, what it is (None: the header is silent), and when it came among its like."""
+    """One image: where it lies, what it shows (None: the header does not say), and its place in time."""
 
     plane: Plane
     context: Context | None
@@ -48,7 +48,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labelled:
-    """One volume of a series and what it shows; `order` is the time among all volumes of the series."""
+    """One volume of a series and what it shows; `order` sorts the volumes of the series by time."""
 
     context: Context | None
     order: tuple[float, ...]
@@ -56,7 +56,7 @@ class Labelled:
 
 
 def volumes(series: Series) -> tuple[Labelled, ...]:
-    """Read every volume of a series, in the order of time, float32 in the scanner's own signal.
+    """Read every volume of a series in temporal order, float32 in the scanner's signal.
 
     Raises UnreadableSeries, UnpairedVolumes.
     """
@@ -93,7 +93,7 @@ def _context(dataset: Dataset, shared: Dataset, group: Dataset) -> Context | Non
 
 
 def _order(dataset: Dataset, group: Dataset) -> tuple[float, ...]:
-    """When a frame came: temporal position, acquisition, instance; what is missing counts as 0."""
+    """Give what sorts a frame in time: temporal position, acquisition, instance number; 0 where missing."""
     content = item(group, "FrameContentSequence")
     position = content.get("TemporalPositionIndex") or dataset.get("TemporalPositionIdentifier")
     acquisition = content.get("FrameAcquisitionNumber") or dataset.get("AcquisitionNumber")
@@ -101,7 +101,7 @@ def _order(dataset: Dataset, group: Dataset) -> tuple[float, ...]:
 
 
 def _signal(array: npt.NDArray[np.generic], shared: Dataset, group: Dataset) -> npt.NDArray[np.float32]:
-    """Undo the scaling of storage; Philips' private slope brings images of one series to one scale."""
+    """Apply the rescale, or Philips' private slope, which gives all images of a series the same scale."""
     macro = item(group, "PixelValueTransformationSequence") or item(shared, "PixelValueTransformationSequence") or group
     slope = float(macro.get("RescaleSlope", 1) or 1)
     scaled = array.astype(np.float32) * slope + float(macro.get("RescaleIntercept", 0) or 0)
@@ -110,7 +110,7 @@ def _signal(array: npt.NDArray[np.generic], shared: Dataset, group: Dataset) -> 
 
 
 def _volumes(context: Context | None, frames: Sequence[Frame]) -> Iterator[Labelled]:
-    """Group the frames of one kind into volumes: the n-th frame of every place makes the n-th volume."""
+    """Group the frames of one kind into volumes: the n-th frames at all places form the n-th volume."""
     places: list[list[Frame]] = []
     for frame in sorted(frames, key=lambda f: f.plane.along_mm):
         if places and frame.plane.along_mm - places[-1][0].plane.along_mm < _SAME_PLACE_MM:
@@ -129,16 +129,18 @@ def _volumes(context: Context | None, frames: Sequence[Frame]) -> Iterator[Label
 
 
 def stack(frames: Sequence[Frame]) -> Volume:
-    """Put frames, sorted along their normal, on one grid: axes (slice, row, column). Raises UnreadableSeries."""
+    """Stack frames, sorted along their normal, to a volume, axes (slice, row, column). Raises UnreadableSeries."""
     planes = [frame.plane for frame in frames]
     try:
         check_planes(planes)
     except StudyRejected as error:
         raise UnreadableSeries(error.what) from error
     first, last = planes[0], planes[-1]
-    affine = np.eye(4)
-    affine[:3, 0] = np.subtract(last.position_mm, first.position_mm) / (len(planes) - 1)
-    affine[:3, 1] = np.array(first.orientation[3:]) * first.pixel_mm[0]
-    affine[:3, 2] = np.array(first.orientation[:3]) * first.pixel_mm[1]
-    affine[:3, 3] = first.position_mm
-    return Volume(np.stack([frame.array for frame in frames]), affine, "PATIENT")
+    return Volume.from_attributes(  # its slices follow one another against the normal of the images
+        array=np.stack([frame.array for frame in reversed(frames)]),
+        image_position=last.position_mm,
+        image_orientation=first.orientation,
+        pixel_spacing=first.pixel_mm,
+        spacing_between_slices=(last.along_mm - first.along_mm) / (len(planes) - 1),
+        coordinate_system="PATIENT",
+    )

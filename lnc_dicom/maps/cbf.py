@@ -1,7 +1,7 @@
-"""Perfusion series → map of CBF, or of relative CBF.
+"""Perfusion series → CBF map, or relative CBF map.
 
-The scanner's map where there is one; else control minus label over M0 in the single-compartment model of the consensus
-paper (Alsop et al., Magn Reson Med 2015; 73:102, equations 1 and 3).
+The map that the scanner made if there is one; else computed from control, label and M0 by the single-compartment model
+of the consensus paper (Alsop et al., Magn Reson Med 2015; 73:102, equations 1 and 3).
 """
 
 from __future__ import annotations
@@ -19,32 +19,37 @@ from lnc_dicom.maps.asl_volumes import Context, volumes
 from lnc_dicom.maps.dcm2niix import Converted, convert
 from lnc_dicom.maps.vendor_map import load_map, to_cbf
 from lnc_dicom.options import PerfusionOptions
-from lnc_dicom.study.attributes import traits_of
-from lnc_dicom.types import Caveat, Quantity, QuantityMap, Role, Series
+from lnc_dicom.quantities import Quantity
+from lnc_dicom.study.attributes import attributes_of
+from lnc_dicom.types import Caveat, QuantityMap, Role, Series
 
 ORDER_ASSUMED = "LNC-406"
-"""Caveat: the header names neither control nor label; they are taken to alternate."""
+"""Caveat: the header does not say which volumes are control and which label; they are assumed to alternate."""
 
 BRIGHT_FACTOR = 3.0
-"""A pair that is this much brighter than the others was taken without background suppression: it is the M0 image."""
+"""A pair this much brighter than the others was acquired without background suppression: it serves as M0."""
 SUPPRESSED_SHARE = 0.5
-"""Control images darker than this share of M0 were taken with background suppression, which costs part of the label."""
+"""Control images darker than this share of M0 were acquired with background suppression, which attenuates the label."""
 LONG_TR_MS = 5000.0
-"""M0 taken with a longer TR is fully relaxed (consensus paper)."""
+"""With a longer TR, M0 is fully relaxed (consensus paper)."""
 MIN_M0_SHARE = 0.15
-"""Where M0 is below this share of its 99th percentile there is no head, and no CBF."""
+"""Voxels where M0 is below this share of its 99th percentile lie outside the head; they get no CBF."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labelling:
-    """What one acquisition of arterial spin labelling holds.
+    """Control minus label and M0 of one acquisition of arterial spin labelling.
 
     difference
         Mean of control minus label, in the scanner's signal, axes of `m0`.
     m0
-        Image without labelling and without background suppression, with the TR of its series.
+        Image without labelling and without background suppression.
+    m0_tr_ms
+        TR of M0; None where the header does not say.
+    pairs
+        Number of pairs of control and label.
     suppressed
-        The pairs were taken with background suppression.
+        Whether the pairs were acquired with background suppression.
     """
 
     difference: npt.NDArray[np.float32] = field(repr=False)
@@ -56,7 +61,7 @@ class Labelling:
 
 
 def cbf_map(map_series: Mapping[Role, Series], options: PerfusionOptions) -> QuantityMap | None:
-    """Give CBF in ml/100 g/min: the scanner's map, or computed from control, label and M0; None without any series.
+    """Give CBF in ml/100 g/min: the scanner's map, or computed from control, label and M0; None without either.
 
     Raises UnreadableSeries, UnknownScale, UnpairedVolumes, NoM0.
     """
@@ -64,8 +69,9 @@ def cbf_map(map_series: Mapping[Role, Series], options: PerfusionOptions) -> Qua
         series = map_series[Role.CBF_MAP]
         found = load_map(series)
         scanned, caveats = to_cbf(found)
-        partner, sources = _partner(map_series, found.volume, (series,))
-        return QuantityMap(Quantity.CBF, scanned, partner, Role.CBF_MAP.value, sources, caveats, len(sources) == 1)
+        image, sources = _registration_image(map_series, found.volume, (series,))
+        method, itself = Role.CBF_MAP.value, len(sources) == 1
+        return QuantityMap(Quantity.CBF, scanned, image, method, sources, caveats, registers_itself=itself)
     if Role.LABELLING not in map_series:
         return None
     series = map_series[Role.LABELLING]
@@ -77,28 +83,26 @@ def cbf_map(map_series: Mapping[Role, Series], options: PerfusionOptions) -> Qua
     sources = tuple(map_series[role] for role in (Role.LABELLING, Role.M0) if role in map_series)
     caveats = (*labelling.caveats, *timing.caveats)
     if labelling.suppressed:
-        share = f"label left by background suppression {options.suppression_efficiency:g}"
-        caveats += (Caveat(ASSUMED, f"not in the header, taken from the settings: {share}"),)
+        share = f"share of the label that background suppression leaves {options.suppression_efficiency:g}"
+        caveats += (Caveat(ASSUMED, f"not in the header, taken from the settings: {share}", is_our_text=True),)
     return QuantityMap(Quantity.CBF, labelling.m0.with_array(values), labelling.m0, method, sources, caveats)
 
 
 def relative_cbf_map(map_series: Mapping[Role, Series]) -> QuantityMap | None:
-    """Give the scanner's relative CBF as it is, in units of its own; None without one. Raises UnreadableSeries."""
+    """Give the scanner's relative CBF unchanged, in its arbitrary unit; None without one. Raises UnreadableSeries."""
     if Role.RELATIVE_CBF_MAP not in map_series:
         return None
     series = map_series[Role.RELATIVE_CBF_MAP]
     found = load_map(series)
-    partner, sources = _partner(map_series, found.volume, (series,))
-    method = Role.RELATIVE_CBF_MAP.value
-    return QuantityMap(
-        Quantity.RELATIVE_CBF, found.volume, partner, method, sources, registers_itself=len(sources) == 1
-    )
+    image, sources = _registration_image(map_series, found.volume, (series,))
+    method, itself = Role.RELATIVE_CBF_MAP.value, len(sources) == 1
+    return QuantityMap(Quantity.RELATIVE_CBF, found.volume, image, method, sources, registers_itself=itself)
 
 
-def _partner(
+def _registration_image(
     map_series: Mapping[Role, Series], itself: Volume, sources: tuple[Series, ...]
 ) -> tuple[Volume, tuple[Series, ...]]:
-    """Find the image to lay on the T1: M0 of the labelling if it can be read, else the map itself."""
+    """Choose the image to register to the T1: M0 of the labelling if it can be read, else the map itself."""
     for role in (Role.CBF_REGISTRATION, Role.LABELLING):
         if role in map_series:
             series = map_series[role]
@@ -113,21 +117,22 @@ def read_labelling(series: Series, converted: Converted | None, m0_series: Serie
     """Sort the volumes of a series into control, label and M0. Raises UnreadableSeries, UnpairedVolumes, NoM0.
 
     converted
-        The same series from dcm2niix, in whose order control and label alternate where the header names neither.
+        The same series from dcm2niix; control and label alternate in its order where the header does not name them.
     """
     caveats: tuple[Caveat, ...] = ()
     found = {context: [v.volume for v in volumes(series) if v.context is context] for context in (*Context, None)}
     control, label, m0 = found[Context.CONTROL], found[Context.LABEL], found[Context.M0]
     if not control and not label:
         control, label, m0 = alternate(_in_order(found[None], converted))
-        caveats = (Caveat(ORDER_ASSUMED, "control and label are not named in the header; taken to alternate"),)
+        text = "control and label are not named in the header; assumed to alternate"
+        caveats = (Caveat(ORDER_ASSUMED, text, is_our_text=True),)
     if not control or len(control) != len(label):
         raise UnpairedVolumes(f"{len(control)} control and {len(label)} label volumes")
     if not m0:
         m0, control, label = _bright_first(control, label)
-    tr_ms = traits_of(series).tr_ms
+    tr_ms = attributes_of(series).tr_ms
     if not m0 and m0_series is not None:
-        m0, tr_ms = [v.volume for v in volumes(m0_series)], traits_of(m0_series).tr_ms
+        m0, tr_ms = [v.volume for v in volumes(m0_series)], attributes_of(m0_series).tr_ms
     if not m0:
         raise NoM0(f"{len(control)} pairs, none without background suppression, and no M0 beside them")
     scale = control[0].with_array(mean([v.array for v in m0]))
@@ -142,19 +147,19 @@ def read_labelling(series: Series, converted: Converted | None, m0_series: Serie
 
 
 def mean(arrays: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """Mean of arrays of one shape, voxel by voxel."""
+    """Average arrays of one shape, voxel by voxel."""
     return np.asarray(np.mean(arrays, axis=0, dtype=np.float64), np.float32)
 
 
 def _in_order(frames: Sequence[Volume], converted: Converted | None) -> list[Volume]:
-    """Volumes in the order of time; dcm2niix knows mosaics too, which hold a volume in one image."""
+    """Give the volumes in temporal order; those of mosaics, which hold a volume in one image, come from dcm2niix."""
     if converted is None or len(frames) >= converted.array.shape[3]:
         return list(frames)
     return [converted.volume(converted.array[..., i]) for i in range(converted.array.shape[3])]
 
 
 def alternate(found: Sequence[Volume]) -> tuple[list[Volume], list[Volume], list[Volume]]:
-    """Take volumes as control, label, control, …; of an odd number the first is M0. The sign is found out later."""
+    """Split volumes into control, label, control, …; of an odd number the first is M0. The sign is decided later."""
     start = len(found) % 2
     return list(found[start::2]), list(found[start + 1 :: 2]), list(found[:start])
 
@@ -162,7 +167,7 @@ def alternate(found: Sequence[Volume]) -> tuple[list[Volume], list[Volume], list
 def _bright_first(
     control: Sequence[Volume], label: Sequence[Volume]
 ) -> tuple[list[Volume], list[Volume], list[Volume]]:
-    """Split off pairs without background suppression: their control is M0, and they are no pair to subtract."""
+    """Take out pairs without background suppression: their control image is M0, and they are not subtracted."""
     brightness = np.array([float(c.array.mean()) for c in control])
     bright = brightness > BRIGHT_FACTOR * brightness.min()
     rest = [i for i, b in enumerate(bright) if not b]
@@ -179,7 +184,7 @@ def _head(m0: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
 
 
 def quantify(labelling: Labelling, timing: Timing, options: PerfusionOptions) -> npt.NDArray[np.float32]:
-    """CBF in ml/100 g/min on the grid of M0, nan outside the head.
+    """Compute CBF in ml/100 g/min on the grid of M0; nan outside the head.
 
     Continuous labelling: 6000 λ ΔM exp(PLD / T1b) / (2 α T1b M0 (1 - exp(-LD / T1b))).
     Pulsed labelling: 6000 λ ΔM exp(TI / T1b) / (2 α TI1 M0). Times in s.

@@ -1,6 +1,6 @@
-"""Series → arrays with gradients and timing, by dcm2niix: the one door to it.
+"""Series → arrays with gradients and timing. The only place where dcm2niix is called.
 
-Vendors write b-values, directions and timing of labelling in different places and frames; dcm2niix knows them all.
+Vendors write b-values, directions and timing of labelling to different attributes and frames; dcm2niix reads them all.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from lnc_dicom.errors import UnreadableSeries
 from lnc_dicom.types import Series
 
 MAX_SECONDS = 120
-"""dcm2niix takes half a second for 1,400 images; what takes this long has hung."""
+"""dcm2niix takes half a second for 1,400 images; after this time it has hung."""
 _TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""NIfTI counts to the right and to the front, DICOM to the left and to the back."""
+"""NIfTI axes point right and anterior, those of DICOM left and posterior."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Converted:
-    """What dcm2niix made of a series.
+    """A series as converted by dcm2niix.
 
     array
         float32, axes (i, j, k, volume) of the NIfTI file, scaling applied.
@@ -56,8 +56,8 @@ class Converted:
 def convert(series: Series) -> Converted:
     """Convert a series to one array of three or four axes. Raises UnreadableSeries.
 
-    The b-vectors of dcm2niix (FSL's convention: along the axes of the array, the first one turned where the array is
-    right-handed in RAS) are turned to LPS.
+    dcm2niix writes b-vectors in FSL's convention: along the axes of the array, the first component negated where the
+    array is right-handed in RAS. They are converted to LPS.
     """
     import nibabel  # noqa: PLC0415 - a study without diffusion does not wait for it
 
@@ -80,7 +80,7 @@ def convert(series: Series) -> Converted:
 
 
 def _run(series: Series, folder: Path, options: Sequence[str]) -> Path:
-    """Link the files of the series into a folder, for they may lie beside others, and convert that folder."""
+    """Link the files of the series into a folder of their own, and convert that folder."""
     import dcm2niix  # noqa: PLC0415
 
     source, made = folder / "in", folder / "out"
@@ -99,7 +99,7 @@ def _run(series: Series, folder: Path, options: Sequence[str]) -> Path:
 
 
 def _table(path: Path) -> npt.NDArray[np.float64] | None:
-    """Read a table of numbers; None where there is none or it has holes."""
+    """Read a table of numbers; None where there is none or numbers are missing."""
     if not path.is_file():
         return None
     try:
@@ -109,7 +109,7 @@ def _table(path: Path) -> npt.NDArray[np.float64] | None:
 
 
 def _in_lps(vectors: npt.NDArray[np.float64], ras_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Turn FSL's b-vectors (3, volumes) into LPS unit vectors (volumes, 3)."""
+    """Convert FSL's b-vectors (3, volumes) into LPS unit vectors (volumes, 3)."""
     axes = ras_mm[:3, :3] / np.linalg.norm(ras_mm[:3, :3], axis=0)
     along = vectors.copy()
     if np.linalg.det(axes) > 0:

@@ -1,7 +1,7 @@
-"""Diffusion series → map of FA: the scanner's where there is one, else the tensor's.
+"""Diffusion series → FA map: the one that the scanner made if there is one, else computed from the tensor.
 
-Tensor: dcm2niix for b-values and directions, rigid correction of motion, weighted least squares (Salvador et al., Hum
-Brain Mapp 2005; 24:144) inside a mask of the brain, both by DIPY.
+Tensor: b-values and directions by dcm2niix, rigid motion correction, then weighted least squares (Salvador et al., Hum
+Brain Mapp 2005; 24:144) inside a brain mask, both by DIPY.
 """
 
 from __future__ import annotations
@@ -13,37 +13,40 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from lnc_dicom.errors import NotMeasured, OneBValue, TooFewDirections, WrongGradients
-from lnc_dicom.geometry.registration import carry, register
+from lnc_dicom.geometry.registration import register
+from lnc_dicom.geometry.resampling import resample_cubic
 from lnc_dicom.maps.dcm2niix import Converted, convert
 from lnc_dicom.maps.vendor_map import load_map, to_fa
 from lnc_dicom.options import DiffusionOptions
-from lnc_dicom.types import Quantity, QuantityMap, Role, Series
+from lnc_dicom.quantities import Quantity
+from lnc_dicom.types import QuantityMap, Role, Series
 
 B0_MAX = 50.0
 """A volume with a smaller b-value, in s/mm², counts as b = 0."""
 MIN_DIRECTIONS = 6
-"""A tensor has six free numbers."""
+"""A tensor has six unknowns."""
 SAME_DIRECTION_COSINE = 0.999
-"""Directions within 2.6° are one direction; g and -g are the same."""
+"""Directions within 2.6° count as one; so do g and -g."""
 UNIT_TOLERANCE = 0.02
-"""A direction must have length 1 within this; rounding in headers stays below 0.001."""
+"""The length of a direction may differ from 1 by this; rounding in headers stays below 0.001."""
 _COARSE_MM = 3.5
-"""Motion is found on voxels of about this size: a finer grid takes eight times longer and finds the same."""
+"""Voxel size for motion correction: half of it takes eight times longer and gives the same motion."""
 _SMOOTHING_MM = (4.0, 2.0)
 _MASK_RADIUS = 2
 _MASK_PASSES = 2
 
 
 def fa_map(map_series: Mapping[Role, Series], options: DiffusionOptions) -> QuantityMap | None:
-    """Give FA, 0 to 1: the scanner's map, or the tensor's; None without any series.
+    """Give FA, 0 to 1: the scanner's map, or computed from the tensor; None without a series for either.
 
     Raises UnreadableSeries, UnknownScale, WrongGradients, OneBValue, TooFewDirections.
     """
     if Role.FA_MAP in map_series:
         series = map_series[Role.FA_MAP]
         scanned, caveats = to_fa(load_map(series))
-        partner, sources = _partner(map_series, scanned)
-        return QuantityMap(Quantity.FA, scanned, partner, Role.FA_MAP.value, (series, *sources), caveats, not sources)
+        image, others = _registration_image(map_series, scanned)
+        method, sources = Role.FA_MAP.value, (series, *others)
+        return QuantityMap(Quantity.FA, scanned, image, method, sources, caveats, registers_itself=not others)
     if Role.DIFFUSION not in map_series:
         return None
     series = map_series[Role.DIFFUSION]
@@ -60,8 +63,8 @@ def fa_map(map_series: Mapping[Role, Series], options: DiffusionOptions) -> Quan
     return QuantityMap(Quantity.FA, b0.with_array(values), b0, method, (series,))
 
 
-def _partner(map_series: Mapping[Role, Series], itself: Volume) -> tuple[Volume, tuple[Series, ...]]:
-    """Find the image to lay on the T1: mean b = 0 if the diffusion series can be read, else the map itself."""
+def _registration_image(map_series: Mapping[Role, Series], itself: Volume) -> tuple[Volume, tuple[Series, ...]]:
+    """Choose the image to register to the T1: mean b = 0 if the diffusion series can be read, else the map itself."""
     series = map_series.get(Role.FA_REGISTRATION)
     if series is None:
         return itself.with_array(np.nan_to_num(itself.array)), ()
@@ -75,7 +78,7 @@ def _partner(map_series: Mapping[Role, Series], itself: Volume) -> tuple[Volume,
 
 
 def gradients(converted: Converted, max_b: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Give the b-values, one per volume (-1: leave it out), and the directions of those kept, (kept, 3) in LPS.
+    """Give the b-values, one per volume (-1: not used), and the directions of the volumes used, (used, 3) in LPS.
 
     Raises WrongGradients, OneBValue, TooFewDirections.
     """
@@ -86,13 +89,13 @@ def gradients(converted: Converted, max_b: float) -> tuple[npt.NDArray[np.float6
     if b_values.size != volumes or directions.shape != (volumes, 3):
         raise WrongGradients(f"{b_values.size} b-values and {len(directions)} directions for {volumes} volumes")
     if not np.isfinite(b_values).all() or b_values.min() < 0:
-        raise WrongGradients("b-values that are no numbers or negative")
+        raise WrongGradients("b-values that are negative or not finite")
     weighted = b_values > B0_MAX
     length = np.linalg.norm(directions, axis=1)
-    # a trace image has a b-value and no direction: it is no volume of the tensor
+    # a trace image has a b-value but no direction: it says nothing of the tensor
     keep = (~weighted | (length > UNIT_TOLERANCE)) & (b_values <= max_b)
     if (np.abs(length[keep & weighted] - 1) > UNIT_TOLERANCE).any():
-        raise WrongGradients("gradient directions that are no unit vectors")
+        raise WrongGradients("gradient directions that are not unit vectors")
     if not (keep & weighted).any():
         raise WrongGradients(f"no volume with a direction and a b-value from {B0_MAX:.0f} to {max_b:.0f} s/mm²")
     if not (keep & ~weighted).any():
@@ -104,7 +107,7 @@ def gradients(converted: Converted, max_b: float) -> tuple[npt.NDArray[np.float6
 
 
 def different_directions(directions: npt.NDArray[np.float64]) -> int:
-    """Count axes that differ, for a gradient and its opposite measure the same."""
+    """Count the different axes: a gradient and its opposite measure the same."""
     found: list[npt.NDArray[np.float64]] = []
     for direction in directions:
         if all(abs(float(direction @ other)) < SAME_DIRECTION_COSINE for other in found):
@@ -118,10 +121,15 @@ def correct_motion(
     b_values: npt.NDArray[np.float64],
     directions: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-    """Lay weighted volumes on their mean and b = 0 volumes on the first of them; turn the directions with the head.
+    """Register weighted volumes to their mean and b = 0 volumes to the first of them; rotate the directions likewise.
 
-    Not weighted on b = 0: their contrasts differ so much that the motion between them is found wrong by more than heads
-    move in a scan (docs/decisions/0008-fa-and-cbf.md).
+    Weighted volumes are not registered to b = 0: the contrasts differ so much that the error is larger than the motion
+    of a head during a scan (docs/decisions/0008-fa-and-cbf.md).
+
+    array, b_values, directions
+        (i, j, k, volume), (volumes,) and (volumes, 3) in LPS.
+
+    Returns the array on the grid of the reference volumes, and the directions in their frame.
     """
     moved, turned = array.copy(), directions.copy()
     weighted = b_values > B0_MAX
@@ -129,19 +137,19 @@ def correct_motion(
         True: converted.volume(array[..., weighted].mean(axis=3)),
         False: converted.volume(array[..., np.flatnonzero(~weighted)[0]]),
     }
-    coarse = {kind: coarser(volume) for kind, volume in references.items()}
+    coarse = {kind: downsample(volume) for kind, volume in references.items()}
     for i in range(array.shape[3]):
         if i == np.flatnonzero(~weighted)[0]:
             continue
         volume = converted.volume(array[..., i])
-        motion = register(coarse[bool(weighted[i])], coarser(volume), _SMOOTHING_MM)
-        moved[..., i] = np.maximum(carry(volume, motion, volume), 0)
+        motion = register(coarse[bool(weighted[i])], downsample(volume), _SMOOTHING_MM)
+        moved[..., i] = np.maximum(resample_cubic(volume, motion.lps_mm, volume), 0)
         turned[i] = motion.lps_mm[:3, :3].T @ directions[i]
     return moved, turned
 
 
-def coarser(volume: Volume) -> Volume:
-    """Average blocks of voxels up to `_COARSE_MM`."""
+def downsample(volume: Volume) -> Volume:
+    """Average blocks of voxels to a size of about `_COARSE_MM`."""
     spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
     factors = np.maximum(1, np.minimum(np.rint(_COARSE_MM / spacing), volume.shape)).astype(int)
     shape = np.array(volume.shape) // factors
@@ -156,17 +164,19 @@ def coarser(volume: Volume) -> Volume:
 def fit(
     array: npt.NDArray[np.float32], b_values: npt.NDArray[np.float64], directions: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float32]:
-    """Fit a tensor to every voxel of the brain; FA clipped to 0 to 1, nan outside the brain.
+    """Fit a tensor to every voxel of the brain; FA from 0 to 1, nan outside the brain.
 
     array
-        (i, j, k, volume); directions in any one frame, for FA does not depend on it.
+        (i, j, k, volume).
+    directions
+        (volumes, 3) in any frame: FA does not depend on it.
     """
     from dipy.core.gradients import gradient_table  # noqa: PLC0415 - a study without diffusion does not wait for it
     from dipy.reconst.dti import TensorModel  # noqa: PLC0415
     from dipy.segment.mask import median_otsu  # noqa: PLC0415
 
     b0 = array[..., b_values <= B0_MAX].mean(axis=3)
-    # the root of the signal: coils near the skull make the middle of the head so dark that a threshold leaves it out
+    # of the root of the signal: near the coils it is so bright that a threshold would exclude the middle of the head
     _, mask = median_otsu(np.sqrt(np.maximum(b0, 0)), median_radius=_MASK_RADIUS, numpass=_MASK_PASSES)
     table = gradient_table(b_values, bvecs=directions, b0_threshold=B0_MAX)
     fa = TensorModel(table, fit_method="WLS").fit(array, mask=mask).fa

@@ -1,7 +1,7 @@
 """Aligned map + labels → statistics of the quantity in every structure, measured on the map's own voxels.
 
-The map is never resampled: its voxels are asked how much of each lies in a structure. Those that lie wholly inside
-count, which erodes the structure by the map's own voxel; partial volume is left out instead of corrected.
+The map is never resampled. For each of its voxels, the share that lies in a structure is computed; only voxels that lie
+(almost) wholly inside count. Voxels with partial volume are thus excluded, not corrected.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from lnc_dicom.anatomy import STRUCTURES
+from lnc_dicom.geometry.resampling import nearest
 from lnc_dicom.maps.alignment import refuse_map
 from lnc_dicom.measure.gates import CAPSULE_ABOVE_GREY, CAPSULE_FA, GREY_CBF
 from lnc_dicom.options import MapsOptions
-from lnc_dicom.types import AlignedMap, Caveat, Check, Quantity, Segmented, Statistic
+from lnc_dicom.quantities import QUANTITIES, Quantity
+from lnc_dicom.types import AlignedMap, Caveat, Check, Segmented, Statistic
 
 FEW_VOXELS = "LNC-403"
-"""Caveat: fewer than `MIN_VOXELS` voxels of a map lie in a structure; voxels on its border were used as well."""
+"""Caveat: fewer than `MIN_VOXELS` voxels of a map lie inside a structure; voxels on its border were used as well."""
 NO_VOXELS = "LNC-404"
 """Caveat: a structure could not be measured in a map."""
 
 MIN_VOXELS = 10
-"""With fewer whole voxels the mean is one of noise."""
+"""A mean of fewer voxels is mostly noise."""
 HALF_SHARE = 0.5
-"""A voxel that lies in a structure by this share or more is taken where whole ones are too few."""
+"""Where too few voxels lie wholly inside a structure, voxels with this share inside or more are used."""
 _FINENESS_MM = 0.75
-"""Distance of the points at which a voxel of the map is asked for labels; the labels have 1 mm or more."""
+"""Distance of the points within a voxel of the map at which the labels are sampled; labels have 1 mm or more."""
 _NUCLEI = ("caudate", "putamen")
 _GREY = ("caudate", "putamen", "thalamus")
 
@@ -64,7 +66,7 @@ def _voxels(
     values: npt.NDArray[np.float32],
     inside_share: float,
 ) -> tuple[npt.NDArray[np.float32], bool]:
-    """Give the values of the voxels that count, and whether voxels on the border are among them."""
+    """Give the values of the voxels that count, and whether some of them lie on the border."""
     if share is None:
         return np.empty(0, np.float32), False
     index, part = share
@@ -77,27 +79,24 @@ def _voxels(
 
 
 def _caveats(quantity: Quantity, few: list[str], none: list[str]) -> tuple[Caveat, ...]:
-    name = NAMES[quantity]
+    name = QUANTITIES[quantity].name
     caveats = []
     if few:
         text = f"{name}: fewer than {MIN_VOXELS} voxels wholly inside, border voxels used: {'; '.join(few)}"
-        caveats.append(Caveat(FEW_VOXELS, text))
+        caveats.append(Caveat(FEW_VOXELS, text, is_our_text=True))
     if none:
-        caveats.append(Caveat(NO_VOXELS, f"{name}: not measured, no voxel inside: {'; '.join(none)}"))
+        text = f"{name}: not measured, no voxel inside: {'; '.join(none)}"
+        caveats.append(Caveat(NO_VOXELS, text, is_our_text=True))
     return tuple(caveats)
-
-
-NAMES = {Quantity.FA: "FA", Quantity.CBF: "CBF", Quantity.RELATIVE_CBF: "relative CBF"}
-"""What a reader sees; a relative map is never called CBF alone."""
 
 
 def structure_shares(
     aligned: AlignedMap, labels: Volume
 ) -> dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
-    """By label: flat indices of the map's voxels that touch the structure, and the share of each that lies in it.
+    """Give, by label, flat indices of the map's voxels that touch the structure, and the share of each that is inside.
 
-    Every voxel is divided into equal parts of about `_FINENESS_MM`; the middle of each is taken through the alignment
-    to the nearest voxel of the labels.
+    Every voxel is divided into equal parts of about `_FINENESS_MM`. The centre of each part is mapped to the T1 by the
+    alignment and takes the nearest label there.
     """
     grid = aligned.map.values
     low, high = _box(aligned, labels)
@@ -105,25 +104,20 @@ def structure_shares(
         return {}
     parts = [max(2, int(np.ceil(s / _FINENESS_MM))) for s in np.linalg.norm(grid.affine[:3, :3], axis=0)]
     to_label = labels.inverse_affine @ np.linalg.inv(aligned.to_map_mm) @ grid.affine
-    columns = len(STRUCTURES) + 1
-    counts = np.zeros((int(np.prod(high - low)), columns), np.int64)
+    counts = np.zeros((int(np.prod(high - low)), len(STRUCTURES) + 1), np.int64)
     voxels = np.indices(tuple(int(n) for n in high - low)).reshape(3, -1) + low[:, None]
-    rows = np.arange(voxels.shape[1])
-    limit = np.array(labels.shape)[:, None]
+    number = np.arange(voxels.shape[1])
     for part in np.ndindex(*parts):
         offset = (np.array(part) + 0.5) / parts - 0.5
-        place = to_label[:3, :3] @ (voxels + offset[:, None]) + to_label[:3, 3:]
-        place = np.rint(place).astype(np.int64)
-        inside = ((place >= 0) & (place < limit)).all(axis=0)
-        label = np.where(inside, labels.array[tuple(np.clip(place, 0, limit - 1))], 0)
-        counts[rows, label] += 1
+        label = nearest(labels.array, to_label[:3, :3] @ (voxels + offset[:, None]) + to_label[:3, 3:], 0)
+        counts[number, label] += 1
     shares = counts / np.prod(parts)
     flat = np.ravel_multi_index(tuple(voxels), grid.shape)
     return {s.label: (flat[shares[:, s.label] > 0], shares[shares[:, s.label] > 0, s.label]) for s in STRUCTURES}
 
 
 def _box(aligned: AlignedMap, labels: Volume) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Part of the map's grid in which the labels lie: lowest index, and highest plus one."""
+    """Give the part of the map's grid that holds the labels: lowest index, and highest plus one."""
     index = np.argwhere(labels.array > 0)
     if not len(index):
         return np.zeros(3, np.int64), np.zeros(3, np.int64)
@@ -137,7 +131,7 @@ def _box(aligned: AlignedMap, labels: Volume) -> tuple[npt.NDArray[np.int64], np
 
 
 def plausibility(quantity: Quantity, statistics: Mapping[int, Statistic]) -> tuple[Check, ...]:
-    """Judge the numbers of a map as those of a brain; a gate whose structures were not measured is left out."""
+    """Check whether the numbers of a map are those of a brain; gates of unmeasured structures are skipped."""
     if quantity is Quantity.FA:
         capsule, grey = _mean(statistics, ("internal capsule",)), _mean(statistics, _NUCLEI)
         checks = [CAPSULE_FA.check(capsule), CAPSULE_ABOVE_GREY.check(capsule - grey)]

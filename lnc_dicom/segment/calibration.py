@@ -1,6 +1,6 @@
-"""What was learned of the network after training: where structures lie, what crops look like, how far volumes err.
+"""What was measured of the networks after training: where structures lie, what crops look like, how far volumes err.
 
-Fitted on images synthesised from label maps (`segment.calibrating`), read from `calibration.json` beside the weights.
+Fitted on images synthesised from label maps (`segment.train.calibrate`); `calibration.json` lies beside the weights.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -18,21 +19,21 @@ FILE = "calibration.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    """Figures that turn what the network says into numbers that can be judged.
+class VolumeCalibration:
+    """Intervals of the volumes, and the references that pose and features are compared with.
 
     constellation_mm
         Mean centroid per label over the training heads, LPS, relative to the centroid of the deep grey matter;
-        made symmetric.
+        left and right averaged, so that it is symmetric.
     feature_mean, feature_sd
-        Of the pooled bottleneck (2 x channels) over synthetic training crops.
+        Mean and SD of the pooled bottleneck features (2 x channels) over synthetic crops.
     volume_error
-        By name of a structure: half the width of the 90 % interval of ln(volume), per unit of `Sign.spread`.
+        By name of a structure: half the width of the 90 % interval of ln(volume), per unit of `Confidence.spread`.
     coverage
-        By name of a structure: share of held-out images whose true volume lay in the interval, each judged with an
-        interval fitted on the other heads.
+        By name of a structure: share of held-out images whose true volume lay in the interval, where the interval was
+        fitted on the other heads.
     images
-        How many synthetic images the last two rest on.
+        Number of synthetic images that both were fitted on.
     """
 
     constellation_mm: Mapping[int, npt.NDArray[np.float64]] = field(repr=False)
@@ -42,21 +43,28 @@ class Calibration:
     coverage: Mapping[str, float]
     images: int
 
+    def __post_init__(self) -> None:
+        """Make the arrays and tables read-only."""
+        for name in ("constellation_mm", "volume_error", "coverage"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        for array in (self.feature_mean, self.feature_sd, *self.constellation_mm.values()):
+            array.setflags(write=False)
+
     def feature_distance(self, features: npt.NDArray[np.float64]) -> float:
-        """Root mean square of the features' z scores: about 1 for an image like those of the training."""
+        """Root mean square of the z scores of features (2 x channels); about 1 for images like those trained on."""
         return float(np.sqrt((((features - self.feature_mean) / self.feature_sd) ** 2).mean()))
 
 
-def pooled(bottleneck: Tensor) -> npt.NDArray[np.float64]:
+def pool_features(bottleneck: Tensor) -> npt.NDArray[np.float64]:
     """Mean and SD over space of every channel (1, C, l, p, s) → (2 C,)."""
     flat = bottleneck.float().flatten(2)[0]
     return np.concatenate([flat.mean(1).cpu().numpy(), flat.std(1).cpu().numpy()]).astype(np.float64)
 
 
-def load_calibration(folder: Path) -> Calibration:
-    """Read the calibration of a model."""
+def load_calibration(folder: Path) -> VolumeCalibration:
+    """Read the calibration from the folder of a model."""
     about = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    return Calibration(
+    return VolumeCalibration(
         {int(label): np.array(point) for label, point in about["constellation_mm"].items()},
         np.array(about["feature_mean"]),
         np.array(about["feature_sd"]),
@@ -66,8 +74,8 @@ def load_calibration(folder: Path) -> Calibration:
     )
 
 
-def save_calibration(folder: Path, calibration: Calibration) -> None:
-    """Write the calibration of a model."""
+def save_calibration(folder: Path, calibration: VolumeCalibration) -> None:
+    """Write the calibration into the folder of a model."""
     about = {
         "images": calibration.images,
         "volume_error": {name: round(v, 4) for name, v in calibration.volume_error.items()},

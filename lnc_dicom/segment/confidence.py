@@ -1,4 +1,4 @@
-"""Probabilities → signs of doubt, per label."""
+"""Class probabilities → how sure the network is of each label."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 
 
 def likeliest(probabilities: Tensor) -> Tensor:
-    """Likeliest label (L, P, S) of (classes, L, P, S); looks closer only where it may be another than background."""
+    """Likeliest label (L, P, S) of (classes, L, P, S); the classes are compared only where background is below half."""
     labels = torch.zeros(probabilities.shape[1:], dtype=torch.long)
-    maybe = probabilities[0] < 0.5  # noqa: PLR2004 - what is at least even cannot be beaten
+    maybe = probabilities[0] < 0.5  # noqa: PLR2004 - with half the probability, background wins
     labels[maybe] = probabilities[:, maybe].argmax(0)
     return labels
 
@@ -26,11 +26,11 @@ def mirror_dice(plain: Tensor, mirrored: Tensor) -> dict[int, float]:
     return {n: 2 * int(both[n]) / int(sizes[n]) for n in range(1, classes) if sizes[n]}
 
 
-def doubt(probabilities: Tensor) -> tuple[dict[int, float], dict[int, float]]:
+def entropy_and_spread(probabilities: Tensor) -> tuple[dict[int, float], dict[int, float]]:
     """By label: mean entropy in bits over the voxels where it is likeliest; sum of p (1 - p) over the sum of p."""
     classes = len(probabilities)
-    doubtful = probabilities[0] < 0.999  # noqa: PLR2004 - elsewhere neither sum gains anything
-    p = probabilities[:, doubtful]
+    uncertain = probabilities[0] < 0.999  # noqa: PLR2004 - the rest adds nothing to either sum
+    p = probabilities[:, uncertain]
     entropy = -(p * p.clamp(min=1e-9).log()).sum(0) / math.log(2)
     label = p.argmax(0).numpy()
     counts = np.bincount(label, minlength=classes)

@@ -1,4 +1,4 @@
-"""Image → the same image on the scale the network was trained on."""
+"""Image → the same image on the intensity scale that the networks were trained on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CEILING = 1.5
 
 
 def normalise(image: Tensor) -> Tensor:
-    """Map the 1st and 99th percentile of the voxels that hold signal to 0 and 1; clip at 0 and 1.5."""
+    """Map the 1st and 99th percentile of the voxels with signal (above 0) to 0 and 1; clip at 0 and 1.5."""
     sample = image[::2, ::2, ::2].numpy()
     sample = sample[sample > 0]
     if sample.size == 0:

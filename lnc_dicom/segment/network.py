@@ -20,8 +20,8 @@ from torch.nn import functional
 
 
 @dataclass(frozen=True, slots=True)
-class Architecture:
-    """All that is needed to build a U-Net whole.
+class UNetArchitecture:
+    """The shape of a U-Net.
 
     channels
         Feature maps per level; each level after the first halves the grid.
@@ -67,7 +67,7 @@ class _Block(nn.Sequential):
 class UNet(nn.Module):
     """U-Net (Ronneberger 2015; Cicek 2016) of one input channel: (1, 1, L, P, S) → logits (1, classes, L, P, S)."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: UNetArchitecture) -> None:
         super().__init__()
         channels = architecture.channels
         self.architecture = architecture
@@ -111,6 +111,6 @@ def load_weights(path: Path) -> UNet:
     with safe_open(path, framework="pt") as file:
         about = json.loads(file.metadata()["architecture"])
         tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a mapping
-    network = UNet(Architecture(tuple(about["channels"]), about["classes"]))
+    network = UNet(UNetArchitecture(tuple(about["channels"]), about["classes"]))
     network.load_state_dict(tensors)
     return channels_last(network.eval())

@@ -1,4 +1,4 @@
-"""Where the structures lie → how the head is turned, and how unlike a head's their arrangement is."""
+"""Centroids of the structures → how the head is turned, and how far their arrangement differs from that of a head."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Constellation = Mapping[int, npt.NDArray[np.float64]]
 """Centroid in LPS millimetres by label."""
 
 MIN_STRUCTURES = 6
-"""With fewer centroids the fit would rest on chance."""
+"""With fewer centroids a fit would be arbitrary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def fit(found: Constellation, canonical: Constellation) -> Placement | None:
 
 
 def _rounded(rotation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Round a rotation to a tenth of a degree: arithmetic noise in the input shall not move the grid."""
+    """Round a rotation to a tenth of a degree, so that rounding errors in the input do not move the grid."""
     turn = np.round(Rotation.from_matrix(rotation).as_rotvec(degrees=True), 1)
     return np.asarray(Rotation.from_rotvec(turn, degrees=True).as_matrix())
 

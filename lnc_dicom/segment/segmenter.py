@@ -13,36 +13,39 @@ from torch import Tensor
 
 from lnc_dicom.anatomy import MIRRORED_LABELS, STRUCTURES
 from lnc_dicom.errors import FieldOfViewTooSmall, NoHead
+from lnc_dicom.geometry.resampling import resample, sample
 from lnc_dicom.predictions import Model
-from lnc_dicom.segment.calibration import Calibration, pooled
-from lnc_dicom.segment.components import largest_component_of, largest_components
-from lnc_dicom.segment.confidence import doubt, likeliest, mirror_dice
+from lnc_dicom.segment.calibration import VolumeCalibration, pool_features
+from lnc_dicom.segment.components import largest_component, largest_component_per_label
+from lnc_dicom.segment.confidence import entropy_and_spread, likeliest, mirror_dice
 from lnc_dicom.segment.intensity import normalise
 from lnc_dicom.segment.network import UNet
 from lnc_dicom.segment.pose import Constellation, Placement, centroids, fit
 from lnc_dicom.segment.pose import upright as placed_upright
-from lnc_dicom.segment.stages import LABEL, LOCATE
-from lnc_dicom.study.load import resample, sample
 from lnc_dicom.types import Confidence, Segmented
 
+LOCATE_SPACING_MM = 4.0
+"""Voxels in which the first network sees the whole head."""
+LABEL_SPACING_MM = 1.25
+"""Voxels in which the second network sees the crop around the deep grey matter."""
 CROP_SHAPE = (96, 112, 80)
 """Voxels (L, P, S) of the labelled crop: 120 x 140 x 100 mm holds the deep grey matter and the lateral ventricles of
 all 20 training heads, enlarged ones included, with the head turned by 15°."""
 CROP_OFFSET_MM = (0.0, 22.0, 0.0)
 """The ventricles reach further back than forward from the deep grey matter."""
 MIN_DEEP_GREY_ML = 8.0
-"""Less was never seen in a whole head (smallest training head: 26 mL)."""
+"""No whole head has less (smallest training head: 26 mL)."""
 MIN_BRAIN_ML = 150.0
-"""With less brain than this in the images they do not show a head."""
+"""Images with less brain than this do not show a head."""
 MIN_CUT_CM2 = 15.0
 """The edge of the images cuts the brain if it cuts this much (a plane through the basal ganglia: about 150 cm²;
 whole heads: 0)."""
 MAX_TURN_DEG = 6.0
 MAX_SHIFT_MM = 6.0
-"""A head that is turned or shifted by more is looked at again along its own axes; it costs a third more time."""
+"""A head that is turned or shifted by more is labelled again along its own axes; it takes a third longer."""
 _SURELY_BACKGROUND = 0.99
 _SLAB = 32
-"""Source planes that are labelled at once; bounds the memory for fine grids."""
+"""Source planes that are labelled at once: a bound on the memory for fine grids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class NetworkSegmenter:
 
     locate: UNet
     label: UNet
-    calibration: Calibration
+    calibration: VolumeCalibration
     model: Model
     device: str = "cpu"
 
@@ -60,39 +63,40 @@ class NetworkSegmenter:
         return self.inspect(volume)[0]
 
     def inspect(self, volume: hd.Volume) -> tuple[Segmented, npt.NDArray[np.float64]]:
-        """Label a volume, and give the features that its distance from the training images is measured with."""
+        """Label a volume; also return the features (2 x channels) that `feature_distance` is computed from."""
         as_stored = volume.to_patient_orientation("LPS")
         upright = _rounded(as_stored)
-        view, placement, brain_is_cut = self._look(upright)
+        view, placement, brain_is_cut = self._label_crop(upright)
         mirrored = self._mirrored(view.image)
         probabilities = (view.probabilities + mirrored) / 2  # no side is preferred
         array, kept, mean_probability = _on_source_grid(probabilities, view.lps_mm, upright)
-        signs = self._confidence(probabilities, mirror_dice(view.probabilities, mirrored), kept, mean_probability)
+        confidence = self._confidence(probabilities, mirror_dice(view.probabilities, mirrored), kept, mean_probability)
         labels = as_stored.with_array(array).match_geometry(volume)
         distance = self.calibration.feature_distance(view.features)
-        return Segmented(labels, signs, placement.pose if placement else None, distance, brain_is_cut), view.features
+        pose = placement.pose if placement else None
+        return Segmented(labels, confidence, pose, distance, brain_is_cut), view.features
 
     def probabilities(self, volume: hd.Volume) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-        """Probabilities (classes, L, P, S) in the crop that was labelled, and the affine from its index to LPS mm.
+        """Probabilities (classes, L, P, S) of the labelled crop, and its affine (4, 4) from index to LPS mm.
 
         Raises NoHead, FieldOfViewTooSmall.
         """
-        view, _, _ = self._look(_rounded(volume.to_patient_orientation("LPS")))
+        view, _, _ = self._label_crop(_rounded(volume.to_patient_orientation("LPS")))
         return ((view.probabilities + self._mirrored(view.image)) / 2).numpy(), view.lps_mm
 
-    def _look(self, upright: hd.Volume) -> tuple[_View, Placement | None, bool]:
-        """Look at the deep grey matter, a second time if the head is turned; whether the brain is cut."""
+    def _label_crop(self, upright: hd.Volume) -> tuple[_View, Placement | None, bool]:
+        """Label the crop around the deep grey matter, twice if the head is turned; also whether the brain is cut."""
         centre_mm, brain_is_cut = self._find(upright)
         view = self._view(upright, placed_upright(centre_mm))
         canonical = self.calibration.constellation_mm
         placement = fit(view.centroids(canonical), canonical)
         if placement is not None and _is_off(placement, centre_mm):
-            view = self._view(upright, placement)  # look again, straight at it
+            view = self._view(upright, placement)  # second pass, along the axes of the head
         return view, placement, brain_is_cut
 
     def _view(self, upright: hd.Volume, placement: Placement) -> _View:
-        """Look at the crop that a placement says."""
-        lps_mm = placement.grid(CROP_OFFSET_MM, LABEL.recipe.spacing_mm, CROP_SHAPE)
+        """Run the second network on the crop that a placement defines."""
+        lps_mm = placement.grid(CROP_OFFSET_MM, LABEL_SPACING_MM, CROP_SHAPE)
         image = normalise(resample(upright, lps_mm, CROP_SHAPE))
         probabilities, features = self._run(self.label, image)
         return _View(lps_mm, image, probabilities, features)
@@ -108,14 +112,14 @@ class NetworkSegmenter:
         kept: dict[int, float],
         mean_probability: dict[int, float],
     ) -> dict[int, Confidence]:
-        """Collect what each structure showed; only those that have a voxel on the source grid."""
-        entropy, spread = doubt(probabilities)
-        signs = {}
+        """Confidence of every structure that has a voxel on the source grid."""
+        entropy, spread = entropy_and_spread(probabilities)
+        confidence = {}
         for s in STRUCTURES:
             if s.label in kept:
                 per_spread = self.calibration.volume_error.get(s.name)
                 error = None if per_spread is None else per_spread * spread[s.label]
-                signs[s.label] = Confidence(
+                confidence[s.label] = Confidence(
                     mean_probability[s.label],
                     entropy.get(s.label, 0.0),
                     agreement.get(s.label, 0.0),
@@ -123,14 +127,14 @@ class NetworkSegmenter:
                     spread[s.label],
                     error,
                 )
-        return signs
+        return confidence
 
     def _find(self, upright: hd.Volume) -> tuple[npt.NDArray[np.float64], bool]:
         """Centre of the deep grey matter in LPS millimetres, and whether the edge of the images cuts the brain."""
-        spacing_mm = LOCATE.recipe.spacing_mm
+        spacing_mm = LOCATE_SPACING_MM
         lps_mm, shape = _covering_grid(upright, spacing_mm, self.locate.architecture.multiple)
         probabilities, _ = self._run(self.locate, normalise(resample(upright, lps_mm, shape)))
-        deep = largest_component_of(probabilities[1].numpy() > 0.5)  # noqa: PLR2004 - more likely than not
+        deep = largest_component(probabilities[1].numpy() > 0.5)  # noqa: PLR2004 - more likely than not
         voxel_ml = spacing_mm**3 / 1000
         deep_ml = float(deep.sum()) * voxel_ml
         brain = probabilities[1:].sum(0).numpy() > 0.5  # noqa: PLR2004
@@ -152,12 +156,12 @@ class NetworkSegmenter:
         kind = self.device.split(":")[0]
         with torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu" or _has_fast_bfloat16()):
             logits, bottleneck = network.with_bottleneck(x)
-        return torch.softmax(logits[0].float().contiguous(), dim=0).cpu(), pooled(bottleneck)
+        return torch.softmax(logits[0].float().contiguous(), dim=0).cpu(), pool_features(bottleneck)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _View:
-    """One crop: its grid (index to LPS millimetres), its image and what the network said."""
+    """One crop: its grid (index to LPS millimetres), its image and the output of the network."""
 
     lps_mm: npt.NDArray[np.float64]
     image: Tensor
@@ -165,23 +169,23 @@ class _View:
     features: npt.NDArray[np.float64]
 
     def centroids(self, wanted: Constellation) -> Constellation:
-        """Centroids of the wanted labels, LPS millimetres."""
+        """Centroids of the wanted labels in LPS millimetres."""
         return centroids(likeliest(self.probabilities).numpy(), self.lps_mm, wanted)
 
 
 def _is_off(placement: Placement, centre_mm: npt.NDArray[np.float64]) -> bool:
-    """Whether a second look pays: the head is turned, or its middle is not where it was expected."""
+    """Whether a second pass pays: the head is turned, or its middle is not where the first network put it."""
     shift_mm = float(np.linalg.norm(placement.origin_mm - centre_mm))
     return placement.pose.turn_deg > MAX_TURN_DEG or shift_mm > MAX_SHIFT_MM
 
 
 def _has_fast_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 in hardware; elsewhere float32 is faster."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - no public question exists
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - there is no public function
 
 
 def _rounded(volume: hd.Volume) -> hd.Volume:
-    """Round the geometry far below what matters: a head stored along other axes is then sampled at the same points."""
+    """Round the geometry, finely, so that a head stored along other axes is sampled at exactly the same points."""
     affine = np.append(np.round(volume.affine[:, :3], 7), np.round(volume.affine[:, 3:], 5), axis=1)
     return hd.Volume(np.ascontiguousarray(volume.array), affine, coordinate_system="PATIENT")
 
@@ -196,7 +200,7 @@ def _extent(affine: npt.NDArray[np.floating], first_last: npt.ArrayLike) -> npt.
 def _covering_grid(
     volume: hd.Volume, spacing_mm: float, multiple: int
 ) -> tuple[npt.NDArray[np.float64], tuple[int, int, int]]:
-    """Upright grid that covers a volume whole."""
+    """Upright grid that covers the whole volume: its affine (LPS millimetres) and shape."""
     low, high = _extent(volume.affine, [(0, 0, 0), [n - 1 for n in volume.shape]])
     x, y, z = (int(np.ceil(extent / spacing_mm / multiple) * multiple) for extent in high - low + spacing_mm)
     return placed_upright((low + high) / 2).grid((0.0, 0.0, 0.0), spacing_mm, (x, y, z)), (x, y, z)
@@ -215,13 +219,13 @@ def _cut_surface_cm2(brain: npt.NDArray[np.bool_], lps_mm: npt.NDArray[np.float6
 def _on_source_grid(
     probabilities: Tensor, lps_mm: npt.NDArray[np.float64], upright: hd.Volume
 ) -> tuple[npt.NDArray[np.uint8], dict[int, float], dict[int, float]]:
-    """Bring probabilities to the source's voxels, take the likeliest label, keep the largest piece of each.
+    """Bring probabilities to the source's voxels, take the likeliest label, keep the largest component of each.
 
     Returns the labels; by label, the share of its voxels that were kept; and their mean probability.
     """
     box, labels, best = _likeliest_on(np.linalg.inv(lps_mm) @ upright.affine, probabilities, upright.shape)
     before = np.bincount(labels.ravel(), minlength=len(STRUCTURES) + 1)
-    labels = largest_components(labels)
+    labels = largest_component_per_label(labels)
     after = np.bincount(labels.ravel(), minlength=len(before))
     sums = np.bincount(labels.ravel(), best.ravel(), len(before))
     found = [s.label for s in STRUCTURES if after[s.label]]

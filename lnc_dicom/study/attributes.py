@@ -1,4 +1,4 @@
-"""Headers of a series → the few traits that decide its use, the same for single-frame and enhanced MR."""
+"""Headers of a series → the attributes that decide what it is used for, alike for single-frame and enhanced MR."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ MR_CLASSES = (MRImageStorage, EnhancedMRImageStorage)
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """Where one image lies. Lengths in mm, positions in LPS."""
+    """Position and size of one image. Lengths in mm, positions in LPS.
+
+    orientation
+        Direction cosines of the rows, then of the columns (Image Orientation (Patient)).
+    pixel_mm
+        Spacing between rows, then between columns (Pixel Spacing).
+    shape
+        Rows, columns.
+    """
 
     position_mm: tuple[float, ...]
     orientation: tuple[float, ...]
@@ -25,18 +33,26 @@ class Plane:
 
     @property
     def normal(self) -> np.ndarray:
-        """Unit vector across the image (row direction x column direction)."""
+        """Unit normal of the image: direction of the rows x direction of the columns."""
         return np.cross(self.orientation[:3], self.orientation[3:])
 
     @property
     def along_mm(self) -> float:
-        """Distance of the image along its normal."""
+        """Position of the image along its normal."""
         return float(np.dot(self.normal, self.position_mm))
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
-    """What selection looks at. Times in ms; None where the header does not say."""
+class SeriesAttributes:
+    """What a series is selected by. Times in ms; None where the header does not say.
+
+    words
+        Lower-case words of the descriptions, the protocol and the sequence name.
+    agent
+        Whether a contrast agent was given.
+    started
+        Series or acquisition time (DICOM TM), empty where unknown.
+    """
 
     is_mr: bool
     image_type: tuple[str, ...]
@@ -56,15 +72,15 @@ class Traits:
     started: str
 
 
-def traits_of(series: Series) -> Traits:
-    """Read the traits of a series from the headers of its instances."""
+def attributes_of(series: Series) -> SeriesAttributes:
+    """Read the attributes of a series from the headers of its instances."""
     header = series.header
     shared = _functional_groups(header)
     timing = item(shared, "MRTimingAndRelatedParametersSequence")
     frame_type = item(shared, "MRImageFrameTypeSequence")
     text = " ".join(str(header.get(k) or "") for k in ("SeriesDescription", "ProtocolName", "SequenceName"))
     text = f"{text} {header.get('PulseSequenceName') or ''}".lower()
-    return Traits(
+    return SeriesAttributes(
         is_mr=header.SOPClassUID in MR_CLASSES,
         image_type=tuple(str(t).upper() for t in header.get("ImageType") or ()),
         words=frozenset(w for w in re.split(r"[^a-z0-9]+", text) if w),
@@ -86,12 +102,12 @@ def traits_of(series: Series) -> Traits:
 
 
 def planes_of(series: Series) -> tuple[Plane, ...]:
-    """Where every image of a series lies; images without position or spacing are left out."""
+    """Give the plane of every image of a series; images without position or spacing are skipped."""
     return tuple(plane for instance in series.instances for plane in frame_planes(instance.header))
 
 
 def frame_planes(header: Dataset) -> tuple[Plane, ...]:
-    """Where the image of an instance lies, or every frame of it; those without position or spacing are left out."""
+    """Give the plane of an image, or of its every frame; frames without position or spacing are skipped."""
     if "PerFrameFunctionalGroupsSequence" in header:
         planes = [_frame_plane(header, frame) for frame in header.PerFrameFunctionalGroupsSequence]
     else:
@@ -100,7 +116,7 @@ def frame_planes(header: Dataset) -> tuple[Plane, ...]:
 
 
 def _frame_plane(header: Dataset, frame: Dataset) -> Plane | None:
-    """Place one frame of a multi-frame image; a macro may be shared or per frame."""
+    """Give the plane of one frame; each macro may be shared or per frame."""
     shared = _functional_groups(header)
     position, orientation, measures = (
         item(frame, name) or item(shared, name)
@@ -123,10 +139,10 @@ def _plane(image: Dataset, position: Dataset, orientation: Dataset, measures: Da
     )
 
 
-def slice_distance_mm(t: Traits) -> float:
-    """Typical distance between neighbouring images; robust to single gaps and doubles."""
-    steps = np.diff(sorted(p.along_mm for p in t.planes))
-    steps = steps[steps > 0.01]  # noqa: PLR2004 - closer than this is the same place
+def slice_distance_mm(attributes: SeriesAttributes) -> float:
+    """Give the median distance between neighbouring images; single gaps and duplicates do not change it."""
+    steps = np.diff(sorted(p.along_mm for p in attributes.planes))
+    steps = steps[steps > 0.01]  # noqa: PLR2004 - closer images lie at the same place
     return float(np.median(steps)) if steps.size else float("inf")
 
 
@@ -138,6 +154,13 @@ def item(dataset: Dataset, name: str) -> Dataset:
     """Give the first item of a sequence, or an empty dataset."""
     sequence = dataset.get(name)
     return sequence[0] if sequence else Dataset()
+
+
+def real_world_mapping(header: Dataset) -> Dataset:
+    """Give the real-world value mapping (PS3.3 C.7.6.16.2.11) of an image or its first frame, empty without one."""
+    frames = header.get("PerFrameFunctionalGroupsSequence") or [Dataset()]
+    places = (header, _functional_groups(header), frames[0])
+    return next((found for place in places if (found := item(place, "RealWorldValueMappingSequence"))), Dataset())
 
 
 def _number(*values: object) -> float | None:

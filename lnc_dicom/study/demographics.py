@@ -1,4 +1,4 @@
-"""Header of an image → what the biomarker model is age_and_sex_known of the patient: age and sex, nothing else."""
+"""Header of an image → age and sex of the patient, the only things that the biomarker model learns about a person."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MOST_YEARS = 120.0
 
 
 def demographics_of(header: Dataset) -> Demographics:
-    """Read age and sex at the time of the study; what is missing, or cannot be, is nan.
+    """Read age and sex at the time of the study; nan where missing or impossible.
 
     Patient's Age (0010,1010), else the years from Patient's Birth Date (0010,0030) to Study Date (0008,0020).
     """
-    age_and_sex_known = _AGE.fullmatch(str(header.get("PatientAge") or "").strip())
-    age = int(age_and_sex_known[1]) / _PER_YEAR[age_and_sex_known[2]] if age_and_sex_known else _years_between(header)
+    found = _AGE.fullmatch(str(header.get("PatientAge") or "").strip())
+    age = int(found[1]) / _PER_YEAR[found[2]] if found else _years_between(header)
     return Demographics(
         age if 0 <= age <= MOST_YEARS else math.nan, _SEX.get(str(header.get("PatientSex") or ""), math.nan)
     )
@@ -35,7 +35,7 @@ def _years_between(header: Dataset) -> float:
 
 
 def _date(value: object) -> date | None:
-    """Read a date of DICOM; None where it is empty or none."""
+    """Read a DICOM date; None where it is empty or invalid."""
     try:
         return DA(str(value)) if value else None
     except ValueError:

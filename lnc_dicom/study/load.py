@@ -1,20 +1,17 @@
-"""Series → `highdicom.Volume`, and a volume → another grid.
+"""Series → `highdicom.Volume`.
 
-The geometry of a series is checked here, before a voxel is read, because a volume that is built from a series with a
-gap measures wrong and looks right.
+The geometry of a series is checked before any voxel is read: a volume that is built from a series with a gap looks
+right and measures wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import highdicom as hd
 import numpy as np
-import numpy.typing as npt
 import pydicom
-import torch
 from pydicom import Dataset
-from torch.nn import functional
 
 from lnc_dicom.errors import (
     DoubledSlices,
@@ -23,8 +20,8 @@ from lnc_dicom.errors import (
     UnreadablePixels,
     UnsupportedTransferSyntax,
 )
-from lnc_dicom.study.attributes import Plane, planes_of
-from lnc_dicom.study.header_repair import mend
+from lnc_dicom.study.attributes import Plane, planes_of, real_world_mapping
+from lnc_dicom.study.header_repair import repair
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
 from lnc_dicom.types import Series
 
@@ -33,32 +30,36 @@ SLICE_GAP_RELATIVE_TOLERANCE = 0.01
 SAME_PLACE_MM = 0.01
 """Images closer than this lie at the same place."""
 GAP_FACTOR = 1.5
-"""A step of more than this many typical steps means that a slice is missing."""
+"""A step of more than this many median steps means that a slice is missing."""
 ORIENTATION_TOLERANCE = 1e-3
 """Direction cosines may differ by this within a series (0.06°)."""
 MAX_TILT_COSINE_LOSS = 1e-3
-"""The stack may lean by 2.6° from the normal of its slices; more is gantry tilt."""
+"""The stack may be tilted by 2.6° against the normal of its slices; more is gantry tilt."""
 
 
-def load(series: Series) -> tuple[hd.Volume, list[Dataset]]:
+def load(series: Series, *, real_world: bool = False) -> tuple[hd.Volume, list[Dataset]]:
     """Read the voxels of a series, as `load_with_repairs` does."""
-    volume, sources, _ = load_with_repairs(series)
+    volume, sources, _ = load_with_repairs(series, real_world=real_world)
     return volume, sources
 
 
-def load_with_repairs(series: Series) -> tuple[hd.Volume, list[Dataset], tuple[str, ...]]:
+def load_with_repairs(series: Series, *, real_world: bool = False) -> tuple[hd.Volume, list[Dataset], tuple[str, ...]]:
     """Read the voxels of a series.
 
-    Returns the volume, float32 in scanner units after the modality transform, axes (slice, row, column), the headers
-    of its instances without pixels, fit to be copied, and what was repaired in them. Raises MissingSlices,
-    DoubledSlices, UnevenSlices, UnsupportedTransferSyntax, UnreadablePixels.
+    real_world
+        Map stored values to real-world values (PS3.3 C.7.6.16.2.11) where the first image has such a mapping, each
+        image or frame by its own; else, and always without `real_world`, by the modality transform.
+
+    Returns the volume, float32, axes (slice, row, column), the headers of its instances without pixels, valid so
+    that they can be copied, and what was repaired in them. Raises MissingSlices, DoubledSlices, UnevenSlices,
+    UnsupportedTransferSyntax, UnreadablePixels.
     """
     refuse_transfer_syntax(series)
     check_geometry(series)
     datasets: list[Dataset] = [pydicom.dcmread(instance.path) for instance in series.instances]
-    repairs = mend(datasets)
+    repairs = repair(datasets)
     try:
-        volume = _volume(datasets)
+        volume = _volume(datasets, real_world=real_world and bool(real_world_mapping(datasets[0])))
     except (ValueError, RuntimeError, AttributeError, NotImplementedError, EOFError) as error:
         raise UnreadablePixels(f"{len(datasets)} objects, {type(error).__name__} while decoding") from error
     for dataset in datasets:
@@ -82,15 +83,15 @@ def _share_macros(dataset: Dataset) -> None:
                 del frame[name]
 
 
-def _volume(datasets: list[Dataset]) -> hd.Volume:
-    """Build the volume without display transforms and real-world maps."""
+def _volume(datasets: list[Dataset], *, real_world: bool) -> hd.Volume:
+    """Build the volume without display transforms; with `real_world`, every image must have a real-world mapping."""
     if "PerFrameFunctionalGroupsSequence" in datasets[0]:
         image = hd.Image.from_dataset(datasets[0], copy=False)
-        return image.get_volume(dtype=np.float32, apply_real_world_transform=False, apply_presentation_lut=False)
+        return image.get_volume(dtype=np.float32, apply_real_world_transform=real_world, apply_presentation_lut=False)
     return hd.get_volume_from_series(
         datasets,
         dtype=np.float32,
-        apply_real_world_transform=False,
+        apply_real_world_transform=real_world,
         apply_presentation_lut=False,
         rtol=SLICE_GAP_RELATIVE_TOLERANCE,
         orientation_tol=ORIENTATION_TOLERANCE,
@@ -99,7 +100,7 @@ def _volume(datasets: list[Dataset]) -> hd.Volume:
 
 
 def refuse_transfer_syntax(series: Series) -> None:
-    """Raise UnsupportedTransferSyntax, by name, for pixels that are not decoded."""
+    """Raise UnsupportedTransferSyntax, with the name of the syntax, for pixels that cannot be decoded."""
     for instance in series.instances:
         syntax = instance.header.file_meta.TransferSyntaxUID
         if syntax not in TRANSFER_SYNTAXES:
@@ -108,7 +109,7 @@ def refuse_transfer_syntax(series: Series) -> None:
 
 
 def check_geometry(series: Series) -> None:
-    """Raise unless the images are equal, parallel, evenly spaced and each at a place of its own."""
+    """Raise unless the images are of one size, parallel, evenly spaced, and none lies where another does."""
     planes = planes_of(series)
     images = sum(int(i.header.get("NumberOfFrames") or 1) for i in series.instances)
     if len(planes) < images:
@@ -119,12 +120,12 @@ def check_geometry(series: Series) -> None:
 
 
 def check_planes(planes: Sequence[Plane]) -> None:
-    """Raise unless planes, in any order, are equal, parallel, evenly spaced and each at a place of its own.
+    """Raise unless planes, in any order, are of one size, parallel, evenly spaced, and none lies where another does.
 
     Raises MissingSlices, DoubledSlices, UnevenSlices.
     """
     if len(planes) < 2:  # noqa: PLR2004
-        raise MissingSlices("one slice only")
+        raise MissingSlices("only one slice")
     _check_equal(planes)
     _check_spacing(sorted(planes, key=lambda plane: plane.along_mm))
 
@@ -139,7 +140,7 @@ def _check_equal(planes: Sequence[Plane]) -> None:
 
 
 def _check_spacing(planes: Sequence[Plane]) -> None:
-    """Look at the steps between neighbours, in the order of their place."""
+    """Check the steps between neighbours; the planes are sorted by position."""
     steps = np.diff([plane.along_mm for plane in planes])
     doubled = int((steps < SAME_PLACE_MM).sum())
     if doubled:
@@ -154,65 +155,4 @@ def _check_spacing(planes: Sequence[Plane]) -> None:
     whole = np.subtract(planes[-1].position_mm, planes[0].position_mm)
     cosine = float(np.dot(whole, planes[0].normal) / np.linalg.norm(whole))
     if cosine < 1 - MAX_TILT_COSINE_LOSS:
-        raise UnevenSlices(f"the stack leans by {np.degrees(np.arccos(cosine)):.1f}° (gantry tilt)")
-
-
-def resample(volume: hd.Volume, lps_mm: npt.NDArray[np.float64], shape: tuple[int, int, int]) -> torch.Tensor:
-    """Sample a volume on another grid, linearly; 0 outside. Finer voxels are averaged first, against aliasing.
-
-    lps_mm
-        (4, 4), maps an index of the new grid to LPS millimetres.
-
-    Returns float32 of the new shape.
-    """
-    image = torch.from_numpy(np.ascontiguousarray(volume.array, dtype=np.float32))
-    target_mm = float(np.linalg.norm(lps_mm[:3, :3], axis=0).min())
-    factors = [min(n, max(1, int(target_mm / s + 0.01))) for n, s in zip(volume.shape, volume.spacing, strict=True)]
-    affine = volume.affine.copy()
-    if max(factors) > 1:
-        image = functional.avg_pool3d(image[None, None], factors)[0, 0]
-        affine[:3, 3] = affine[:3, :3] @ ((np.array(factors) - 1) / 2) + affine[:3, 3]
-        affine[:3, :3] = affine[:3, :3] * factors
-    return sample(image[None], np.linalg.inv(affine) @ lps_mm, shape)[0]
-
-
-def sample(channels: torch.Tensor, index: npt.NDArray[np.float64], shape: tuple[int, int, int]) -> torch.Tensor:
-    """Sample (C, *old shape) linearly at old index = index (4, 4) @ new index, for every voxel of the new shape."""
-    old = np.array(channels.shape[1:], dtype=np.float64)
-    # grid_sample counts from -1 to 1 along each axis and names the last axis first
-    to_unit = np.diag([*(2 / np.maximum(old - 1, 1)), 1.0])
-    to_unit[:3, 3] = -1
-    unit = torch.from_numpy((to_unit @ index)[2::-1].copy()).float()
-    grid = unit[:, 3].expand(*shape, 3)
-    for axis, count in enumerate(shape):
-        steps = torch.arange(count).reshape([-1 if a == axis else 1 for a in range(4)])
-        grid = grid + steps * unit[:, axis]
-    return functional.grid_sample(channels[None], grid[None], align_corners=True)[0]
-
-
-def sample_labels(
-    labels: hd.Volume,
-    lps_mm: npt.NDArray[np.float64],
-    shape: tuple[int, ...],
-    before: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]] | None = None,
-) -> npt.NDArray[np.generic]:
-    """Take labels onto another grid, from the nearest voxel; 0 outside.
-
-    lps_mm
-        (4, 4), maps an index of the new grid to LPS millimetres.
-    before
-        Maps LPS points (N, 3) of the new grid to where to look, if that is another place.
-    """
-    back, limit = labels.inverse_affine, np.array(labels.shape)[:, None]
-    planes = []
-    for i in range(shape[0]):  # plane by plane: the coordinates of a whole head would take gigabytes
-        index = np.indices((1, *shape[1:])).reshape(3, -1).astype(float)
-        index[0] += i
-        points = lps_mm[:3, :3] @ index + lps_mm[:3, 3:]
-        if before is not None:
-            points = before(points.T).T
-        place = np.rint(back[:3, :3] @ points + back[:3, 3:]).astype(int)
-        inside = ((place >= 0) & (place < limit)).all(axis=0)
-        found = labels.array[tuple(np.clip(place, 0, limit - 1))]
-        planes.append(np.where(inside, found, 0).astype(labels.array.dtype).reshape(shape[1:]))
-    return np.stack(planes)
+        raise UnevenSlices(f"the stack is tilted by {np.degrees(np.arccos(cosine)):.1f}° (gantry tilt)")

@@ -1,7 +1,7 @@
-"""An earlier SR of ours → what it means for a new result: the same again, replaced by it, or a time point before it.
+"""An earlier SR of ours → its part in a new result: the same result, one that is replaced, or an earlier time point.
 
-It is known again by its manufacturer and template, and it belongs to the patient if its tracking UIDs do: no name and
-no identifier of a patient is compared or kept.
+It is recognised by manufacturer and template, and belongs to the patient if its tracking UIDs do: names and
+identifiers of patients are neither compared nor kept.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 
+from highdicom.sr.utils import find_content_items
 from pydicom import Dataset
+from pydicom.sr.coding import Code
 
 from lnc_dicom.anatomy import Structure
 from lnc_dicom.codes import CUBIC_MILLIMETRE, VOLUME
@@ -19,21 +21,23 @@ OUR_NAME = "lnc-dicom"
 """Manufacturer of the objects that we write."""
 FILE = "measurements.dcm"
 """Name of the SR among the files of a result."""
-_GROUP, _TRACKING_UID, _ALGORITHM, _VERSION = "125007", "112040", "111001", "111003"
+MEASUREMENT_GROUP = Code("125007", "DCM", "Measurement Group")
+TRACKING_UID = Code("112040", "DCM", "Tracking Unique Identifier")
+ALGORITHM_NAME, ALGORITHM_VERSION = Code("111001", "DCM", "Algorithm Name"), Code("111003", "DCM", "Algorithm Version")
 
 
 def is_ours(header: Dataset) -> bool:
-    """Whether we have written an object."""
+    """Whether an object was written by us."""
     return str(header.get("Manufacturer") or "") == OUR_NAME
 
 
 def prior_of(document: Dataset) -> Prior | None:
-    """Read an SR of ours; None if it is something else, or not whole."""
+    """Read an SR of ours; None for anything else, or if it is incomplete."""
     template = document.get("ContentTemplateSequence") or [Dataset()]
     if not is_ours(document) or template[0].get("TemplateIdentifier") != "1500":
         return None
-    groups = [item for item in _items(document) if _name(item) == _GROUP]
     try:
+        groups = find_content_items(document, MEASUREMENT_GROUP, recursive=True)
         return Prior(
             study_uid=str(document.StudyInstanceUID),
             series_uid=str(document.SeriesInstanceUID),
@@ -49,7 +53,7 @@ def prior_of(document: Dataset) -> Prior | None:
 
 
 def study_date(header: Dataset) -> date | None:
-    """Give the date of a study; None where the header does not say or is wrong."""
+    """Give the date of a study; None where it is missing or invalid."""
     try:
         return datetime.strptime(str(header.get("StudyDate") or ""), "%Y%m%d").replace(tzinfo=UTC).date()
     except ValueError:
@@ -57,14 +61,14 @@ def study_date(header: Dataset) -> date | None:
 
 
 def same_result(priors: Iterable[Prior], series_uid: str) -> Prior | None:
-    """Give the first result of the very same computation: it was made before, and its time stays."""
+    """Give the first result of the same computation, if there is one: a repeated result keeps its time."""
     return min((p for p in priors if p.series_uid == series_uid), key=lambda p: (p.made, p.uid), default=None)
 
 
 def replaced_result(priors: Iterable[Prior], series_uid: str, images: Iterable[str], now: datetime) -> Prior | None:
-    """Give the newest result that was made of the same images before now, but by another computation."""
-    needed = frozenset(images)
-    others = (p for p in priors if p.series_uid != series_uid and p.made < now and needed <= p.images)
+    """Give the newest result that was made before now of these images, or of a part of them, by another computation."""
+    used = frozenset(images)
+    others = (p for p in priors if p.series_uid != series_uid and p.made < now and used & p.images)
     return max(others, key=lambda p: (p.made, p.uid), default=None)
 
 
@@ -75,7 +79,7 @@ def change_since(
     volumes_mm3: Mapping[Structure, float],
     tracking: Mapping[Structure, str],
 ) -> Change | None:
-    """Compare volumes with the newest earlier study of the same patient; None where there is none.
+    """Compare volumes with the newest earlier study of the same patient; None without one.
 
     header
         Of an image of the new study.
@@ -94,7 +98,7 @@ def change_since(
 
 
 def _made(document: Dataset) -> datetime:
-    """Read Content Date and Time, in the time zone that the document names."""
+    """Read Content Date and Content Time in the time zone of the document; UTC where it names none."""
     text = str(document.ContentTime)
     clock = datetime.strptime(f"{document.ContentDate}{text}", f"%Y%m%d%H%M%S{'.%f' if '.' in text else ''}")  # noqa: DTZ007
     offset = str(document.get("TimezoneOffsetFromUTC") or "+0000")
@@ -109,31 +113,26 @@ def _evidence(document: Dataset) -> Iterator[str]:
                 yield from (str(item.ReferencedSOPInstanceUID) for item in series.ReferencedSOPSequence)
 
 
-def _items(item: Dataset) -> Iterator[Dataset]:
-    for child in item.get("ContentSequence") or ():
-        yield child
-        yield from _items(child)
-
-
-def _name(item: Dataset) -> str:
-    return str(item.ConceptNameCodeSequence[0].get("CodeValue") or "") if item.get("ConceptNameCodeSequence") else ""
-
-
 def _algorithm(groups: Sequence[Dataset]) -> tuple[str, str]:
-    """Name and version as the first group with both gives them."""
+    """Give name and version from the first group that has both."""
     for group in groups:
-        texts = {_name(item): str(item.get("TextValue") or "") for item in group.get("ContentSequence") or ()}
-        if _ALGORITHM in texts and _VERSION in texts:
-            return texts[_ALGORITHM], texts[_VERSION]
+        name, version = _child(group, ALGORITHM_NAME), _child(group, ALGORITHM_VERSION)
+        if name is not None and version is not None:
+            return str(name.TextValue), str(version.TextValue)
     return "", ""
 
 
 def _volumes(groups: Sequence[Dataset]) -> dict[str, float]:
+    """Give the volumes in mm³ by tracking UID."""
     volumes = {}
     for group in groups:
-        items = {_name(item): item for item in group.get("ContentSequence") or ()}
-        if VOLUME.value in items and _TRACKING_UID in items:
-            value = items[VOLUME.value].MeasuredValueSequence[0]
+        volume, tracking = _child(group, VOLUME), _child(group, TRACKING_UID)
+        if volume is not None and tracking is not None:
+            value = volume.MeasuredValueSequence[0]
             if value.MeasurementUnitsCodeSequence[0].CodeValue == CUBIC_MILLIMETRE.value:
-                volumes[str(items[_TRACKING_UID].UID)] = float(value.NumericValue)
+                volumes[str(tracking.UID)] = float(value.NumericValue)
     return volumes
+
+
+def _child(group: Dataset, name: Code) -> Dataset | None:
+    return next(iter(find_content_items(group, name)), None)

@@ -1,4 +1,4 @@
-"""Paths → the one study that lies there. Headers only; pixels stay on disk."""
+"""Paths → the one study that their files belong to. Reads headers only; pixels stay on disk."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import Comprehensive3DSRStorage
 
 from lnc_dicom.errors import NoFiles, PathMissing, SeveralStudies
+from lnc_dicom.study.identity import PATIENT, refuse_several_patients
 from lnc_dicom.study.priors import is_ours, prior_of
 from lnc_dicom.types import Caveat, Instance, Prior, Series, Study
 
 UNREADABLE = "LNC-401"
-"""Caveat: a file was left out because it is not DICOM, is not whole, or shares its UID with a different object."""
+"""Caveat: a file was not used because it is not DICOM, is incomplete, or shares its UID with a different object."""
 
 _TAGS: list[BaseTag | int] = [
     Tag(name)
     for name in (
+        *PATIENT,
         *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "ImageType"),
         *("Rows", "Columns", "NumberOfFrames", "BitsAllocated", "SamplesPerPixel", "PixelSpacing", "SliceThickness"),
         *("ImagePositionPatient", "ImageOrientationPatient", "BodyPartExamined", "SeriesDescription", "ProtocolName"),
@@ -39,7 +41,7 @@ _TAGS: list[BaseTag | int] = [
         ),
     )
 ]
-"""Attributes that decide which series is used; the chosen series is read whole afterwards."""
+"""Attributes that decide which series is used; the files of that series are read completely afterwards."""
 
 _IMAGE_GROUP = 0x0028
 _PIXEL_DATA_TAG = b"\xe0\x7f\x10\x00"
@@ -51,16 +53,16 @@ _TAIL_BYTES = 4096
 def read_study(paths: Iterable[Path]) -> Study:
     """Read the headers of every DICOM object under the paths (files or folders).
 
-    Objects without study or series, truncated objects and files that are not DICOM are left out and named in
-    `caveats`. Results of ours become `priors`; those of other studies are nothing else, and do not count as a study.
-    Raises PathMissing, NoFiles, SeveralStudies.
+    Objects without study or series, truncated objects and files that are not DICOM are not used; `caveats` names them.
+    Results of ours become `priors`; results of other studies do not count as a study. Raises PathMissing, NoFiles,
+    SeveralStudies, SeveralPatients.
     """
     found: dict[str, Instance] = {}
     caveats, doubled = [], 0
     for path in _files(paths):
         try:
             header = _read_header(path)
-        except _NotWholeError as error:
+        except _UnusableError as error:
             caveats.append(Caveat(UNREADABLE, f"{path.name}: {error}"))
             continue
         if header is not None:
@@ -68,7 +70,8 @@ def read_study(paths: Iterable[Path]) -> Study:
             doubled += first.header != header
     if doubled:
         objects = "1 object shares its" if doubled == 1 else f"{doubled} objects share their"
-        caveats.append(Caveat(UNREADABLE, f"{objects} SOP Instance UID with a different one; not used"))
+        text = f"{objects} SOP Instance UID with a different one; not used"
+        caveats.append(Caveat(UNREADABLE, text, is_our_text=True))
     priors = read_results(i.path for i in found.values() if i.header.SOPClassUID == Comprehensive3DSRStorage)
     studies = {str(i.header.StudyInstanceUID) for i in found.values() if not is_ours(i.header)}
     studies = studies or {str(i.header.StudyInstanceUID) for i in found.values()}
@@ -79,11 +82,12 @@ def read_study(paths: Iterable[Path]) -> Study:
         raise SeveralStudies(f"the files belong to {len(studies)} studies")
     (study,) = studies
     of_study = {uid: i for uid, i in found.items() if str(i.header.StudyInstanceUID) == study}
+    refuse_several_patients(i.header for i in of_study.values())
     return Study(study, _by_series(of_study), tuple(caveats), priors)
 
 
 def read_results(paths: Iterable[Path]) -> tuple[Prior, ...]:
-    """Read the SRs of ours among files, in the order of their UIDs; what is none, or cannot be read, is left out."""
+    """Read our own SRs among files, in the order of their UIDs; other and unreadable files are ignored."""
     found: dict[str, Prior] = {}
     for path in paths:
         try:
@@ -96,13 +100,13 @@ def read_results(paths: Iterable[Path]) -> tuple[Prior, ...]:
 
 
 def with_results(study: Study, results: Iterable[Prior]) -> Study:
-    """Add earlier results of the same study that do not lie with it."""
+    """Add earlier results of the same study that are stored elsewhere."""
     known = {prior.uid: prior for prior in (*(r for r in results if r.study_uid == study.uid), *study.priors)}
     return replace(study, priors=tuple(prior for _, prior in sorted(known.items())))
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Every file under the paths, in the order of names."""
+    """Give every file under the paths, sorted by name."""
     for path in paths:
         if not path.exists():
             raise PathMissing(f"{path} does not exist")
@@ -112,33 +116,33 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-class _NotWholeError(Exception):
-    """A file that is not a whole DICOM object; the message says why."""
+class _UnusableError(Exception):
+    """A file that is not a complete DICOM object; the message says why."""
 
 
 def _read_header(path: Path) -> Dataset | None:
-    """Read what decides about an object; None for a DICOMDIR."""
+    """Read the attributes that decide whether an object is used; None for a DICOMDIR."""
     try:
         with path.open("rb") as file:
             header = _parse(file)
             whole = "Rows" not in header or _has_all_pixels(header, file)
     except InvalidDicomError as error:
-        raise _NotWholeError("not a DICOM file") from error
+        raise _UnusableError("not a DICOM file") from error
     except (OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
-        raise _NotWholeError("unreadable or truncated") from error
+        raise _UnusableError("unreadable or truncated") from error
     if header.file_meta.get("MediaStorageSOPClassUID") == pydicom.uid.MediaStorageDirectoryStorage:
         return None
     if any(tag not in header for tag in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID")):
-        raise _NotWholeError("not an object of a study, or truncated")
+        raise _UnusableError("not an object of a study, or truncated")
     if header.get("Modality") == "MR" and "Rows" not in header:
-        raise _NotWholeError("truncated: attributes are missing")
+        raise _UnusableError("truncated: attributes are missing")
     if not whole:
-        raise _NotWholeError("truncated: pixels are missing")
+        raise _UnusableError("truncated: pixels are missing")
     return header
 
 
 def _parse(file: BinaryIO) -> Dataset:
-    """Read a single-frame image up to its image attributes, a multi-frame one, whose geometry comes later, to its end.
+    """Read a single-frame image up to its image attributes, a multi-frame one, whose geometry comes later, completely.
 
     Stopping early takes a third of the time where scanners write long private groups.
     """
@@ -150,7 +154,7 @@ def _parse(file: BinaryIO) -> Dataset:
 
 
 def _has_all_pixels(header: Dataset, file: BinaryIO) -> bool:
-    """Whether the file ends with as many pixels as the header promises."""
+    """Whether the file holds as many pixels as the header says."""
     syntax = header.file_meta.TransferSyntaxUID
     if syntax.is_deflated:
         return True  # a truncated deflated file cannot be read at all
@@ -170,7 +174,7 @@ def _has_all_pixels(header: Dataset, file: BinaryIO) -> bool:
 
 
 def _by_series(found: dict[str, Instance]) -> tuple[Series, ...]:
-    """Group instances; order by UID, which is the same however the files are named."""
+    """Group instances by series, sorted by UID, so that file names do not matter."""
     groups: dict[str, list[Instance]] = {}
     for _, instance in sorted(found.items()):
         groups.setdefault(str(instance.header.SeriesInstanceUID), []).append(instance)

@@ -1,7 +1,7 @@
-"""Study → the series from which FA and CBF come, by what they are used for.
+"""Study → the series from which FA and CBF come, by their role.
 
-Decided by image type and the coded quantity of the real-world values first, by names only where headers are silent.
-What the scanner made is preferred to computing it again.
+Image type and the coded quantity of the real-world values decide first; names only where the header says nothing else.
+A map that the scanner made is preferred to computing one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pydicom
 from pydicom import Dataset
 
-from lnc_dicom.study.attributes import Traits, item, slice_distance_mm
+from lnc_dicom.study.attributes import SeriesAttributes, item, real_world_mapping, slice_distance_mm
 from lnc_dicom.types import Reason, Role, Series
 
 _COLOUR = {"COLFA", "FA_COLOR", "COLOR", "RGB", "FACOLOR", "TENSOR", "TENSOR_COLOR"}
@@ -28,43 +28,43 @@ MIN_PLANES = 4
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A series with what its headers tell."""
+    """A series with its attributes."""
 
     series: Series
-    traits: Traits
+    attributes: SeriesAttributes
 
     @property
     def derived(self) -> bool:
         """Whether the scanner computed the images."""
-        return bool({"DERIVED", "SECONDARY"} & set(self.traits.image_type))
+        return bool({"DERIVED", "SECONDARY"} & set(self.attributes.image_type))
 
     @property
     def volumes(self) -> int:
-        """Images at one place."""
-        places = {round(p.along_mm, 1) for p in self.traits.planes}
-        return len(self.traits.planes) // max(1, len(places))
+        """Number of images at each place."""
+        places = {round(p.along_mm, 1) for p in self.attributes.planes}
+        return len(self.attributes.planes) // max(1, len(places))
 
 
-def map_series_of(found: Sequence[tuple[Series, Traits]]) -> tuple[dict[Role, Series], dict[str, Reason]]:
-    """Give the series by role, and why others of the same kind are not used, by series UID."""
+def map_series_of(found: Sequence[tuple[Series, SeriesAttributes]]) -> tuple[dict[Role, Series], dict[str, Reason]]:
+    """Give the series by role and, by series UID, why others of the same kind are not used."""
     candidates = [Candidate(s, t) for s, t in found if t.is_mr and len(t.planes) >= MIN_PLANES]
     used: dict[Role, Series] = {}
     reasons: dict[str, Reason] = {}
-    fa, weighted = _best(candidates, is_fa_map), _best(candidates, is_weighted)
-    cbf, relative = _best(candidates, is_cbf_map), _best(candidates, is_relative_cbf_map)
-    labelling, m0 = _best(candidates, is_labelling), _best(candidates, is_m0)
+    fa, weighted = _ranked(candidates, is_fa_map), _ranked(candidates, is_weighted)
+    cbf, relative = _ranked(candidates, is_cbf_map), _ranked(candidates, is_relative_cbf_map)
+    labelling, m0 = _ranked(candidates, is_labelling), _ranked(candidates, is_m0)
     for role, group in ((Role.FA_MAP, fa), (Role.CBF_MAP, cbf), (Role.RELATIVE_CBF_MAP, relative)):
-        _take(used, reasons, role, group, Reason.OTHER_MAP)
+        _assign(used, reasons, role, group, Reason.OTHER_MAP)
     others = Reason.MAP_MADE if fa else Reason.OTHER_DIFFUSION
-    _take(used, reasons, Role.FA_REGISTRATION if fa else Role.DIFFUSION, weighted, others)
+    _assign(used, reasons, Role.FA_REGISTRATION if fa else Role.DIFFUSION, weighted, others)
     others = Reason.MAP_MADE if cbf else Reason.OTHER_PERFUSION
-    _take(used, reasons, Role.CBF_REGISTRATION if cbf else Role.LABELLING, labelling, others)
+    _assign(used, reasons, Role.CBF_REGISTRATION if cbf else Role.LABELLING, labelling, others)
     if labelling:
-        _take(used, reasons, Role.M0, m0, Reason.OTHER_PERFUSION)
+        _assign(used, reasons, Role.M0, m0, Reason.OTHER_PERFUSION)
     return used, reasons
 
 
-def _take(
+def _assign(
     used: dict[Role, Series], reasons: dict[str, Reason], role: Role, group: Sequence[Candidate], otherwise: Reason
 ) -> None:
     for i, candidate in enumerate(group):
@@ -74,20 +74,20 @@ def _take(
             reasons[candidate.series.uid] = otherwise
 
 
-def _best(candidates: Sequence[Candidate], holds: Callable[[Candidate], bool]) -> list[Candidate]:
-    """Those of one kind: most volumes (directions), then most slices in the finest voxels, first."""
+def _ranked(candidates: Sequence[Candidate], holds: Callable[[Candidate], bool]) -> list[Candidate]:
+    """Give the candidates of one kind: most volumes (directions) first, then smallest voxels, then most slices."""
     return sorted((c for c in candidates if holds(c)), key=_rank)
 
 
 def _rank(candidate: Candidate) -> tuple[int, float, int, str]:
-    traits = candidate.traits
-    voxel_mm = float((max(traits.planes[0].pixel_mm) ** 2 * slice_distance_mm(traits)) ** (1 / 3))
-    return (-candidate.volumes, round(voxel_mm, 1), -len(traits.planes), traits.started)
+    attributes = candidate.attributes
+    voxel_mm = float((max(attributes.planes[0].pixel_mm) ** 2 * slice_distance_mm(attributes)) ** (1 / 3))
+    return (-candidate.volumes, round(voxel_mm, 1), -len(attributes.planes), attributes.started)
 
 
 def is_fa_map(c: Candidate) -> bool:
-    """Fractional anisotropy, one number per voxel."""
-    kinds, words = set(c.traits.image_type), c.traits.words
+    """Whether it is a map of fractional anisotropy with one number per voxel."""
+    kinds, words = set(c.attributes.image_type), c.attributes.words
     colour = int(c.series.header.get("SamplesPerPixel", 1) or 1) > 1 or bool(kinds & _COLOUR or words & _COLOUR_WORDS)
     if colour or c.volumes != 1:
         return False
@@ -96,31 +96,31 @@ def is_fa_map(c: Candidate) -> bool:
 
 
 def is_weighted(c: Candidate) -> bool:
-    """Diffusion-weighted images as acquired, several volumes."""
-    traits = c.traits
-    kinds = set(traits.image_type)
+    """Whether it holds several volumes of diffusion-weighted images as acquired."""
+    attributes = c.attributes
+    kinds = set(attributes.image_type)
     if c.derived or kinds & _NOT_WEIGHTED or c.volumes < 2:  # noqa: PLR2004
         return False
-    return traits.diffusion or traits.contrast == "DIFFUSION" or "DIFFUSION" in kinds
+    return attributes.diffusion or attributes.contrast == "DIFFUSION" or "DIFFUSION" in kinds
 
 
 def is_cbf_map(c: Candidate) -> bool:
-    """Cerebral blood flow in absolute units: of arterial spin labelling, or with a unit of flow."""
+    """Whether it is a map of CBF in absolute units: from arterial spin labelling, or with a unit of flow."""
     return _is_any_cbf(c) and not is_relative_cbf_map(c)
 
 
 def is_relative_cbf_map(c: Candidate) -> bool:
-    """Named relative, or without anything that could make it absolute, as a map of a contrast agent's passage."""
-    kinds, words = set(c.traits.image_type), c.traits.words
+    """Whether a CBF map is named relative or cannot be absolute, as one from the first pass of a contrast agent."""
+    kinds, words = set(c.attributes.image_type), c.attributes.words
     if not _is_any_cbf(c):
         return False
     if kinds & _RELATIVE_TYPES or words & _RELATIVE_WORDS:
         return True
-    return c.traits.agent or not (_is_asl(c) or "min" in unit_code(c).lower())
+    return c.attributes.agent or not (_is_asl(c) or "min" in unit_code(c).lower())
 
 
 def _is_any_cbf(c: Candidate) -> bool:
-    kinds, words = set(c.traits.image_type), c.traits.words
+    kinds, words = set(c.attributes.image_type), c.attributes.words
     named = c.derived and bool({"cbf", *_RELATIVE_WORDS - {"relative"}} & words)
     return c.volumes == 1 and (bool({"CBF", *_RELATIVE_TYPES} & kinds) or named or quantity_code(c) in _CBF_CODES)
 
@@ -130,21 +130,21 @@ def _is_asl(c: Candidate) -> bool:
     frames = header.get("PerFrameFunctionalGroupsSequence") or [Dataset()]
     groups = (item(header, "SharedFunctionalGroupsSequence"), frames[0])
     coded = any("MRArterialSpinLabelingSequence" in group for group in groups)
-    return coded or "ASL" in c.traits.image_type or any(word.endswith("asl") for word in c.traits.words)
+    return coded or "ASL" in c.attributes.image_type or any(word.endswith("asl") for word in c.attributes.words)
 
 
 def is_labelling(c: Candidate) -> bool:
-    """Control and label images as acquired: at least a pair of volumes."""
+    """Whether it holds control and label images as acquired: at least two volumes."""
     return not c.derived and c.volumes >= 2 and _is_asl(c) and not is_m0(c)  # noqa: PLR2004
 
 
 def is_m0(c: Candidate) -> bool:
-    """M0 in a series of its own."""
-    return not c.derived and bool(c.traits.words & _M0_WORDS)
+    """Whether it is M0 in a series of its own."""
+    return not c.derived and bool(c.attributes.words & _M0_WORDS)
 
 
 def quantity_code(c: Candidate) -> str:
-    """Code of the quantity in the real-world value mapping (PS3.3 C.7.6.16.2.11), "" where there is none."""
+    """Give the code of the quantity in the real-world value mapping (PS3.3 C.7.6.16.2.11); "" without one."""
     for part in _mapping(c).get("QuantityDefinitionSequence") or ():
         values = part.get("ConceptCodeSequence")
         if values:
@@ -153,24 +153,21 @@ def quantity_code(c: Candidate) -> str:
 
 
 def unit_code(c: Candidate) -> str:
-    """UCUM code of the real-world values, "" where there is none."""
+    """Give the UCUM code of the real-world values; "" without one."""
     return str(item(_mapping(c), "MeasurementUnitsCodeSequence").get("CodeValue") or "")
 
 
 def _mapping(c: Candidate) -> Dataset:
-    """Real-world value mapping of what the scanner computed; of a single-frame image it has not been read yet."""
+    """Give the real-world value mapping of computed images; for single-frame images it is read from the file here."""
     if not c.derived:
         return Dataset()
     header = c.series.header
     if "NumberOfFrames" not in header:
         tags = ["RealWorldValueMappingSequence"]
         header = pydicom.dcmread(c.series.instances[0].path, stop_before_pixels=True, specific_tags=tags)
-    frames = header.get("PerFrameFunctionalGroupsSequence") or [Dataset()]
-    places = (header, item(header, "SharedFunctionalGroupsSequence"), frames[0])
-    found = (item(place, "RealWorldValueMappingSequence") for place in places)
-    return next((mapping for mapping in found if mapping), Dataset())
+    return real_world_mapping(header)
 
 
 def roles_by_uid(map_series: Mapping[Role, Series]) -> dict[str, Role]:
-    """Give the role of every series that is used beside the T1."""
+    """Give the role of every series that is used besides the T1."""
     return {series.uid: role for role, series in map_series.items()}

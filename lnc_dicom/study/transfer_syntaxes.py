@@ -1,4 +1,4 @@
-"""The transfer syntaxes whose pixels are decoded. Free of heavy imports: the receiver reads it too."""
+"""The transfer syntaxes that are decoded. It imports nothing heavy, because the receiver needs it too."""
 
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,

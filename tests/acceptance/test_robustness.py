@@ -1,10 +1,10 @@
-"""A real head, spoiled: how far the volumes may stray. The whole table is in docs/measurements.md."""
+"""A perturbed real head: how far its volumes may change. The whole table is in docs/measurements.md."""
 
 import pytest
 
 from lnc_dicom.segment.evaluate.metrics import read_pair
-from lnc_dicom.segment.evaluate.perturbations import EXPERIMENTS
-from lnc_dicom.segment.evaluate.robustness import describe, run_experiments
+from lnc_dicom.segment.evaluate.perturbations import PERTURBATIONS
+from lnc_dicom.segment.evaluate.robustness import describe, run_perturbations
 
 THICK = tuple(f"3 mm {plane}" for plane in ("sagittal", "coronal", "axial"))
 CHOSEN = (*THICK, "30° about P", "decubitus", "repeat 1", "repeat 2")
@@ -17,15 +17,15 @@ MISSED = ("3 mm sagittal", "3 mm axial")
 
 
 @pytest.fixture(scope="module")
-def outcomes(data, segmenter):
+def results(data, segmenter):
     head = describe(*read_pair(data / "labelled" / "t1.nii.gz", data / "labelled" / "aparc+aseg.nii.gz"))
-    chosen = [e for e in EXPERIMENTS if e.setting in CHOSEN]
-    return {o.setting: o for o in run_experiments(segmenter, head, lambda *_: None, chosen)}
+    chosen = [p for p in PERTURBATIONS if p.setting in CHOSEN]
+    return {r.setting: r for r in run_perturbations(segmenter, head, lambda *_: None, chosen)}
 
 
 @pytest.mark.parametrize("setting", THICK)
-def test_slices_of_three_millimetres_change_no_volume_by_more_than_eight_per_cent(outcomes, setting):
-    change = {name: c for name, c in outcomes[setting].volume_change.items() if name not in SMALL}
+def test_slices_of_three_millimetres_change_no_volume_by_more_than_eight_per_cent(results, setting):
+    change = {name: c for name, c in results[setting].volume_change.items() if name not in SMALL}
     assert {name: abs(c) <= MAX_CHANGE for name, c in change.items()} == dict.fromkeys(change, True), change
 
 
@@ -35,20 +35,20 @@ def _promise(setting):
 
 
 @pytest.mark.parametrize("setting", map(_promise, THICK))
-def test_slices_of_three_millimetres_change_the_accumbens_by_no_more_than_eight_per_cent(outcomes, setting):
-    assert abs(outcomes[setting].volume_change["accumbens"]) <= MAX_CHANGE
+def test_slices_of_three_millimetres_change_the_accumbens_by_no_more_than_eight_per_cent(results, setting):
+    assert abs(results[setting].volume_change["accumbens"]) <= MAX_CHANGE
 
 
 @pytest.mark.parametrize("setting", ["repeat 1", "repeat 2"])
-def test_the_same_head_again_gives_the_same_volumes(outcomes, setting):
-    change = {name: c for name, c in outcomes[setting].volume_change.items() if name not in SMALL}
+def test_the_same_head_again_gives_the_same_volumes(results, setting):
+    change = {name: c for name, c in results[setting].volume_change.items() if name not in SMALL}
     kept = {name: abs(c) <= MAX_REPEAT_CHANGE.get(name, MAX_OTHER_REPEAT_CHANGE) for name, c in change.items()}
     assert kept == dict.fromkeys(change, True), change
 
 
-def test_a_head_turned_by_thirty_degrees_is_found_as_before(outcomes):
-    assert min(outcomes["30° about P"].dice.values()) > 0.85
+def test_a_head_turned_by_thirty_degrees_is_segmented_as_before(results):
+    assert min(results["30° about P"].dice.values()) > 0.85
 
 
-def test_another_storage_order_changes_nothing(outcomes):
-    assert outcomes["decubitus"].dice == dict.fromkeys(outcomes["decubitus"].dice, 1.0)
+def test_another_storage_order_changes_nothing(results):
+    assert results["decubitus"].dice == dict.fromkeys(results["decubitus"].dice, 1.0)

@@ -1,4 +1,4 @@
-"""How well the release finds what experts drew, and FreeSurfer on a head that it never learned from."""
+"""Accuracy of the release against labels of experts, and of FreeSurfer on a head held out of the training."""
 
 import pytest
 
@@ -36,12 +36,12 @@ FLOORS = {
     ("fstd-08", "pallidum"): 0.750,
     ("fstd-08", "lateral ventricle"): 0.831,
 }
-"""Measured, less 0.005, where what was required is missed (docs/measurements.md): it shall not get worse."""
+"""Measured, less 0.005, where the requirement is missed (docs/measurements.md): it must not get worse."""
 NEAR_MM = {"putamen": 0.7, "pallidum": 1.0, "thalamus": 0.8, "striatum": 0.7}
-"""How far the centroid may lie from the labels' along any axis of the patient."""
+"""Largest distance of the centroid from that of the labels along any axis of the patient."""
 
 
-def _promise(case):
+def _required(case):
     marks = [pytest.mark.xfail(strict=True, reason="missed, see docs/measurements.md")] if case in FLOORS else []
     return pytest.param(*case, marks=marks)
 
@@ -57,18 +57,18 @@ def means(data, segmenter):
     }
 
 
-@pytest.mark.parametrize(("head", "region"), map(_promise, REQUIRED))
-def test_heads_that_were_not_learned_from_are_segmented_as_required(means, head, region):
+@pytest.mark.parametrize(("head", "region"), map(_required, REQUIRED))
+def test_heads_outside_the_training_reach_the_required_dice(means, head, region):
     assert means[head][region].dice >= REQUIRED[head, region]
 
 
 @pytest.mark.parametrize(("head", "region"), FLOORS)
-def test_what_is_missed_is_missed_by_no_more_than_measured(means, head, region):
+def test_a_missed_requirement_is_missed_by_no_more_than_measured(means, head, region):
     assert means[head][region].dice >= FLOORS[head, region]
 
 
 @pytest.mark.parametrize("head", ["template (mage)", "fstd-08"])
-def test_nuclei_lie_where_they_are(means, head):
+def test_centroids_of_nuclei_lie_near_those_of_the_labels(means, head):
     for region, mean in means[head].items():
         if region in NEAR_MM:
             assert max(map(abs, mean.offset_mm)) <= NEAR_MM[region], (region, mean.offset_mm)

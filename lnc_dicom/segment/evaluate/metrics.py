@@ -16,9 +16,9 @@ from scipy import ndimage
 
 from lnc_dicom.anatomy import Side
 from lnc_dicom.errors import PathMissing, UnusableInput
-from lnc_dicom.segment.evaluate.protocols import Protocol, regions
+from lnc_dicom.geometry.resampling import resample_labels
+from lnc_dicom.segment.evaluate.protocols import LabelProtocol, regions
 from lnc_dicom.segment.synthesis.internal_capsule import add_internal_capsule
-from lnc_dicom.study.load import sample_labels
 
 _SURFACE_PERCENTILE = 95
 _SAME_GRID_MM = 1e-3
@@ -28,10 +28,10 @@ _TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How one region of one head was found. Volumes in mL, distance in mm.
+    """How well one region of one head was segmented. Volumes in mL, distance in mm.
 
     offset_mm
-        Centroid of ours from theirs along the patient's axes (left, posterior, superior); nan where ours is empty.
+        Our centroid minus theirs in LPS millimetres; nan if our region is empty.
     """
 
     name: str
@@ -60,35 +60,35 @@ def pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
         return [(images, labels)]
     found = [[p for p in sorted(path.glob("*")) if p.name.endswith(_SUFFIXES)] for path in (images, labels)]
     if not found[0] or len(found[0]) != len(found[1]):
-        raise UnusableInput(f"{len(found[0])} images and {len(found[1])} label maps: give as many of each")
+        raise UnusableInput(f"{len(found[0])} images and {len(found[1])} label maps: the numbers must be equal")
     return list(zip(*found, strict=True))
 
 
 def head_name(image: Path) -> str:
-    """Name of a head: its file's, without suffixes."""
+    """Name of a head: that of its file, without suffixes."""
     return image.name.removesuffix(".gz").rpartition(".")[0] or image.name
 
 
 def read_pair(
-    image: Path, labels: Path, protocol: Protocol = Protocol.FREESURFER
+    image: Path, labels: Path, protocol: LabelProtocol = LabelProtocol.FREESURFER
 ) -> tuple[hd.Volume, npt.NDArray[np.int64]]:
     """Read an image (T1) and its labels; the internal capsule is added to FreeSurfer's.
 
-    Labels on another grid are taken onto the image's, from the nearest voxel. Raises UnusableInput where they hold
-    nothing of the protocol there.
+    Labels on another grid are resampled to that of the image (nearest neighbour). Raises UnusableInput if they hold
+    no label of the protocol there.
     """
     volume, truth = read_nifti(image), read_nifti(labels)
     upright = truth.to_patient_orientation("LPS")
     known = np.rint(upright.array).astype(np.int64)
-    if protocol is Protocol.FREESURFER:
+    if protocol is LabelProtocol.FREESURFER:
         known = add_internal_capsule(known, upright.spacing)
-    drawn = upright.with_array(known.astype(np.int32))
+    labelled = upright.with_array(known.astype(np.int32))
     if volume.geometry_equal(truth, tol=_SAME_GRID_MM):
-        known = drawn.match_geometry(truth).array.astype(np.int64)
+        known = labelled.match_geometry(truth).array.astype(np.int64)
     else:
-        known = sample_labels(drawn, volume.affine, volume.shape).astype(np.int64)
+        known = resample_labels(labelled, volume.affine, volume.shape).astype(np.int64)
     if not np.isin(known, [n for region in regions(protocol) for n in region.theirs]).any():
-        raise UnusableInput(f"{labels.name} has no label of the protocol {protocol} where {image.name} lies")
+        raise UnusableInput(f"{labels.name} has no label of the protocol {protocol} inside {image.name}")
     return volume, known
 
 
@@ -101,8 +101,10 @@ def read_nifti(path: Path) -> hd.Volume:
     return hd.Volume.from_simpleitk(sitk.ReadImage(str(path), sitk.sitkFloat32), coordinate_system="PATIENT")
 
 
-def compare(found: hd.Volume, truth: npt.NDArray[np.int64], protocol: Protocol = Protocol.FREESURFER) -> list[Score]:
-    """Compare a volume of our labels with labels of a protocol on the same grid."""
+def compare(
+    found: hd.Volume, truth: npt.NDArray[np.int64], protocol: LabelProtocol = LabelProtocol.FREESURFER
+) -> list[Score]:
+    """Compare our labels with those of a protocol on the same grid."""
     voxel_ml = float(np.prod(found.spacing)) / 1000
     scores = []
     for region in regions(protocol):
@@ -132,7 +134,7 @@ def dice(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float:
 def _offset_mm(
     ours: npt.NDArray[np.bool_], theirs: npt.NDArray[np.bool_], affine: npt.NDArray[np.float64]
 ) -> tuple[float, float, float]:
-    """Centroid of ours minus centroid of theirs, LPS millimetres."""
+    """Our centroid minus theirs, LPS millimetres; nan if ours is empty."""
     if not ours.any():
         return (math.nan, math.nan, math.nan)
     index = np.argwhere(ours).mean(axis=0) - np.argwhere(theirs).mean(axis=0)
@@ -153,8 +155,12 @@ def surface_distance_mm(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_], spac
 
 
 @dataclass(frozen=True, slots=True)
-class Mean:
-    """Scores of one region, mean over sides and heads; right-left offsets are counted away from the middle."""
+class MeanScore:
+    """Mean scores of one region over sides and heads.
+
+    offset_mm
+        Lateral (away from the midline), posterior, superior.
+    """
 
     dice: float
     surface_mm: float
@@ -163,16 +169,16 @@ class Mean:
     offset_mm: tuple[float, float, float]
 
 
-def mean_of_sides(scores: Sequence[Score]) -> dict[str, Mean]:
+def mean_of_sides(scores: Sequence[Score]) -> dict[str, MeanScore]:
     """Mean of the scores per region, over sides and heads."""
     names = dict.fromkeys(score.name for score in scores)
     return {name: _mean([s for s in scores if s.name == name]) for name in names}
 
 
-def _mean(rows: Sequence[Score]) -> Mean:
+def _mean(rows: Sequence[Score]) -> MeanScore:
     outwards = [(s.offset_mm[0] * (1 if s.side is Side.LEFT else -1), *s.offset_mm[1:]) for s in rows]
     lateral, posterior, superior = np.mean(outwards, axis=0)
-    return Mean(
+    return MeanScore(
         float(np.mean([s.dice for s in rows])),
         float(np.mean([s.surface_mm for s in rows])),
         float(np.mean([s.volume_error for s in rows])),
@@ -182,11 +188,11 @@ def _mean(rows: Sequence[Score]) -> Mean:
 
 
 COLUMNS = ("structure", "Dice", "95 % surface mm", "lateral mm", "posterior mm", "superior mm", "volume error %")
-"""Heads of `rows`. The offsets are those of the centroid: ours minus theirs."""
+"""Column titles of `rows`. The offset of the centroid is ours minus theirs."""
 
 
 def rows(scores: Sequence[Score]) -> list[list[str]]:
-    """Lay out the mean of the scores, a row per region, for `COLUMNS`."""
+    """Table with the columns `COLUMNS`: the mean of the scores, a row per region."""
     return [
         [
             name,

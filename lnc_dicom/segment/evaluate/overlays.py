@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.segment.evaluate.protocols import Protocol, regions
+from lnc_dicom.segment.evaluate.protocols import LabelProtocol, regions
 
 _AXIAL_MM, _CORONAL_MM = (-6, 0, 6), (-8, 4, 14)
-"""Cuts through the nuclei, from the middle of the putamina."""
+"""Slices through the nuclei, from the middle of the putamina."""
 _HALF_MM = 40
-"""Half of what a picture shows: the nuclei and little else."""
+"""Half the width of a panel: the nuclei and little else."""
 OURS, THEIRS = "#ffae19", "#19d7ff"
-"""Colours of the two outlines: orange and cyan, which the colour-blind can tell apart."""
+"""Colours of the two outlines: orange and cyan, which people with colour blindness can tell apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,11 +29,11 @@ class LabelledHead:
     volume: hd.Volume
     truth: npt.NDArray[np.int64]
     labels: hd.Volume
-    protocol: Protocol = Protocol.FREESURFER
+    protocol: LabelProtocol = LabelProtocol.FREESURFER
 
 
 def draw_overlays(path: Path, heads: Sequence[LabelledHead]) -> None:
-    """Draw every head in a row: the image with the labels found and the labels given, in two colours.
+    """Draw every head in a row: the image with our outlines and the given ones, in two colours.
 
     Slices are in radiological order: the patient's left is on the right.
     """
@@ -52,7 +52,7 @@ def draw_overlays(path: Path, heads: Sequence[LabelledHead]) -> None:
 
 
 def _draw_head(row, head: LabelledHead) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001 - matplotlib's axes
-    """Draw one head's slices into a row of axes."""
+    """Draw the slices of one head into a row of axes."""
     given = head.volume.with_array(head.truth.astype(np.int32))
     upright = [v.to_patient_orientation("LPS") for v in (head.volume, given, head.labels)]
     parts, spacing_mm = [v.array for v in upright], upright[0].spacing
@@ -70,7 +70,7 @@ def _draw_head(row, head: LabelledHead) -> None:  # type: ignore[no-untyped-def]
 
 
 def _draw_image(axes, image, spacing_mm, middle, *, flip: bool) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
-    """Grey image around the nuclei; rows are the second of the remaining axes."""
+    """Draw a grey image around the nuclei; its rows run along the second of the two in-plane axes."""
     reach = [_HALF_MM / s for s in spacing_mm]
     near = image[
         max(0, int(middle[1] - reach[1])) : int(middle[1] + reach[1]),

@@ -1,7 +1,7 @@
-"""One real head → the same head as other scanners and other days would have shown it.
+"""One real head → the same head as another scanner, protocol or day would have shown it.
 
-Every experiment spoils the image in one way. Where the head itself moves or changes, the experiment says where each
-point of the new head was before, so that labels of the unspoiled head can be brought along.
+Every perturbation changes the image in one way. Where the head itself moves or changes shape, it also returns a map
+from each point of the new head to the old one, with which labels of the original head can be resampled.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
-from lnc_dicom.segment.synthesis.label_maps import PUSH_SPACING_MM, ventricle_push
-from lnc_dicom.study.load import resample, sample
+from lnc_dicom.geometry.resampling import Outside, resample, sample, sample_at
+from lnc_dicom.segment.synthesis.label_maps import DISPLACEMENT_SPACING_MM, ventricle_displacement
 
 Array = npt.NDArray[np.float32]
 Before = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
@@ -26,7 +26,7 @@ Before = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """A head and what is known of it: everything on one grid, axes (L, P, S).
+    """A head with its tissues, all on one grid with axes (L, P, S).
 
     brain, ventricles
         Masks, from its own labels.
@@ -47,20 +47,20 @@ class Head:
         return np.asarray(self.volume.array, np.float32)
 
     def with_array(self, array: npt.NDArray[np.floating]) -> hd.Volume:
-        """Put other intensities on the same grid."""
+        """Other intensities on the same grid."""
         return self.volume.with_array(np.ascontiguousarray(array, dtype=np.float32))
 
 
 @dataclass(frozen=True, slots=True)
-class Experiment:
-    """One row of the table. `spoil` gives the new image, and where its points were before if they moved."""
+class Perturbation:
+    """One row of the table. `apply` returns the new image, and the map to the old points if they moved."""
 
     name: str
     setting: str
-    spoil: Callable[[Head], tuple[hd.Volume, Before | None]]
+    apply: Callable[[Head], tuple[hd.Volume, Before | None]]
 
 
-def _chance(seed: int = 1) -> np.random.Generator:
+def _rng(seed: int = 1) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
@@ -118,16 +118,16 @@ def _turned(head: Head, axis: int, degrees: float, shift_mm: float = 0.0) -> tup
 
 
 def _stored_as(head: Head, order: tuple[int, int, int], signs: tuple[int, int, int]) -> tuple[hd.Volume, None]:
-    """Store the same voxels along other axes, as a prone or decubitus head comes: the header tells."""
+    """Store the same voxels along other axes, as those of a prone or decubitus head; only the affine tells."""
     volume = head.volume.permute_spatial_axes(order)
     flipped = [axis for axis, sign in enumerate(signs) if sign < 0]
     return (volume.flip_spatial(flipped) if flipped else volume), None
 
 
 def _noisy(head: Head, snr: float, seed: int = 1) -> tuple[hd.Volume, None]:
-    """Add Rician noise; the ratio is that of white matter."""
+    """Add Rician noise; the signal-to-noise ratio is that of white matter."""
     sigma = head.white / snr
-    real, imaginary = (sigma * _chance(seed + i).standard_normal(head.array.shape) for i in range(2))
+    real, imaginary = (sigma * _rng(seed + i).standard_normal(head.array.shape) for i in range(2))
     return head.with_array(np.hypot(head.array + real, imaginary)), None
 
 
@@ -137,7 +137,7 @@ def _biased(head: Head, strength: float) -> tuple[hd.Volume, None]:
 
 
 def _field(head: Head, strength: float) -> Array:
-    knots = _chance(3).uniform(-1, 1, (4, 4, 4))
+    knots = _rng(3).uniform(-1, 1, (4, 4, 4))
     zoom = np.array(head.array.shape) / 4
     smooth = ndimage.zoom(knots, zoom, order=3, mode="nearest", grid_mode=True)
     inside = smooth[head.brain]
@@ -146,7 +146,7 @@ def _field(head: Head, strength: float) -> Array:
 
 
 def contrast(head: Head, grey: float, fluid: float, bias: float = 0.0) -> tuple[hd.Volume, None]:
-    """Bend the intensities so that grey matter and fluid lie at these shares of white matter."""
+    """Remap the intensities piecewise linearly, to these ratios of grey matter and fluid to white matter."""
     from_, to = [0.0, head.fluid, head.grey, head.white], [0.0, fluid * head.white, grey * head.white, head.white]
     array = np.interp(head.array, [*from_, 3 * head.white], [*to, 3 * head.white])
     return head.with_array(array * _field(head, bias) if bias else array), None
@@ -181,13 +181,13 @@ def _fat_bright(head: Head, factor: float) -> tuple[hd.Volume, None]:
 
 def _vessels(head: Head, count: int) -> tuple[hd.Volume, None]:
     """Draw tubes of 1.5 mm radius, twice as bright as white matter, through and around the brain."""
-    chance = _chance(5)
+    rng = _rng(5)
     inside = np.argwhere(ndimage.binary_dilation(head.brain, iterations=3))
     tubes = np.zeros(head.array.shape, bool)
     for _ in range(count):
-        place, direction = inside[chance.integers(len(inside))].astype(float), chance.standard_normal(3)
+        place, direction = inside[rng.integers(len(inside))].astype(float), rng.standard_normal(3)
         for _ in range(60):
-            direction = direction / np.linalg.norm(direction) + 0.25 * chance.standard_normal(3)
+            direction = direction / np.linalg.norm(direction) + 0.25 * rng.standard_normal(3)
             place = np.clip(place + direction, 0, np.array(tubes.shape) - 1)
             tubes[tuple(np.round(place).astype(int))] = True
     tubes = ndimage.binary_dilation(tubes)
@@ -195,88 +195,95 @@ def _vessels(head: Head, count: int) -> tuple[hd.Volume, None]:
 
 
 def _wide_ventricles(head: Head, times: float) -> tuple[hd.Volume, Before]:
-    """Push the walls of the lateral ventricles outwards until they hold so many times their volume."""
+    """Move the walls of the lateral ventricles outwards until their volume has grown by this factor."""
     spacing_mm = (float(head.volume.spacing[0]), float(head.volume.spacing[1]), float(head.volume.spacing[2]))
-    fine = PUSH_SPACING_MM / np.array(spacing_mm)  # voxels of the head per voxel of the shift
+    fine = DISPLACEMENT_SPACING_MM / np.array(spacing_mm)  # voxels of the head per voxel of the shift
     shift = _widening(head.ventricles.astype(np.float32), spacing_mm, times)
     affine, inverse = head.volume.affine, head.volume.inverse_affine
 
     def was(index: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         coarse = index / fine[:, None]
-        moved = [ndimage.map_coordinates(s, coarse, order=1, mode="nearest") for s in shift]
-        return index + np.stack(moved) * fine[:, None]
+        return index + _sampled(shift, coarse) * fine[:, None]
 
     def before(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         index = was(inverse[:3, :3] @ points.T + inverse[:3, 3:])
         return np.asarray((affine[:3, :3] @ index + affine[:3, 3:]).T)
 
+    array = head.array.astype(np.float64)
     planes = []
     for i in range(head.array.shape[0]):
         index = np.indices((1, *head.array.shape[1:])).reshape(3, -1).astype(float)
         index[0] += i
-        planes.append(ndimage.map_coordinates(head.array, was(index), order=1, mode="nearest"))
+        planes.append(_sampled(array[None], was(index))[0])
     return head.with_array(np.stack(planes).reshape(head.array.shape)), before
 
 
-def _widening(mask: Array, spacing_mm: tuple[float, float, float], times: float) -> npt.NDArray[np.float64]:
-    """Where to look in the old head, as a shift on the coarse grid (3, L, P, S) in its voxels.
+def _sampled(channels: npt.NDArray[np.floating], index: npt.NDArray[np.float64]) -> npt.NDArray[np.floating]:
+    """Sample (C, L, P, S) linearly at index (3, ...); the value of the nearest voxel outside."""
+    points = torch.from_numpy(np.ascontiguousarray(np.moveaxis(index, 0, -1)))
+    return np.asarray(sample_at(torch.from_numpy(channels), points, Outside.NEAREST).numpy())
 
-    Half a millimetre is added at a time and the shifts are chained, so that the map stays one to one.
+
+def _widening(mask: Array, spacing_mm: tuple[float, float, float], times: float) -> npt.NDArray[np.float64]:
+    """Displacement to the old head on the coarse grid (3, L, P, S), in its voxels.
+
+    Steps of half a millimetre are composed, so that the map stays invertible.
     """
-    push = ventricle_push(mask > 0, spacing_mm)
-    grid = np.indices(push.shape[1:]).astype(float)
-    fine = (PUSH_SPACING_MM / np.array(spacing_mm)).reshape(3, 1, 1, 1)
-    at = grid + 0.5 * push / PUSH_SPACING_MM
+    displacement = ventricle_displacement(mask > 0, spacing_mm)
+    grid = np.indices(displacement.shape[1:]).astype(float)
+    fine = (DISPLACEMENT_SPACING_MM / np.array(spacing_mm)).reshape(3, 1, 1, 1)
+    at = grid + 0.5 * displacement / DISPLACEMENT_SPACING_MM
     shift = np.zeros_like(grid)
-    goal = times * ndimage.map_coordinates(mask, grid * fine, order=1).sum()
+    inside = mask.astype(np.float64)[None]
+    goal = times * _sampled(inside, grid * fine).sum()
     for _ in range(60):
-        shift = at - grid + np.stack([ndimage.map_coordinates(s, at, order=1, mode="nearest") for s in shift])
-        if ndimage.map_coordinates(mask, (grid + shift) * fine, order=1).sum() >= goal:
+        shift = at - grid + _sampled(shift, at)
+        if _sampled(inside, (grid + shift) * fine).sum() >= goal:
             break
     return shift
 
 
-def _again(head: Head, seed: int) -> tuple[hd.Volume, Before]:
-    """Scan the same head once more: turned by 5°, shifted, with new noise (SNR 25)."""
-    chance = _chance(100 + seed)
+def _rescanned(head: Head, seed: int) -> tuple[hd.Volume, Before]:
+    """Scan the same head again: turned by 5°, shifted, with new noise (SNR 25)."""
+    rng = _rng(100 + seed)
     axis, degrees = seed % 3, 5.0 if seed % 2 else -5.0
-    volume, before = _turned(head, axis, degrees, float(chance.uniform(-6, 6)))
+    volume, before = _turned(head, axis, degrees, float(rng.uniform(-6, 6)))
     sigma = head.white / 25
-    real, imaginary = (sigma * chance.standard_normal(head.array.shape) for _ in range(2))
+    real, imaginary = (sigma * rng.standard_normal(head.array.shape) for _ in range(2))
     return head.with_array(np.hypot(np.asarray(volume.array) + real, imaginary)), before
 
 
 _PLANES = ("sagittal", "coronal", "axial")
 REPEATS = 6
 
-EXPERIMENTS: tuple[Experiment, ...] = (
+PERTURBATIONS: tuple[Perturbation, ...] = (
     *(
-        Experiment("slice thickness", f"{mm} mm {plane}", partial(_thick, axis=axis, mm=float(mm)))
+        Perturbation("slice thickness", f"{mm} mm {plane}", partial(_thick, axis=axis, mm=float(mm)))
         for mm in (2, 3, 4, 5)
         for axis, plane in enumerate(_PLANES)
     ),
-    *(Experiment("in-plane", f"{mm} mm", partial(_in_plane, mm=mm)) for mm in (0.5, 0.75, 1.25, 1.5)),
+    *(Perturbation("in-plane", f"{mm} mm", partial(_in_plane, mm=mm)) for mm in (0.5, 0.75, 1.25, 1.5)),
     *(
-        Experiment("rotation", f"{degrees}° about {axis}", partial(_turned, axis=i, degrees=float(degrees)))
+        Perturbation("rotation", f"{degrees}° about {axis}", partial(_turned, axis=i, degrees=float(degrees)))
         for degrees in (10, 20, 30)
         for i, axis in enumerate(("L", "P", "S"))
     ),
-    Experiment("position", "prone", partial(_stored_as, order=(0, 1, 2), signs=(-1, -1, 1))),
-    Experiment("position", "decubitus", partial(_stored_as, order=(1, 0, 2), signs=(1, -1, 1))),
-    *(Experiment("noise", f"SNR {snr}", partial(_noisy, snr=float(snr))) for snr in (20, 12, 8)),
-    *(Experiment("bias field", f"±{percent} %", partial(_biased, strength=percent / 100)) for percent in (20, 40)),
-    Experiment("contrast", "1.5 T-like", partial(contrast, grey=0.84, fluid=0.3)),
-    Experiment("contrast", "3 T-like", partial(contrast, grey=0.72, fluid=0.2)),
-    Experiment("contrast", "7 T-like, bias ±40 %", partial(contrast, grey=0.62, fluid=0.12, bias=0.4)),
-    Experiment("contrast", "child", partial(contrast, grey=0.9, fluid=0.35)),
-    Experiment("skull", "none", _without_skull),
-    Experiment("field of view", "slab of 90 mm", partial(_cropped, below_mm=50, above_mm=40)),
-    *(Experiment("ghosting", f"{percent} %", partial(_ghosting, strength=percent / 100)) for percent in (5, 10)),
-    Experiment("fat", "3 times as bright", partial(_fat_bright, factor=3.0)),
-    Experiment("gadolinium", "60 bright vessels", partial(_vessels, count=60)),
-    Experiment("ventricles", "3 times their volume", partial(_wide_ventricles, times=3.0)),
-    Experiment("grid", "256 x 256 x 256", partial(_grid_shape, shape=(256, 256, 256))),
-    Experiment("grid", "512 x 512 x 160", partial(_grid_shape, shape=(512, 512, 160))),
-    *(Experiment("again", f"repeat {seed + 1}", partial(_again, seed=seed)) for seed in range(REPEATS)),
+    Perturbation("position", "prone", partial(_stored_as, order=(0, 1, 2), signs=(-1, -1, 1))),
+    Perturbation("position", "decubitus", partial(_stored_as, order=(1, 0, 2), signs=(1, -1, 1))),
+    *(Perturbation("noise", f"SNR {snr}", partial(_noisy, snr=float(snr))) for snr in (20, 12, 8)),
+    *(Perturbation("bias field", f"±{percent} %", partial(_biased, strength=percent / 100)) for percent in (20, 40)),
+    Perturbation("contrast", "1.5 T-like", partial(contrast, grey=0.84, fluid=0.3)),
+    Perturbation("contrast", "3 T-like", partial(contrast, grey=0.72, fluid=0.2)),
+    Perturbation("contrast", "7 T-like, bias ±40 %", partial(contrast, grey=0.62, fluid=0.12, bias=0.4)),
+    Perturbation("contrast", "child", partial(contrast, grey=0.9, fluid=0.35)),
+    Perturbation("skull", "none", _without_skull),
+    Perturbation("field of view", "slab of 90 mm", partial(_cropped, below_mm=50, above_mm=40)),
+    *(Perturbation("ghosting", f"{percent} %", partial(_ghosting, strength=percent / 100)) for percent in (5, 10)),
+    Perturbation("fat", "3 times as bright", partial(_fat_bright, factor=3.0)),
+    Perturbation("gadolinium", "60 bright vessels", partial(_vessels, count=60)),
+    Perturbation("ventricles", "3 times their volume", partial(_wide_ventricles, times=3.0)),
+    Perturbation("grid", "256 x 256 x 256", partial(_grid_shape, shape=(256, 256, 256))),
+    Perturbation("grid", "512 x 512 x 160", partial(_grid_shape, shape=(512, 512, 160))),
+    *(Perturbation("test-retest", f"repeat {seed + 1}", partial(_rescanned, seed=seed)) for seed in range(REPEATS)),
 )
-"""All experiments, in the order of the table."""
+"""All perturbations, in the order of the table."""

@@ -1,7 +1,8 @@
-"""Who drew the labels → which of their numbers are which of our structures.
+"""Protocol of a label map → the regions in which it can be compared with ours.
 
-Experts and programs number, merge and leave out structures as they like: MAGeT's striatum is caudate, putamen and
-accumbens in one; Xiao's pallidum is two. A region is what can be compared: some of our labels beside some of theirs.
+Protocols number, merge and omit structures differently: the striatum of MAGeT is caudate, putamen and accumbens in
+one; Xiao has two labels for the pallidum. A region is the union of some of our labels and the union of the matching
+labels of the protocol.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.errors import UnusableInput
 
 
-class Protocol(StrEnum):
-    """Whose labels a label map holds."""
+class LabelProtocol(StrEnum):
+    """Where the labels of a label map come from."""
 
     FREESURFER = "freesurfer"
     MAGE = "mage"
@@ -25,7 +26,7 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One comparable part on one side: `ours` and `theirs` are the labels that make it up."""
+    """One region on one side: our labels and those of the protocol that make it up."""
 
     name: str
     side: Side
@@ -38,7 +39,7 @@ _MAGE: Mapping[str, tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]] = 
     "pallidum": (("pallidum",), (2,), (5,)),
     "thalamus": (("thalamus",), (3,), (6,)),
 }
-"""MAGeT-Brain atlas of five manual brains (CoBrALab/atlases): name → ours, theirs left, theirs right."""
+"""MAGeT-Brain atlas of five manual brains (CoBrALab/atlases): name → our structures, their labels left, right."""
 _XIAO: Mapping[str, tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]] = {
     "caudate": (("caudate",), (7,), (8,)),
     "putamen": (("putamen",), (9,), (10,)),
@@ -48,26 +49,26 @@ _XIAO: Mapping[str, tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]] = 
 }
 """Xiao et al., Sci Data 2019 (doi 10.1038/s41597-019-0217-0)."""
 _JHU = ("caudate", "putamen", "pallidum", "thalamus", "internal capsule")
-"""Eve (Oishi et al.), given with FreeSurfer's numbers and ours for the capsule."""
+"""Eve (Oishi et al.), with FreeSurfer label numbers and our two for the internal capsule."""
 
 
-def protocol_of(name: str) -> Protocol:
+def label_protocol(name: str) -> LabelProtocol:
     """Find a protocol by its name. Raises UnusableInput."""
     try:
-        return Protocol(name.lower())
+        return LabelProtocol(name.lower())
     except ValueError:
-        raise UnusableInput(f"no protocol is called {name!r}; there are {', '.join(Protocol)}") from None
+        raise UnusableInput(f"no protocol is called {name!r}; there are {', '.join(LabelProtocol)}") from None
 
 
-def regions(protocol: Protocol) -> tuple[Region, ...]:
-    """All regions that labels of this protocol can be compared in; left before right."""
-    if protocol in (Protocol.FREESURFER, Protocol.JHU):
+def regions(protocol: LabelProtocol) -> tuple[Region, ...]:
+    """Regions in which labels of this protocol can be compared, left before right."""
+    if protocol in (LabelProtocol.FREESURFER, LabelProtocol.JHU):
         return tuple(
             Region(s.name, s.side, (s.label,), (s.freesurfer,))
             for s in STRUCTURES
-            if protocol is Protocol.FREESURFER or s.name in _JHU
+            if protocol is LabelProtocol.FREESURFER or s.name in _JHU
         )
-    table = _MAGE if protocol is Protocol.MAGE else _XIAO
+    table = _MAGE if protocol is LabelProtocol.MAGE else _XIAO
     return tuple(
         Region(name, side, tuple(s.label for s in STRUCTURES if s.name in parts and s.side is side), theirs)
         for name, (parts, left, right) in table.items()

@@ -1,9 +1,10 @@
-"""One head, spoiled in many ways → how far the result strays from that of the unspoiled head."""
+"""One head, perturbed in many ways → how far the result differs from that of the original head."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import highdicom as hd
 import numpy as np
@@ -11,9 +12,9 @@ import numpy.typing as npt
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.errors import StudyRejected
+from lnc_dicom.geometry.resampling import resample_labels
 from lnc_dicom.segment.evaluate.metrics import dice
-from lnc_dicom.segment.evaluate.perturbations import EXPERIMENTS, Experiment, Head
-from lnc_dicom.study.load import sample_labels
+from lnc_dicom.segment.evaluate.perturbations import PERTURBATIONS, Head, Perturbation
 from lnc_dicom.tools import Segmenter
 
 _VENTRICLES = (4, 43)
@@ -22,26 +23,31 @@ _NO_BRAIN = (0, 24)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one experiment did to the result, by name of a structure, mean of left and right.
+class RobustnessResult:
+    """The effect of one perturbation on the result, by name of a structure, mean of left and right.
 
     dice
-        Against the labels of the unspoiled head, brought along.
+        Against the labels of the original head, resampled to the new one.
     volume_change
-        Relative, against the volume of those labels; its sign is kept.
+        Signed, relative to the volume of those labels.
     refused
-        Code of the refusal, or empty.
+        Code of the error if the head was refused, else empty.
     """
 
     name: str
     setting: str
-    dice: dict[str, float]
-    volume_change: dict[str, float]
+    dice: Mapping[str, float]
+    volume_change: Mapping[str, float]
     refused: str = ""
+
+    def __post_init__(self) -> None:
+        """Make the tables read-only."""
+        for name in ("dice", "volume_change"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
 
 def describe(volume: hd.Volume, truth: npt.NDArray[np.int64]) -> Head:
-    """Find brain, ventricles and tissue intensities of a head from its FreeSurfer labels, on upright axes."""
+    """Derive brain, ventricles and tissue intensities of a head from its FreeSurfer labels; axes (L, P, S)."""
     upright = volume.to_patient_orientation("LPS")
     labels = volume.with_array(truth.astype(np.int32)).to_patient_orientation("LPS").array
     capsule = [s.freesurfer for s in STRUCTURES if s.name == "internal capsule"]
@@ -51,34 +57,34 @@ def describe(volume: hd.Volume, truth: npt.NDArray[np.int64]) -> Head:
     return Head(upright, ~np.isin(labels, _NO_BRAIN), np.isin(labels, _VENTRICLES), fluid, grey, white)
 
 
-def run_experiments(
+def run_perturbations(
     segmenter: Segmenter,
     head: Head,
-    tell: Callable[[str, str], None],
-    experiments: Sequence[Experiment] = EXPERIMENTS,
-) -> list[Outcome]:
-    """Spoil, segment and compare, one experiment after the other."""
+    on_start: Callable[[str, str], None],
+    perturbations: Sequence[Perturbation] = PERTURBATIONS,
+) -> list[RobustnessResult]:
+    """Perturb, segment and compare, one perturbation after the other; `on_start(name, setting)` before each."""
     reference = segmenter(head.volume).labels
-    outcomes = []
-    for experiment in experiments:
-        tell(experiment.name, experiment.setting)
-        spoiled, before = experiment.spoil(head)
+    results = []
+    for perturbation in perturbations:
+        on_start(perturbation.name, perturbation.setting)
+        perturbed, before = perturbation.apply(head)
         try:
-            found = segmenter(spoiled).labels
+            found = segmenter(perturbed).labels
         except StudyRejected as error:
-            outcomes.append(Outcome(experiment.name, experiment.setting, {}, {}, error.code))
+            results.append(RobustnessResult(perturbation.name, perturbation.setting, {}, {}, error.code))
             continue
-        expected = sample_labels(reference, found.affine, found.shape, before)
-        outcomes.append(_compare(experiment, found, expected, reference))
-    return outcomes
+        expected = resample_labels(reference, found.affine, found.shape, before)
+        results.append(_compare(perturbation, found, expected, reference))
+    return results
 
 
 def _compare(
-    experiment: Experiment, found: hd.Volume, expected: npt.NDArray[np.generic], reference: hd.Volume
-) -> Outcome:
-    """Dice on the new grid; volumes against the unspoiled head's, or the brought along where the head was changed."""
+    perturbation: Perturbation, found: hd.Volume, expected: npt.NDArray[np.generic], reference: hd.Volume
+) -> RobustnessResult:
+    """Dice on the new grid; volumes against the original head's, or the resampled labels' where its shape changed."""
     overlap, change = {}, {}
-    changed = experiment.name == "ventricles"
+    changed = perturbation.name == "ventricles"
     for name in dict.fromkeys(s.name for s in STRUCTURES):
         overlaps, changes = [], []
         for s in (s for s in STRUCTURES if s.name == name):
@@ -91,4 +97,4 @@ def _compare(
             )
             changes.append(ours.sum() * found.voxel_volume / true_ml - 1 if true_ml else np.nan)
         overlap[name], change[name] = float(np.mean(overlaps)), float(np.mean(changes))
-    return Outcome(experiment.name, experiment.setting, overlap, change)
+    return RobustnessResult(perturbation.name, perturbation.setting, overlap, change)

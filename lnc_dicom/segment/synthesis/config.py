@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class SynthesisConfig:
     """How one stage's images are made. Lengths in mm, axes (L, P, S).
 
     shape, spacing_mm
         Grid of the image.
     stride
-        The label map is thinned by this before use (1: as it is).
+        Every n-th voxel of the label map is used, along each axis (1: all).
     centre_low_mm, centre_high_mm
         Where the grid's centre may lie relative to the centroid of the deep grey matter.
     rotation_deg, scale, shear
@@ -21,9 +21,9 @@ class Recipe:
         True: the target is `Palette.regions`; False: `Palette.structures`.
     cut_chance
         How often everything beyond a plane is blanked.
-    settles_after
-        Part of the training (0 to 1) after which the deep borders are painted as real T1 shows them rather than as
-        broadly as they might be; None: never.
+    realistic_contrast_after
+        Fraction of the training (0 to 1) after which contrast and deep borders vary only as much as in real T1, rather
+        than as broadly as possible; None: never.
     """
 
     shape: tuple[int, int, int]
@@ -36,8 +36,8 @@ class Recipe:
     shear: float
     whole_regions: bool
     cut_chance: float = 0.15
-    settles_after: float | None = None
+    realistic_contrast_after: float | None = None
 
-    def is_settled(self, done: float) -> bool:
-        """Whether borders are painted as in real T1 when this part of the training is done."""
-        return self.settles_after is not None and done >= self.settles_after
+    def has_realistic_contrast(self, done: float) -> bool:
+        """Whether contrast and borders are like those of real T1 when this fraction of the training is done."""
+        return self.realistic_contrast_after is not None and done >= self.realistic_contrast_after

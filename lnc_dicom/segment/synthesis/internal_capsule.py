@@ -5,8 +5,8 @@ between caudate and thalamus on the inner side and putamen and pallidum on the o
 belongs to it if it lies *between* the two groups, that is, if the way to the nearest inner and the way to the nearest
 outer nucleus point in opposite directions. How opposite is set by MAX_COSINE, chosen so that the volumes agree with
 the JHU atlas (anterior limb 3.0 mL, posterior limb 3.75 mL a side in MNI152, whose brain is 1.2 times the mean of the
-20 training heads). It ends where the thalamus' upper border ends, in front of the thalamus where the caudate's does:
-above, the same fibres are called corona radiata.
+20 training heads). It ends at the upper border of the thalamus, in front of the thalamus at that of the
+caudate: above, the same fibres are called corona radiata.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from lnc_dicom.anatomy import INTERNAL_CAPSULE_FREESURFER
+from lnc_dicom.segment.components import largest_component
 
 MAX_COSINE = -0.15
 """Largest cosine between the directions away from the inner and away from the outer nuclei."""
@@ -31,7 +32,7 @@ _MARGIN = 3
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """Labels of one side; `inner` is caudate, thalamus."""
+    """Labels of one side; `inner` is (caudate, thalamus)."""
 
     white_matter: int
     inner: tuple[int, int]
@@ -59,7 +60,7 @@ def add_internal_capsule(labels: npt.NDArray[np.int64], spacing_mm: Sequence[flo
 
 
 def _between(labels: npt.NDArray[np.int64], side: _Side, spacing_mm: Sequence[float]) -> npt.NDArray[np.bool_]:
-    """White matter between the inner and the outer nuclei of one side, in one piece."""
+    """White matter between the inner and the outer nuclei of one side: the largest component."""
     inner, outer = np.isin(labels, side.inner), np.isin(labels, side.outer)
     if not (inner.any() and outer.any()):
         return np.zeros(labels.shape, bool)
@@ -68,13 +69,11 @@ def _between(labels: npt.NDArray[np.int64], side: _Side, spacing_mm: Sequence[fl
     white = labels == side.white_matter
     near = to_inner + to_outer <= MAX_GAP_MM
     between = white & near & ((away_inner * away_outer).sum(0) <= MAX_COSINE) & _below_top(labels, side)
-    between = ndimage.binary_closing(between) & white
-    pieces, count = ndimage.label(between)
-    return np.asarray(pieces == np.bincount(pieces.ravel())[1:].argmax() + 1) if count else between
+    return largest_component(ndimage.binary_closing(between) & white)
 
 
 def _below_top(labels: npt.NDArray[np.int64], side: _Side) -> npt.NDArray[np.bool_]:
-    """Up to the thalamus' upper border, coronal slice by slice; to the caudate's where no thalamus is."""
+    """Mask of the voxels up to the upper border of the thalamus, coronal slice by slice; of the caudate without one."""
     height = np.arange(labels.shape[2])
     caudate, thalamus = (np.where((labels == n).any(axis=0), height, -1).max(axis=1) for n in side.inner)
     top = ndimage.median_filter(np.where(thalamus >= 0, thalamus, caudate), 5, mode="nearest")
@@ -82,7 +81,7 @@ def _below_top(labels: npt.NDArray[np.int64], side: _Side) -> npt.NDArray[np.boo
 
 
 def _direction(distance: npt.NDArray[np.float64], spacing_mm: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Point where a distance grows fastest: unit vectors (3, *shape)."""
+    """Direction in which a distance grows fastest: unit vectors (3, *shape)."""
     sigmas = [_SMOOTHING_MM / s for s in spacing_mm]
     smooth = ndimage.gaussian_filter(distance, sigmas)
     gradient = np.stack(np.gradient(smooth, *spacing_mm))

@@ -9,19 +9,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
+import torch
 from scipy import ndimage
 
 from lnc_dicom.anatomy import DEEP_GREY, INTERNAL_CAPSULE_FREESURFER, MIRRORED_LABELS, STRUCTURES
 from lnc_dicom.errors import UnusableInput
+from lnc_dicom.geometry.resampling import sample
 from lnc_dicom.segment.synthesis.internal_capsule import add_internal_capsule
 
 _FIRST_OUTSIDE_BRAIN = 500
-"""FreeSurfer labels from here on are ours for what lies outside the brain (the origin's convention)."""
+"""Labels from here on lie outside the brain; FreeSurfer does not use them (a convention of the SynthSeg label maps)."""
 _CSF = 24
 WHITE_MATTER = (2, 41)
 _VENTRICLES = (4, 43)
-PUSH_SPACING_MM = 3.0
-_PUSH_SIGMA_MM = 5.0
+DISPLACEMENT_SPACING_MM = 3.0
+_DISPLACEMENT_SIGMA_MM = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +36,22 @@ class LabelMap:
         Along L, P, S.
     centre
         Centroid of the deep grey matter, as an index (L, P, S).
-    push
-        float32 (3, L, P, S) on a grid of `PUSH_SPACING_MM`, first voxel on the first voxel of `codes`: towards the
-        lateral ventricles, strongest (length 1) at their walls. Sampling along it makes them wider.
+    ventricle_displacement
+        float32 (3, L, P, S) on a grid of `DISPLACEMENT_SPACING_MM`, first voxel on the first voxel of `codes`:
+        unit-free vectors towards the lateral ventricles, longest (length 1) at their walls. An image that is sampled
+        at points displaced by them has wider ventricles.
     """
 
     name: str
     codes: npt.NDArray[np.uint8] = field(repr=False)
     spacing_mm: tuple[float, float, float]
     centre: tuple[float, float, float]
-    push: npt.NDArray[np.float32] = field(repr=False)
+    ventricle_displacement: npt.NDArray[np.float32] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """What each label looks like on a T1 and what the network should call it.
+    """What each label looks like on a T1, and which class it is for the network.
 
     labels
         FreeSurfer labels in the order of the codes.
@@ -99,11 +102,11 @@ class Palette:
 
 
 def load_palette(folder: Path) -> Palette:
-    """Read the priors that lie beside the label maps."""
+    """Read the T1 priors in the folder of the label maps. Raises UnusableInput if a file is missing."""
     names = ("generation_labels", "generation_classes_contrast_specific", "prior_means_t1", "prior_stds_t1")
     missing = [f"{name}.npy" for name in names if not (folder / f"{name}.npy").is_file()]
     if missing:
-        raise UnusableInput(f"label map folder lacks {', '.join(missing)}")
+        raise UnusableInput(f"the folder of label maps lacks {', '.join(missing)}")
     labels, tissue, means, sds = (np.load(folder / f"{name}.npy") for name in names)
     white = tissue[np.isin(labels, WHITE_MATTER)][:1].repeat(2)  # the capsule is white matter
     labels = np.concatenate([labels, INTERNAL_CAPSULE_FREESURFER])
@@ -111,38 +114,42 @@ def load_palette(folder: Path) -> Palette:
 
 
 def load_label_map(path: Path, palette: Palette) -> LabelMap:
-    """Read one label map (NIfTI, FreeSurfer labels), add the internal capsule and turn it to axes (L, P, S)."""
+    """Read one label map (NIfTI, FreeSurfer labels), add the internal capsule, turn it to axes (L, P, S).
+
+    Raises UnusableInput if it has no deep grey matter.
+    """
     image = sitk.DICOMOrient(sitk.ReadImage(str(path)), "LPS")
     spacing_mm = image.GetSpacing()
     values = np.rint(sitk.GetArrayFromImage(image).transpose()).astype(np.int64)
     deep = np.isin(values, [s.freesurfer for s in DEEP_GREY])
     if not deep.any():
-        raise UnusableInput("label map without deep grey matter (FreeSurfer labels are expected)")
+        raise UnusableInput(f"{path.name} has no deep grey matter; FreeSurfer labels are expected")
     values = add_internal_capsule(values, spacing_mm)
     lookup = np.zeros(max(int(values.max()), int(palette.labels.max())) + 1, np.uint8)
     lookup[palette.labels] = np.arange(len(palette.labels))
     codes = np.ascontiguousarray(lookup[values])
     centre = tuple(float(c) for c in np.argwhere(deep).mean(axis=0))
-    push = ventricle_push(np.isin(values, _VENTRICLES), spacing_mm)
-    return LabelMap(path.name.split(".")[0], codes, spacing_mm, (centre[0], centre[1], centre[2]), push)
+    displacement = ventricle_displacement(np.isin(values, _VENTRICLES), spacing_mm)
+    return LabelMap(path.name.split(".")[0], codes, spacing_mm, (centre[0], centre[1], centre[2]), displacement)
 
 
-def ventricle_push(
+def ventricle_displacement(
     ventricles: npt.NDArray[np.bool_], spacing_mm: tuple[float, float, float]
 ) -> npt.NDArray[np.float32]:
-    """Vectors towards the ventricles (3, L, P, S) on a grid of `PUSH_SPACING_MM`; the longest has length 1."""
-    zoom = [s / PUSH_SPACING_MM for s in spacing_mm]
-    shape = [int((n - 1) * z) + 1 for n, z in zip(ventricles.shape, zoom, strict=True)]
-    coarse = ndimage.affine_transform(ventricles.astype(np.float32), [1 / z for z in zoom], output_shape=shape, order=1)
-    coarse = ndimage.gaussian_filter(coarse, _PUSH_SIGMA_MM / PUSH_SPACING_MM)
+    """Vectors towards the ventricles (3, L, P, S) on a grid of `DISPLACEMENT_SPACING_MM`; the longest has length 1."""
+    zoom = [s / DISPLACEMENT_SPACING_MM for s in spacing_mm]
+    i, j, k = (int((n - 1) * z) + 1 for n, z in zip(ventricles.shape, zoom, strict=True))
+    mask = torch.from_numpy(ventricles.astype(np.float32))
+    coarse = sample(mask[None], np.diag([*(1 / z for z in zoom), 1.0]), (i, j, k))[0].numpy()
+    coarse = ndimage.gaussian_filter(coarse, _DISPLACEMENT_SIGMA_MM / DISPLACEMENT_SPACING_MM)
     gradient = np.stack(np.gradient(coarse)).astype(np.float32)
     longest = float(np.sqrt((gradient**2).sum(0).max()))
     return np.asarray(gradient / max(longest, 1e-6), np.float32)
 
 
 def load_label_maps(folder: Path, palette: Palette) -> list[LabelMap]:
-    """Read every NIfTI file of a folder, in the order of their names."""
+    """Read every NIfTI file of a folder, in the order of their names. Raises UnusableInput if there is none."""
     paths = sorted(folder.glob("*.nii*"))
     if not paths:
-        raise UnusableInput("no NIfTI label map (*.nii, *.nii.gz) in the folder")
+        raise UnusableInput("there is no NIfTI label map (*.nii, *.nii.gz) in the folder")
     return [load_label_map(path, palette) for path in paths]

@@ -1,4 +1,4 @@
-"""Random numbers from one seeded generator, so that the same seed gives the same head."""
+"""Seed → random numbers and smooth random fields; the same seed gives the same head."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 
-class Draw:
+class Rng:
     """Random numbers from one seeded generator."""
 
     def __init__(self, seed: int) -> None:

@@ -1,8 +1,8 @@
-"""Label map + seed → (image, target): a head that was never scanned.
+"""Label map + seed → (image, target): a synthetic head.
 
 The approach of SynthSeg (Billot et al., Med Image Anal 2023): deform a label map, draw an intensity for every
-tissue around T1 priors, then spoil the image as scanners do. Everything is drawn from the one generator handed in,
-so the same seed gives the same image.
+tissue around T1 priors, then add artefacts. All random numbers come from the generator handed in, so the same seed
+gives the same image.
 """
 
 from __future__ import annotations
@@ -13,31 +13,33 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lnc_dicom.geometry.resampling import sample_at
 from lnc_dicom.segment.intensity import normalise
-from lnc_dicom.segment.synthesis.artefacts import cut_field_of_view, spoil
-from lnc_dicom.segment.synthesis.config import Recipe
-from lnc_dicom.segment.synthesis.deformation import where_to_look
-from lnc_dicom.segment.synthesis.intensities import paint
+from lnc_dicom.segment.synthesis.artefacts import add_artefacts, cut_field_of_view
+from lnc_dicom.segment.synthesis.config import SynthesisConfig
+from lnc_dicom.segment.synthesis.deformation import deformed_grid
+from lnc_dicom.segment.synthesis.intensities import sample_intensities
 from lnc_dicom.segment.synthesis.label_maps import LabelMap, Palette
-from lnc_dicom.segment.synthesis.rng import Draw
+from lnc_dicom.segment.synthesis.rng import Rng
 
 
 def synthesise(
-    head: LabelMap, palette: Palette, recipe: Recipe, draw: Draw, done: float = 1.0
+    head: LabelMap, palette: Palette, config: SynthesisConfig, rng: Rng, done: float = 1.0
 ) -> tuple[Tensor, Tensor]:
-    """Make one image and its target; `done` is the part of the training that is behind (0 to 1).
+    """Make one image and its target; `done` is the fraction of the training that is done (0 to 1).
 
     Returns the image, float32 (1, L, P, S), normalised as inference does, and the target, float16
-    (classes, L, P, S): how much of each voxel every class fills, so that borders between voxels are learned.
+    (classes, L, P, S): the share of each voxel that every class fills, so that borders within voxels are learned.
     """
-    mirrored = draw.chance(0.5)
-    codes = torch.from_numpy(head.codes)[:: recipe.stride, :: recipe.stride, :: recipe.stride]
-    index = where_to_look(head, recipe, draw, mirrored=mirrored)
+    mirrored = rng.chance(0.5)
+    codes = torch.from_numpy(head.codes)[:: config.stride, :: config.stride, :: config.stride]
+    index = deformed_grid(head, config, rng, mirrored=mirrored)
     codes, index = cut_out(codes, index)
-    lookup = torch.from_numpy(palette.regions() if recipe.whole_regions else palette.structures(mirrored=mirrored))
+    lookup = torch.from_numpy(palette.regions() if config.whole_regions else palette.structures(mirrored=mirrored))
     target = fractions(lookup[codes.long()].to(torch.uint8), index, int(lookup.max()) + 1)
-    image = spoil(linear(paint(codes, palette, draw, settled=recipe.is_settled(done)), index), recipe, draw)
-    image, kept = cut_field_of_view(image, recipe.cut_chance, draw)
+    intensities = sample_intensities(codes, palette, rng, realistic=config.has_realistic_contrast(done))
+    image = add_artefacts(sample_at(intensities[None], index)[0], config, rng)
+    image, kept = cut_field_of_view(image, config.cut_chance, rng)
     target[1:] *= kept  # nothing can be labelled where nothing was imaged
     target[0] = torch.where(kept, target[0], 1)
     return normalise(image)[None], target
@@ -72,10 +74,3 @@ def fractions(classes: Tensor, index: Tensor, count: int) -> Tensor:
         place = rows + bordered[corners + offset]
         shares[place] += parts[0][corner[0]] * parts[1][corner[1]] * parts[2][corner[2]]
     return shares.half().reshape(-1, count).T.reshape(count, *index.shape[:-1])
-
-
-def linear(image: Tensor, index: Tensor) -> Tensor:
-    """Sample an image (L, P, S) at index, linearly; 0 outside: partial volume comes from here."""
-    limit = torch.tensor(image.shape)
-    unit = (2 * index / (limit - 1) - 1).flip(-1)
-    return functional.grid_sample(image[None, None], unit[None].float(), align_corners=True)[0, 0]

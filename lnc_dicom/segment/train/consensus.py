@@ -1,9 +1,9 @@
-"""What labels and network say of the same head → one label map where they agree, as large as wanted.
+"""Labels and probabilities of a network for the same head → one consensus label map with the wanted volumes.
 
-Labels of FreeSurfer are ragged and differ from version to version; labels warped from other heads miss what is
-peculiar to a head; a network has learned from all of them. Their mean is better than each. Where structures meet, the
-likeliest of several unsure guesses makes the one in the middle too large (the pallidum, between putamen and capsule):
-a weight per structure, the same on both sides, brings every volume to what is wanted.
+FreeSurfer labels are ragged and differ between versions; labels warped from other heads miss individual features; a
+network averages over all of them. The mean of both is better than either. Where structures meet, the argmax of
+uncertain probabilities makes the one in the middle too large (the pallidum, between putamen and capsule): a weight per
+structure, the same on both sides, brings every volume to its target.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.segment.components import largest_components
+from lnc_dicom.segment.components import largest_component_per_label
 
 _SMOOTH_MM = 0.8
 _ROUNDS = 25
 _STEP = 0.7
-"""How far each round goes towards the wanted volume; volumes depend on each other's weights."""
+"""Exponent of each update: below 1 because the volumes depend on the weights of their neighbours."""
 
 
-def shares(labels: npt.NDArray[np.uint8], spacing_mm: Sequence[float]) -> npt.NDArray[np.float32]:
-    """Turn labels of ours (L, P, S) into smooth shares (classes, L, P, S), background first."""
+def soft_labels(labels: npt.NDArray[np.uint8], spacing_mm: Sequence[float]) -> npt.NDArray[np.float32]:
+    """Smooth our labels (L, P, S) into probabilities (classes, L, P, S), background first."""
     sigmas = [_SMOOTH_MM / s for s in spacing_mm]
     classes = [ndimage.gaussian_filter((labels == n).astype(np.float32), sigmas) for n in range(len(STRUCTURES) + 1)]
     return np.stack(classes)
 
 
-def weights_for(
+def volume_weights(
     probabilities: npt.NDArray[np.float32], wanted_ml: Mapping[str, float], spacing_mm: Sequence[float]
 ) -> dict[str, float]:
-    """Weight of every structure with which the likeliest labels have the wanted volume (mean of left and right)."""
+    """Weight of every structure with which `weighted_argmax` gives the wanted volume (mean of left and right)."""
     voxel_ml = float(np.prod(spacing_mm)) / 1000
     somewhere = probabilities[0] < 0.98  # noqa: PLR2004 - elsewhere nothing else can win
     part = probabilities[:, somewhere]
@@ -46,15 +46,15 @@ def weights_for(
     return weights
 
 
-def likeliest(probabilities: npt.NDArray[np.float32], weights: Mapping[str, float]) -> npt.NDArray[np.uint8]:
-    """Likeliest label (L, P, S) with these weights, one piece of each."""
+def weighted_argmax(probabilities: npt.NDArray[np.float32], weights: Mapping[str, float]) -> npt.NDArray[np.uint8]:
+    """Most probable label (L, P, S) with these weights; the largest component of each."""
     sides = _by_class(weights)
     best, labels = probabilities[0].copy(), np.zeros(probabilities.shape[1:], np.uint8)
     for n in range(1, len(probabilities)):
         weighted = probabilities[n] * sides[n]
         labels[weighted > best] = n
         np.maximum(best, weighted, out=best)
-    return largest_components(labels)
+    return largest_component_per_label(labels)
 
 
 def _by_class(weights: Mapping[str, float]) -> npt.NDArray[np.float32]:

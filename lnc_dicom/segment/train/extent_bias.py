@@ -1,8 +1,8 @@
-"""A trained label network + real heads → a bias per structure with which its volumes are those of the labels.
+"""A trained label network + real heads → a bias per structure with which its volumes match those of the labels.
 
-Where structures meet, the likeliest of several unsure guesses makes the one in the middle too large: the pallidum,
-between putamen and capsule, by half. A weight on a structure's probability mends it. It is the same on both sides, and
-as a bias of the last layer it costs no time.
+Where structures meet, the argmax of uncertain probabilities makes the one in the middle too large: the pallidum,
+between putamen and capsule, by half. A weight on the probability of each structure corrects this. It is the same on
+both sides, and as a bias of the last layer it costs no time.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ import torch
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.segment.network import UNet
-from lnc_dicom.segment.segmenter import NetworkSegmenter
-from lnc_dicom.segment.stages import LABEL
-from lnc_dicom.segment.train.consensus import weights_for
+from lnc_dicom.segment.segmenter import LABEL_SPACING_MM, NetworkSegmenter
+from lnc_dicom.segment.train.consensus import volume_weights
 from lnc_dicom.segment.train.real_heads import RealHead
 
 FACTORS: Mapping[str, float] = {"pallidum": 1.16, "thalamus": 1.03}
@@ -31,19 +30,21 @@ millimetre.
 """
 
 
-def set_extent(segmenter: NetworkSegmenter, heads: Sequence[RealHead], tell: Callable[[int], None]) -> dict[str, float]:
-    """Make every structure as large, in the mean of the heads, as their labels are; return the weights given.
+def set_extent(
+    segmenter: NetworkSegmenter, heads: Sequence[RealHead], on_head: Callable[[int], None]
+) -> dict[str, float]:
+    """Set biases so that the mean volume of every structure matches the labels of the heads; return them as weights.
 
-    Changes the segmenter's label network in place. `tell` hears how many heads are done.
+    Changes the label network of the segmenter in place. `on_head` receives the number of heads done.
     """
     logarithms = []
     for done, head in enumerate(heads, start=1):
         wanted = volumes_ml(head.codes, head.spacing_mm)
         probabilities, _ = segmenter.probabilities(_volume(head))
-        spacing_mm = (LABEL.recipe.spacing_mm,) * 3
-        found = weights_for(probabilities, {n: v * FACTORS.get(n, 1.0) for n, v in wanted.items()}, spacing_mm)
+        spacing_mm = (LABEL_SPACING_MM,) * 3
+        found = volume_weights(probabilities, {n: v * FACTORS.get(n, 1.0) for n, v in wanted.items()}, spacing_mm)
         logarithms.append({name: math.log(weight) for name, weight in found.items()})
-        tell(done)
+        on_head(done)
     biases = {name: float(np.mean([row[name] for row in logarithms])) for name in logarithms[0]}
     for name, bias in biases.items():
         add_bias(segmenter.label, name, bias)
@@ -51,7 +52,7 @@ def set_extent(segmenter: NetworkSegmenter, heads: Sequence[RealHead], tell: Cal
 
 
 def add_bias(network: UNet, name: str, bias: float) -> None:
-    """Add to the last layer's bias of a structure, left and right, in place."""
+    """Add to the bias of a structure in the last layer, left and right, in place."""
     with torch.no_grad():
         network.get_parameter("last.bias")[[s.label for s in STRUCTURES if s.name == name]] += bias
 
@@ -64,6 +65,6 @@ def volumes_ml(labels: npt.NDArray[np.uint8], spacing_mm: tuple[float, float, fl
 
 
 def _volume(head: RealHead) -> hd.Volume:
-    """Image of a head as a volume whose index runs along the patient's axes."""
+    """Image of a head as a volume with the axes (L, P, S)."""
     affine = np.diag([*head.spacing_mm, 1.0])
     return hd.Volume(head.image.astype(np.float32), affine, coordinate_system="PATIENT")

@@ -1,4 +1,4 @@
-"""Learning curve → PNG."""
+"""Losses and Dice of a training → its learning curve as PNG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A finished training run → a folder that `load_segmenter` reads: weights, digests and the card that explains them."""
+"""A finished training run → a folder that `load_segmenter` reads: weights, digests and the model card."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import torch
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.segment.calibration import FILE as CALIBRATION
-from lnc_dicom.segment.calibration import Calibration, save_calibration
-from lnc_dicom.segment.load import sha256
+from lnc_dicom.segment.calibration import VolumeCalibration, save_calibration
 from lnc_dicom.segment.network import save_weights
 from lnc_dicom.segment.train.calibrate import Trial, dice_with_interval
 from lnc_dicom.segment.train.learning_curve import draw_curve
 from lnc_dicom.segment.train.trainer import Trainer
+from lnc_dicom.weights_file import sha256
 
 NAME = "lnc-deep-grey"
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a run's data came from: names of label maps, and of real heads."""
+class TrainingData:
+    """Where the data came from, and the names of the label maps and of the real heads."""
 
     training: Sequence[str]
     held_out: Sequence[str]
-    data_note: str
+    source: str
     real: Sequence[str] = ()
     held_out_real: Sequence[str] = ()
 
@@ -47,19 +47,19 @@ def write_release(
     folder: Path,
     version: str,
     trainers: Mapping[str, Trainer],
-    origin: Origin,
-    calibration: Calibration,
+    data: TrainingData,
+    calibration: VolumeCalibration,
     trials: Sequence[Trial],
 ) -> None:
     """Write calibration, digests, curves and card beside the networks."""
     digests = _write_digests(folder, version, trainers, calibration)
     for stage, trainer in trainers.items():
         draw_curve(folder / f"{stage}.png", stage, class_names(trainer), trainer.curve)
-    card = _card(version, trainers, digests, origin, calibration, trials)
+    card = _card(version, trainers, digests, data, calibration, trials)
     (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
 
 
-def _write_digests(folder: Path, version: str, stages: Iterable[str], calibration: Calibration) -> dict[str, str]:
+def _write_digests(folder: Path, version: str, stages: Iterable[str], calibration: VolumeCalibration) -> dict[str, str]:
     """Write the calibration and `model.toml`; return the digest of every file."""
     save_calibration(folder, calibration)
     files = [*(f"{stage}.safetensors" for stage in stages), CALIBRATION]
@@ -70,47 +70,47 @@ def _write_digests(folder: Path, version: str, stages: Iterable[str], calibratio
     return digests
 
 
-def write_release_learned_on(  # noqa: PLR0913, PLR0917 - everything that a card tells
+def write_fine_tuned_release(  # noqa: PLR0913, PLR0917 - everything that the card reports
     folder: Path,
     start: Path,
     version: str,
     trainer: Trainer,
-    origin: Origin,
+    data: TrainingData,
     weights: Mapping[str, float],
-    calibration: Calibration,
+    calibration: VolumeCalibration,
     trials: Sequence[Trial],
 ) -> None:
-    """Write the same beside a label network that learned on from the model in `start`, whose first stage it keeps.
+    """Write the same for a label network that was fine-tuned from the model in `start`, whose first stage is kept.
 
     weights
-        What `set_extent` gave every structure.
+        Factor on the probability of every structure, from `set_extent`.
     """
     digests = _write_digests(folder, version, ("locate", "label"), calibration)
     draw_curve(folder / "label.png", "label", class_names(trainer), trainer.curve)
     about = tomllib.loads((start / "model.toml").read_text(encoding="utf-8"))
-    told = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
-    data = _REAL_DATA.format(
-        note=origin.data_note,
-        count=len(origin.training),
-        real=", ".join(origin.real),
-        held_out=", ".join([*origin.held_out_real, *origin.held_out]) or "none",
+    factors = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
+    data_section = _REAL_DATA.format(
+        note=data.source,
+        count=len(data.training),
+        real=", ".join(data.real),
+        held_out=", ".join([*data.held_out_real, *data.held_out]) or "none",
     )
     card = [
         f"# {NAME} {version}\n\n{_USE}",
-        data,
+        data_section,
         _accuracy_section(calibration, trials),
-        f"## Training\n\nThe weights of {about['name']} {about['version']} learned on in stage `label`.\n",
-        _told_of_locate((start / "MODEL_CARD.md").read_text(encoding="utf-8")),
+        f"## Training\n\nThe weights of {about['name']} {about['version']} were fine-tuned in stage `label`.\n",
+        _locate_section((start / "MODEL_CARD.md").read_text(encoding="utf-8")),
         _stage_section("label", trainer, digests["label.safetensors"]),
-        f"Weights on the probabilities, which make the volumes those of the labels: {told}.\n",
+        f"Weights on the probabilities, which make the volumes those of the labels: {factors}.\n",
         f"Calibration: SHA-256 `{digests[CALIBRATION]}`.\n",
         _LIMITS,
     ]
     (folder / "MODEL_CARD.md").write_text("\n".join(card), encoding="utf-8")
 
 
-def _told_of_locate(card: str) -> str:
-    """Give what a card says of the first stage."""
+def _locate_section(card: str) -> str:
+    """Section on the first stage, from the card of the model it was taken from."""
     _, found, rest = card.partition("### Stage `locate`")
     return (found + rest.partition("### Stage `label`")[0]).rstrip() + "\n"
 
@@ -119,13 +119,13 @@ def _card(
     version: str,
     trainers: Mapping[str, Trainer],
     digests: Mapping[str, str],
-    origin: Origin,
-    calibration: Calibration,
+    data: TrainingData,
+    calibration: VolumeCalibration,
     trials: Sequence[Trial],
 ) -> str:
     parts = [
         f"# {NAME} {version}\n\n{_USE}",
-        _DATA.format(note=origin.data_note, count=len(origin.training), held_out=", ".join(origin.held_out) or "none"),
+        _DATA.format(note=data.source, count=len(data.training), held_out=", ".join(data.held_out) or "none"),
         _accuracy_section(calibration, trials),
         "## Training\n",
     ]
@@ -136,7 +136,7 @@ def _card(
     return "\n".join(parts)
 
 
-def _accuracy_section(calibration: Calibration, trials: Sequence[Trial]) -> str:
+def _accuracy_section(calibration: VolumeCalibration, trials: Sequence[Trial]) -> str:
     """Dice and volume error on whole synthetic heads from the held-out label maps, and the intervals' coverage."""
     rows = []
     for name in dict.fromkeys(t.name for t in trials):
@@ -158,7 +158,7 @@ def _stage_section(stage: str, trainer: Trainer, digest: str) -> str:
     rows = [f"| {p.step} | {p.loss:.3f} | " + " | ".join(f"{d:.3f}" for d in p.dice) + " |" for p in shown]
     return (
         f"### Stage `{stage}`\n\n"
-        f"U-Net, channels {trainer.stage.channels}, {trainer.stage.recipe.spacing_mm} mm, "
+        f"U-Net, channels {trainer.stage.channels}, {trainer.stage.synthesis.spacing_mm} mm, "
         f"{trainer.step} steps of batch 1 "
         f"(best on the held-out heads: step {trainer.best_step}), AdamW, one cycle to {schedule.peak_rate}, "
         f"seed {schedule.seed}, "
@@ -170,7 +170,7 @@ def _stage_section(stage: str, trainer: Trainer, digest: str) -> str:
 
 
 def class_names(trainer: Trainer) -> list[str]:
-    """Names of the classes without background, as tables and curves print them."""
+    """Names of the classes without background, for tables and curves."""
     if trainer.stage.classes == len(STRUCTURES) + 1:
         return [f"{s.name} {s.side.value[0].upper()}" for s in STRUCTURES]
     return ["deep grey", "other brain"]
@@ -196,8 +196,8 @@ of SynthSeg, Billot et al., Med Image Anal 2023). {note}
 _REAL_DATA = """## Data
 
 Images of real heads and images synthesised from {count} whole-head label maps (the approach of SynthSeg, Billot et
-al., Med Image Anal 2023), by turns. {note}
-Real heads learned from: {real}. Held out for the curve below: {held_out}.
+al., Med Image Anal 2023), in random order. {note}
+Real heads trained on: {real}. Held out for the curve below: {held_out}.
 """
 
 _ACCURACY = """## Accuracy on held-out label maps

@@ -1,7 +1,7 @@
-"""Real T1 + labels + seed → (image, target): a head that was scanned, as other scanners might have shown it.
+"""Real T1 + labels + seed → (image, target): an augmented real head.
 
-The image is moved, turned and deformed with its labels; its contrast is bent, each nucleus made a little brighter or
-darker, the skull sometimes taken off; then it is spoiled as synthetic images are.
+Image and labels are moved, turned and deformed together; the contrast is changed along a random curve, the intensity of
+each nucleus is varied, the skull sometimes removed; then artefacts are added as to synthetic images.
 """
 
 from __future__ import annotations
@@ -20,34 +20,35 @@ from torch import Tensor
 
 from lnc_dicom.anatomy import DEEP_GREY, MIRRORED_LABELS, STRUCTURES
 from lnc_dicom.errors import UnusableInput
+from lnc_dicom.geometry.resampling import sample_at
 from lnc_dicom.segment.evaluate.metrics import head_name, pairs, read_nifti
 from lnc_dicom.segment.intensity import normalise
-from lnc_dicom.segment.synthesis.artefacts import cut_field_of_view, spoil
-from lnc_dicom.segment.synthesis.config import Recipe
-from lnc_dicom.segment.synthesis.deformation import where_to_look
+from lnc_dicom.segment.synthesis.artefacts import add_artefacts, cut_field_of_view
+from lnc_dicom.segment.synthesis.config import SynthesisConfig
+from lnc_dicom.segment.synthesis.deformation import deformed_grid
 from lnc_dicom.segment.synthesis.internal_capsule import add_internal_capsule
-from lnc_dicom.segment.synthesis.label_maps import ventricle_push
-from lnc_dicom.segment.synthesis.rng import Draw
-from lnc_dicom.segment.synthesis.synthesise import cut_out, fractions, linear
+from lnc_dicom.segment.synthesis.label_maps import ventricle_displacement
+from lnc_dicom.segment.synthesis.rng import Rng
+from lnc_dicom.segment.synthesis.synthesise import cut_out, fractions
 
 _REACH_MM = (95.0, 115.0, 90.0)
-"""Half of what is kept of a head around its deep grey matter, along L, P, S."""
+"""Half the size of the box that is kept around the deep grey matter, along L, P, S."""
 _STRIPPED_CHANCE = 0.2
-_TINT_SD = 0.03
-"""SD of the change of a nucleus' brightness."""
+_NUCLEUS_SD = 0.03
+"""SD of the relative change of the intensity of a nucleus."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RealHead:
-    """One scanned head with labels of ours on its grid, axes (L, P, S).
+    """One real head with our labels on its grid, axes (L, P, S).
 
     image
         float16, 0 to about 1.
     codes
         uint8, labels of `anatomy.STRUCTURES`.
     brain
-        Mask of the brain; None where it is not known or nothing else is in the image.
-    spacing_mm, centre, push
+        Mask of the brain; None if it is unknown or the image shows nothing else.
+    spacing_mm, centre, ventricle_displacement
         As in `LabelMap`.
     """
 
@@ -57,7 +58,7 @@ class RealHead:
     brain: npt.NDArray[np.bool_] | None = field(repr=False)
     spacing_mm: tuple[float, float, float]
     centre: tuple[float, float, float]
-    push: npt.NDArray[np.float32] = field(repr=False)
+    ventricle_displacement: npt.NDArray[np.float32] = field(repr=False)
 
 
 def load_real_heads(images: Path, labels: Path) -> list[RealHead]:
@@ -91,7 +92,7 @@ def load_real_head(image: Path, labels: Path) -> RealHead:
         _brain(values, pixels),
         spacing_mm,
         (middle[0], middle[1], middle[2]),
-        ventricle_push(np.isin(values, (4, 43)), spacing_mm),
+        ventricle_displacement(np.isin(values, (4, 43)), spacing_mm),
     )
 
 
@@ -104,59 +105,65 @@ def _around(centre: npt.NDArray[np.float64], volume: hd.Volume) -> tuple[slice, 
 
 
 def _brain(values: npt.NDArray[np.int64], pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_] | None:
-    """Everything labelled and a little around it; None if only nuclei are labelled or nothing else is in the image."""
+    """All labels, dilated; None if only nuclei are labelled or the image shows nothing else."""
     labelled = ndimage.binary_dilation(values > 0, iterations=2)
     whole_brain = np.isin(values, (3, 42)).any() or (values >= 1000).mean() > 0.05  # noqa: PLR2004
     empty_outside = (pixels[~labelled] <= 0).mean() > 0.8  # noqa: PLR2004
     return labelled if whole_brain and not empty_outside else None
 
 
-def picture(head: RealHead, recipe: Recipe, draw: Draw) -> tuple[Tensor, Tensor]:
+def augment(head: RealHead, config: SynthesisConfig, rng: Rng) -> tuple[Tensor, Tensor]:
     """Make one image and its target from a real head; shapes and meaning as in `synthesis.synthesise`."""
-    mirrored = draw.chance(0.5)
-    index = where_to_look(head, recipe, draw, mirrored=mirrored)
+    mirrored = rng.chance(0.5)
+    index = deformed_grid(head, config, rng, mirrored=mirrored)
     codes, near = cut_out(torch.from_numpy(head.codes), index)
     lookup = torch.tensor(MIRRORED_LABELS if mirrored else range(len(MIRRORED_LABELS)), dtype=torch.uint8)
     target = fractions(lookup[codes.long()], near, len(STRUCTURES) + 1)
-    image = linear(cut_out(torch.from_numpy(head.image), index)[0].float(), near)
-    if draw.chance(0.6):
-        image = _tint(image, target, draw)
+    image = _cut_and_sample(head.image, index)
+    if rng.chance(0.6):
+        image = _vary_nuclei(image, target, rng)
     if head.brain is not None:
-        image = _strip(image, linear(cut_out(torch.from_numpy(head.brain), index)[0].float(), near), draw)
-    image = spoil(bend(image, draw), recipe, draw)
-    image, kept = cut_field_of_view(image, recipe.cut_chance, draw)
+        image = _vary_background(image, _cut_and_sample(head.brain, index), rng)
+    image = add_artefacts(bend_contrast(image, rng), config, rng)
+    image, kept = cut_field_of_view(image, config.cut_chance, rng)
     target[1:] *= kept
     target[0] = torch.where(kept, target[0], 1)
     return normalise(image)[None], target
 
 
-def _tint(image: Tensor, target: Tensor, draw: Draw) -> Tensor:
-    """Change the brightness of every structure a little, the same on both sides."""
-    change = (_TINT_SD * draw.normal(len(STRUCTURES) // 2)).repeat_interleave(2)
+def _cut_and_sample(array: npt.NDArray[np.generic], index: Tensor) -> Tensor:
+    """Sample an array (L, P, S) linearly at the index; 0 outside."""
+    part, near = cut_out(torch.from_numpy(array), index)
+    return sample_at(part.float()[None], near)[0]
+
+
+def _vary_nuclei(image: Tensor, target: Tensor, rng: Rng) -> Tensor:
+    """Change the intensity of every structure a little, the same on both sides."""
+    change = (_NUCLEUS_SD * rng.normal(len(STRUCTURES) // 2)).repeat_interleave(2)
     return image * (1 + torch.einsum("c,clps->lps", change, target[1:].float()))
 
 
-def _strip(image: Tensor, brain: Tensor, draw: Draw) -> Tensor:
-    """Sometimes take off the skull, or make what is outside the brain brighter or darker."""
-    if draw.chance(_STRIPPED_CHANCE):
+def _vary_background(image: Tensor, brain: Tensor, rng: Rng) -> Tensor:
+    """Sometimes remove the skull, or make everything outside the brain brighter or darker."""
+    if rng.chance(_STRIPPED_CHANCE):
         return image * (brain > 0.5)  # noqa: PLR2004 - more than half of the voxel
-    if draw.chance(0.3):
-        return image * (brain + (1 - brain) * draw.uniform(0.4, 2.0))
+    if rng.chance(0.3):
+        return image * (brain + (1 - brain) * rng.uniform(0.4, 2.0))
     return image
 
 
-def bend(image: Tensor, draw: Draw) -> Tensor:
-    """Bend the contrast along a random curve that rises from 0 to 1; what is brighter than 1 stays."""
-    if draw.chance(0.3):
+def bend_contrast(image: Tensor, rng: Rng) -> Tensor:
+    """Map the intensities along a random curve that rises from 0 to 1; above 1 nothing changes."""
+    if rng.chance(0.3):
         return image
-    slow, quick = draw.uniform(-0.6, 0.6), draw.uniform(-0.3, 0.3)
+    slow, quick = rng.uniform(-0.6, 0.6), rng.uniform(-0.3, 0.3)
     u = image.clamp(0, 1)
     bent = u + (slow * torch.sin(math.pi * u) + quick / 2 * torch.sin(2 * math.pi * u)) / math.pi
     return torch.where(image > 1, image, bent)
 
 
-def named(heads: Sequence[RealHead], names: Sequence[str]) -> list[RealHead]:
-    """Heads with these names. Raises UnusableInput for a name that no head has."""
+def find_heads(heads: Sequence[RealHead], names: Sequence[str]) -> list[RealHead]:
+    """Heads with these names. Raises UnusableInput for an unknown name."""
     found = {head.name: head for head in heads}
     unknown = [name for name in names if name not in found]
     if unknown:

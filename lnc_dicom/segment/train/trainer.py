@@ -1,7 +1,7 @@
 """Heads → weights: one U-Net per stage, trained on images that are made on the fly.
 
-Every step is drawn from (seed, step), so a run that was stopped and resumed sees the images that an unbroken run
-would have seen.
+The image of every step is seeded by (seed, step), so a run that was stopped and resumed sees the images that an
+unbroken run would have seen.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lnc_dicom.autocast import learning_precision
-from lnc_dicom.segment.network import Architecture, UNet, channels_last
-from lnc_dicom.segment.stages import Stage
-from lnc_dicom.segment.synthesis.rng import Draw
+from lnc_dicom.segment.network import UNet, UNetArchitecture, channels_last
+from lnc_dicom.segment.synthesis.rng import Rng
 from lnc_dicom.segment.train.sources import Source
+from lnc_dicom.segment.train.stages import Stage
 
 VALIDATION_SEED = 1_000_000_007
 """Far from every training seed: validation images are the same in every run."""
@@ -30,15 +30,15 @@ _VALIDATION_IMAGES = 16
 _WEIGHT_DECAY = 1e-2
 _GRADIENT_NORM = 3.0
 _WARM_UP = 0.1
-"""Part of the steps in which the learning rate rises."""
+"""Fraction of the steps in which the learning rate rises."""
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class TrainingSchedule:
     """How long and how fast a stage is trained.
 
     done_before
-        Part of the stage that lies behind as it starts: 1 where trained weights learn on, so that images and loss are
+        Fraction of the training that is done before the first step: 1 for fine-tuning, so that images and loss are
         those of the end of a training.
     decay
         Of the moving average of the weights, per step.
@@ -54,11 +54,11 @@ class Schedule:
     decay: float = 0.999
 
     def done(self, step: int) -> float:
-        """Part of the training that is behind before this step."""
+        """Fraction of the training that is done before this step."""
         return self.done_before + (1 - self.done_before) * step / self.steps
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step: one cycle, up in a straight line, down along a cosine."""
+        """Learning rate of a step: one cycle, linear warm-up, cosine decay."""
         rise = max(1, int(self.steps * _WARM_UP))
         if step < rise:
             return self.peak_rate * (step + 1) / rise
@@ -76,7 +76,7 @@ class Progress:
 
     @property
     def mean_dice(self) -> float:
-        """Mean over the classes that were there."""
+        """Mean over the classes that were present."""
         there = [d for d in self.dice if not math.isnan(d)]
         return sum(there) / len(there) if there else 0.0
 
@@ -88,7 +88,7 @@ class _Images(Dataset[tuple[Tensor, Tensor]]):
         self.source, self.seed, self.done = source, seed, done
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        return self.source.make(Draw(self.seed * 1_000_003 + step), self.done(step))
+        return self.source.make(Rng(self.seed * 1_000_003 + step), self.done(step))
 
 
 class _Steps(Sampler[int]):
@@ -139,10 +139,10 @@ def dice_per_class(labels: Tensor, target: Tensor, classes: int) -> list[tuple[i
 class Trainer:
     """One stage in training: network, moving average, optimiser and the curve so far."""
 
-    def __init__(self, stage: Stage, schedule: Schedule, start: UNet | None = None) -> None:
+    def __init__(self, stage: Stage, schedule: TrainingSchedule, start: UNet | None = None) -> None:
         torch.manual_seed(schedule.seed)
         self.stage, self.schedule = stage, schedule
-        self.network = channels_last(UNet(Architecture(stage.channels, stage.classes)), schedule.device)
+        self.network = channels_last(UNet(UNetArchitecture(stage.channels, stage.classes)), schedule.device)
         if start is not None:
             self.network.load_state_dict(start.state_dict())
         self.average = copy.deepcopy(self.network).eval()
@@ -151,8 +151,8 @@ class Trainer:
         self.step = 0
         self.curve: list[Progress] = []
 
-    def run(self, training: Source, held_out: Source, checkpoint: Path, tell: Callable[[int, float], None]) -> None:
-        """Train to the end of the schedule, from the checkpoint if there is one; `tell(step, loss)` after each."""
+    def run(self, training: Source, held_out: Source, checkpoint: Path, on_step: Callable[[int, float], None]) -> None:
+        """Train to the end of the schedule, from the checkpoint if there is one; `on_step(step, loss)` after each."""
         if checkpoint.exists():
             self._restore(checkpoint)
         images = _Images(training, self.schedule.seed, self.schedule.done)
@@ -161,14 +161,14 @@ class Trainer:
         loader = DataLoader(images, batch_size=1, sampler=steps, num_workers=workers, worker_init_fn=_one_thread)
         recent = 0.0
         for image, target in loader:
-            loss = self._learn(image.to(self.schedule.device), target.to(self.schedule.device))
+            loss = self._train_step(image.to(self.schedule.device), target.to(self.schedule.device))
             recent = loss if recent == 0 else 0.98 * recent + 0.02 * loss
-            tell(self.step, recent)
+            on_step(self.step, recent)
             if self.step % self.schedule.checkpoint_every == 0 or self.step == self.schedule.steps:
-                self._look(held_out, recent)
-                self._keep(checkpoint)
+                self._evaluate(held_out, recent)
+                self._save(checkpoint)
 
-    def _learn(self, image: Tensor, target: Tensor) -> float:
+    def _train_step(self, image: Tensor, target: Tensor) -> float:
         """One step of the optimiser and of the moving average."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.rate(self.step)
@@ -188,7 +188,7 @@ class Trainer:
                 slow.lerp_(fast, 1 - decay)
         return float(loss.detach())
 
-    def _look(self, held_out: Source, loss: float) -> None:
+    def _evaluate(self, held_out: Source, loss: float) -> None:
         """Add a point to the curve; keep the weights if none were better on the held-out heads."""
         point = Progress(self.step, loss, self.validate(held_out))
         if point.mean_dice >= max((p.mean_dice for p in self.curve), default=0.0):
@@ -204,7 +204,7 @@ class Trainer:
     def validate(self, held_out: Source) -> tuple[float, ...]:
         """Dice per class, pooled over images of held-out heads.
 
-        They are made as at the end of a training, so that the points of a curve can be compared.
+        Their contrast is that of the end of a training, so that the points of a curve can be compared.
         """
         images = _Images(held_out, VALIDATION_SEED, lambda _: 1.0)
         sums = torch.zeros(self.stage.classes - 1, 2, dtype=torch.float64)
@@ -216,8 +216,8 @@ class Trainer:
             sums += torch.tensor(dice_per_class(labels, target.argmax(0), self.stage.classes), dtype=torch.float64)
         return tuple(round(float(o / s), 4) if s else math.nan for o, s in sums)
 
-    def _keep(self, checkpoint: Path) -> None:
-        """Write everything needed to go on, wholly or not at all."""
+    def _save(self, checkpoint: Path) -> None:
+        """Write the checkpoint; an interrupted write leaves the earlier one."""
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),

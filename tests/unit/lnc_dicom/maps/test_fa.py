@@ -2,11 +2,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from lnc_dicom.errors import OneBValue, TooFewDirections, WrongGradients
-from lnc_dicom.geometry.registration import Motion, carry
+from lnc_dicom.geometry.resampling import resample_cubic
 from lnc_dicom.maps.dcm2niix import Converted, convert
-from lnc_dicom.maps.fa import coarser, correct_motion, different_directions, fit, gradients
+from lnc_dicom.maps.fa import correct_motion, different_directions, downsample, fit, gradients
 from lnc_dicom.study.read import read_study
 
 DIRECTIONS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1], [1, -1, 0]], float)
@@ -28,7 +29,7 @@ def _signals(eigenvalues, axes, shape=(12, 12, 12)):
     return (inside[..., None] * signal).astype(np.float32), inside
 
 
-def test_fa_of_a_known_tensor_is_the_formula():
+def test_fa_of_a_known_tensor_follows_the_formula():
     eigenvalues = np.array([1.7e-3, 0.4e-3, 0.3e-3])
     turned, _ = np.linalg.qr(np.array([[1.0, 2, 3], [0, 1, 4], [5, 6, 0]]))
     array, _ = _signals(eigenvalues, turned)
@@ -58,25 +59,25 @@ def test_fa_of_free_water_is_0():
         ({"directions": np.vstack([np.zeros(3), DIRECTIONS[:4], -DIRECTIONS[:4]])}, TooFewDirections),
     ],
 )
-def test_gradients_that_give_no_tensor_are_refused_by_code(change, error):
+def test_gradients_that_cannot_give_a_tensor_are_refused_by_code(change, error):
     with pytest.raises(error):
         gradients(_converted(**change), 3500)
 
 
-def test_a_trace_image_and_a_b_value_too_large_are_left_out():
+def test_trace_images_and_too_large_b_values_are_not_used():
     b_values, directions = np.append(B, [1000.0, 9000.0]), np.vstack([G, np.zeros(3), DIRECTIONS[:1]])
     kept, turned = gradients(_converted(b_values, directions, 11), 3500)
     assert (kept < 0).tolist() == 9 * [False] + 2 * [True]
     assert len(turned) == 9
 
 
-def test_a_direction_and_its_opposite_are_one():
+def test_a_direction_and_its_opposite_count_as_one():
     assert different_directions(np.vstack([DIRECTIONS[:3], -DIRECTIONS[:3]])) == 3
 
 
-def test_averaging_blocks_keeps_places():
+def test_downsampling_keeps_positions():
     volume = _converted().volume(np.arange(8**3, dtype=np.float32).reshape(8, 8, 8))
-    thin = coarser(volume)
+    thin = downsample(volume)
     assert thin.shape == (2, 2, 2)
     centre = volume.affine @ [3.5, 3.5, 3.5, 1]
     assert np.allclose(thin.affine @ [0.5, 0.5, 0.5, 1], centre)
@@ -92,12 +93,43 @@ def test_a_volume_that_was_moved_on_purpose_is_moved_back(data):
     moved[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     moved[:3, 3] = [4, 0, 0]
     array = few.array.copy()
-    array[..., 3] = carry(few.volume(array[..., 3]), Motion(moved, 0.0), few.volume(array[..., 0]))
+    array[..., 3] = resample_cubic(few.volume(array[..., 3]), moved, few.volume(array[..., 0]))
     b_values, directions = whole.b_values[:4], whole.directions[:4]
     back, turned = correct_motion(few, array, b_values, directions)
     inside = few.array[..., 0] > np.percentile(few.array[..., 0], 80)
     before = np.abs(array[..., 3] - few.array[..., 3])[inside].mean()
     after = np.abs(back[..., 3] - few.array[..., 3])[inside].mean()
     assert after < 0.6 * before
-    angles = np.degrees(np.arccos(np.clip((turned[3] * directions[3]).sum(), -1, 1)))
-    assert 1 < angles < 6
+    assert _apart_deg(turned[3], directions[3]) > 1
+
+
+def _apart_deg(one, other):
+    return np.degrees(np.arccos(np.clip(abs(float(one @ other)), 0, 1)))
+
+
+def _blobs(shape=(32, 36, 30), spacing_mm=2.5):
+    """Three smooth blobs, the centre of the grid at the origin."""
+    lps_mm = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
+    lps_mm[:3, 3] = -spacing_mm * (np.array(shape) - 1) / 2
+    image = np.zeros(shape, np.float32)
+    for centre, value in (((11, 16, 15), 300.0), ((22, 21, 10), 200.0), ((18, 10, 21), 120.0)):
+        image += value * (sum((a - c) ** 2 for a, c in zip(np.indices(shape), centre, strict=True)) < 36)
+    return ndimage.gaussian_filter(image, 1.2), lps_mm
+
+
+def test_a_gradient_turns_with_the_head_and_not_against_it():
+    """The head of the last volume is turned by 8 degrees to one side; its gradient is brought back to the other."""
+    image, lps_mm = _blobs()
+    angle = np.radians(8)
+    turn = np.eye(4)  # a point of the unturned head → the same point of the turned head
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    directions = np.array([[0.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]])
+    converted = Converted(np.stack([image] * 4, axis=3), lps_mm, np.array([0.0, 1000, 1000, 1000]), directions)
+    still = converted.volume(image)
+    array = converted.array.copy()
+    array[..., 3] = resample_cubic(still, np.linalg.inv(turn), still)
+    _, turned = correct_motion(converted, array, converted.b_values, directions)
+    in_head = turn[:3, :3].T @ directions[3]
+    assert _apart_deg(turned[3], in_head) < 3
+    assert _apart_deg(turned[3], turn[:3, :3] @ directions[3]) > 10
+    assert _apart_deg(turned[1], directions[1]) < 3

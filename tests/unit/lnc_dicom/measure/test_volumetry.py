@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import highdicom as hd
@@ -6,8 +7,9 @@ import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.measure.gates import FOUND, VOLUME
-from lnc_dicom.measure.volumetry import index, measure
-from lnc_dicom.types import Confidence, Segmented
+from lnc_dicom.measure.volumetry import asymmetry, asymmetry_index, measure, usable_labels, with_statistics
+from lnc_dicom.quantities import Quantity
+from lnc_dicom.types import AlignedMap, Confidence, QuantityMap, Segmented, Statistic
 from tests.factories import BoxSegmenter, head
 
 
@@ -33,17 +35,17 @@ def test_a_volume_is_the_number_of_voxels_times_their_size():
     assert caudate.passed
 
 
-def test_the_interval_lies_around_the_volume_as_wide_as_the_segmenter_says():
+def test_the_width_of_the_interval_is_that_of_the_calibration():
     caudate = measure(_with_voxels(1, 3000))[0]
     assert caudate.interval_ml == pytest.approx((2.4, 3.75))
 
 
-def test_a_segmenter_that_is_not_calibrated_gives_no_interval():
+def test_without_calibration_there_is_no_interval():
     found = _with_voxels(1, 3000)
     assert measure(Segmented(found.labels, {1: Confidence(0.9)}))[0].interval_ml is None
 
 
-def test_every_structure_is_reported_also_those_not_found():
+def test_every_structure_is_reported_even_if_not_found():
     measurements = measure(_with_voxels(3, 4000))
     assert [m.structure for m in measurements] == list(STRUCTURES)
     absent = [m for m in measurements if m.structure.label != 3]
@@ -72,7 +74,35 @@ def test_labels_must_be_uint8_and_cannot_be_changed():
 
 
 def test_asymmetry_is_the_difference_over_the_mean_and_undefined_below_0():
-    assert index(3.0, 1.0) == pytest.approx(1.0)
-    assert index(1.0, 3.0) == pytest.approx(-1.0)
-    assert index(-2.0, 1.0) is None
-    assert index(-0.9, 1.0) is None
+    assert asymmetry_index(3.0, 1.0) == pytest.approx(1.0)
+    assert asymmetry_index(1.0, 3.0) == pytest.approx(-1.0)
+    assert asymmetry_index(-2.0, 1.0) is None
+    assert asymmetry_index(-0.9, 1.0) is None
+
+
+def _measured_head():
+    array, lps_mm = head((96, 96, 96), (1.6, 1.6, 1.6))
+    return measure(BoxSegmenter()(_volume(array, lps_mm)))
+
+
+def _fa(means):
+    volume = _volume(np.zeros((2, 2, 2), np.float32), np.eye(4))
+    statistics = {label: Statistic(mean, 0.1, mean, 20) for label, mean in means.items()}
+    return AlignedMap(QuantityMap(Quantity.FA, volume, volume, "made up", ()), np.eye(4), statistics=statistics)
+
+
+def test_statistics_of_a_map_go_to_their_structures_and_to_none_that_failed():
+    whole = _measured_head()
+    failed = (dataclasses.replace(whole[0], checks=(FOUND.check(0),)), *whole[1:])
+    measured = with_statistics(failed, [_fa({1: 0.2, 2: 0.3})])
+    assert measured[0].statistics == {}
+    assert measured[1].statistics[Quantity.FA].mean == 0.3
+    assert all(not m.statistics for m in measured[2:])
+    assert usable_labels(failed) == {m.structure.label for m in whole[1:]}
+
+
+def test_the_asymmetry_of_a_quantity_is_that_of_its_means():
+    measured = with_statistics(_measured_head(), [_fa({1: 0.3, 2: 0.1})])
+    (caudate,) = [row for row in asymmetry(measured) if row.name == measured[0].structure.name]
+    assert caudate.quantities == {Quantity.FA: pytest.approx(1.0)}
+    assert caudate.volume == pytest.approx(0.0)

@@ -17,7 +17,7 @@ def _turn(axis, degrees):
 
 
 @given(st.integers(0, 2), st.floats(-170, 170), st.floats(0.5, 2), st.integers(-100, 100))
-def test_a_turned_scaled_and_shifted_head_is_recognised(axis, degrees, scale, shift):
+def test_rotation_scale_and_shift_of_a_head_are_recovered(axis, degrees, scale, shift):
     turn = _turn(axis, degrees)
     found = {n: scale * turn @ point + shift for n, point in CANONICAL.items()}
     placement = fit(found, CANONICAL)
@@ -39,7 +39,7 @@ def test_a_mirrored_head_does_not_fit():
     assert fit(found, CANONICAL).pose.misfit_mm > 5
 
 
-def test_too_few_structures_say_nothing():
+def test_too_few_structures_give_no_pose():
     assert fit({n: CANONICAL[n] for n in range(1, 6)}, CANONICAL) is None
 
 

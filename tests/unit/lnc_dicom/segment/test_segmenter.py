@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from lnc_dicom.geometry.resampling import sample
 from lnc_dicom.segment.confidence import likeliest
 from lnc_dicom.segment.segmenter import _likeliest_on
-from lnc_dicom.study.load import sample
 
 SOURCE = (40, 44, 36)
 

@@ -11,7 +11,7 @@ from pydicom.uid import generate_uid
 
 from lnc_dicom.pipeline import process
 from lnc_dicom.report import REPAIRED
-from lnc_dicom.study.header_repair import OWED, mend
+from lnc_dicom.study.header_repair import TYPE_2, repair
 from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from tests.factories import NOW, BoxSegmenter, head, write_series
@@ -82,17 +82,17 @@ def _private(dataset):
 FAULTS = {
     "a name of five groups": (_element("PatientName", "PN", "A^B^C^D^E^F^G=H=I=J=K"), ["PatientName not valid"]),
     "a name of 100 characters": (_element("PatientName", "PN", "N" * 100), ["PatientName not valid"]),
-    "type 2 attributes missing": (_without(*OWED), [f"{name} missing" for name in OWED]),
+    "type 2 attributes missing": (_without(*TYPE_2), [f"{name} missing" for name in TYPE_2]),
     "no accession number": (_without("AccessionNumber"), ["AccessionNumber missing"]),
     "an empty accession number": (_element("AccessionNumber", "SH", ""), []),
-    "a name of the wrong VR": (_element("PatientName", "LO", "LO^NAME"), ["PatientName of kind LO, written as PN"]),
+    "a name of the wrong VR": (_element("PatientName", "LO", "LO^NAME"), ["PatientName of VR LO, written as PN"]),
     "a date of the wrong VR": (_element("StudyDate", "LO", "2nd of May"), ["StudyDate not valid"]),
     "a sequence of the wrong VR": (_element("ProcedureCodeSequence", "LO", "x"), ["ProcedureCodeSequence not valid"]),
-    "a text that is a sequence": (_element("StudyDescription", "SQ", []), ["StudyDescription of another kind"]),
+    "a text that is a sequence": (_element("StudyDescription", "SQ", []), ["StudyDescription of another VR"]),
     "a code that is too long": (_odd_sequence, ["ProcedureCodeSequence not valid"]),
     "a description of 4000 characters": (
         _element("StudyDescription", "LO", "d" * 4000),
-        ["StudyDescription cut to 64"],
+        ["StudyDescription truncated to 64"],
     ),
     "an identifier of 100 characters": (_element("PatientID", "LO", "1" * 100), ["PatientID not valid"]),
     "several accession numbers": (_element("AccessionNumber", "SH", ["A1", "A2"]), ["AccessionNumber with several"]),
@@ -121,7 +121,7 @@ def test_objects_stay_valid_and_every_repair_is_a_caveat(fault, tmp_path, progra
 
 
 @pytest.mark.parametrize("script", NAMES)
-def test_names_of_every_script_arrive_whole(script, tmp_path, program):
+def test_patient_names_of_every_script_are_kept(script, tmp_path, program):
     charset, name = NAMES[script]
 
     def change(dataset):
@@ -136,14 +136,14 @@ def test_names_of_every_script_arrive_whole(script, tmp_path, program):
     _check_valid(objects, tmp_path, program)
 
 
-def test_nothing_is_written_that_was_not_there(tmp_path):
-    _, objects = _process(tmp_path, _without(*OWED))
+def test_nothing_is_invented(tmp_path):
+    _, objects = _process(tmp_path, _without(*TYPE_2))
     for dataset in _datasets(objects):
-        for name in OWED:
+        for name in TYPE_2:
             assert dataset[name].is_empty, name
 
 
-def test_caveats_name_no_value(tmp_path):
+def test_caveats_contain_no_value(tmp_path):
     def change(dataset):
         dataset.PatientName, dataset.PatientSex, dataset.StudyDate = "CANARY^" * 7, "CANARY", "CANARY"
         dataset.StudyDescription = "CANARY" * 20
@@ -153,21 +153,21 @@ def test_caveats_name_no_value(tmp_path):
     assert "CANARY" not in repr(report.caveats)
 
 
-def test_a_frame_of_reference_that_some_images_name_is_the_one_of_all():
+def test_a_frame_of_reference_of_some_images_becomes_that_of_all():
     sources = [Dataset(), Dataset()]
     for source in sources:
         source.SeriesInstanceUID = "1.2.3"
     sources[1].FrameOfReferenceUID = "1.2.4"
-    mend(sources)
+    repair(sources)
     assert {source.FrameOfReferenceUID for source in sources} == {"1.2.4"}
 
 
-def test_without_a_frame_of_reference_it_is_always_the_same_one_of_the_series():
+def test_a_missing_frame_of_reference_is_derived_from_the_series():
     made = []
     for _ in range(2):
         source = Dataset()
         source.SeriesInstanceUID = "1.2.3"
-        mend([source])
+        repair([source])
         made.append(source.FrameOfReferenceUID)
     assert made[0] == made[1] != ""
 

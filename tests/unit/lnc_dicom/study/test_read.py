@@ -51,6 +51,21 @@ def test_the_same_object_twice_counts_once(tmp_path):
     assert len(read_study([tmp_path]).series[0].instances) == len(paths)
 
 
+@pytest.mark.parametrize(("count", "text"), [(1, "1 object shares its"), (2, "2 objects share their")])
+def test_different_objects_with_one_uid_are_counted_in_a_caveat_and_the_first_is_used(tmp_path, count, text):
+    paths = write_series(tmp_path)
+    for path in paths[:count]:
+        other = pydicom.dcmread(path)
+        other.EchoTime = 99
+        other.save_as(path.with_name(f"z{path.name}"))
+    study = read_study([tmp_path])
+    assert len(study.series[0].instances) == len(paths)
+    assert all(i.header.EchoTime != 99 for i in study.series[0].instances)
+    (caveat,) = study.caveats
+    assert caveat.code == UNREADABLE
+    assert caveat.text.startswith(f"{text} SOP Instance UID")
+
+
 def test_file_names_do_not_matter(tmp_path):
     paths = write_series(tmp_path)
     before = [i.header.SOPInstanceUID for i in read_study([tmp_path]).series[0].instances]
@@ -59,18 +74,18 @@ def test_file_names_do_not_matter(tmp_path):
     assert [i.header.SOPInstanceUID for i in read_study([tmp_path]).series[0].instances] == before
 
 
-def test_an_empty_folder_is_a_study_of_no_files(tmp_path):
+def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(NoFiles):
         read_study([tmp_path])
 
 
-def test_a_folder_of_other_files_is_a_study_of_no_files_that_names_them(tmp_path):
+def test_a_folder_without_dicom_is_refused_and_its_files_are_named(tmp_path):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(NoFiles, match=r"a\.txt"):
         read_study([tmp_path])
 
 
-def test_a_path_that_does_not_exist_is_said_so(tmp_path):
+def test_a_path_that_does_not_exist_is_refused_by_name(tmp_path):
     with pytest.raises(PathMissing, match="nowhere"):
         read_study([tmp_path / "nowhere"])
 

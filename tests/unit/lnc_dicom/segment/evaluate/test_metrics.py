@@ -17,7 +17,7 @@ from lnc_dicom.segment.evaluate.metrics import (
     rows,
     surface_distance_mm,
 )
-from lnc_dicom.segment.evaluate.protocols import Protocol
+from lnc_dicom.segment.evaluate.protocols import LabelProtocol
 
 
 def _cube(low, high):
@@ -38,7 +38,7 @@ def test_an_empty_structure_is_infinitely_far():
     assert surface_distance_mm(_cube(5, 15), _cube(5, 5), (1, 1, 1)) == float("inf")
 
 
-def test_scores_compare_our_labels_with_freesurfers():
+def test_scores_compare_our_labels_with_those_of_freesurfer():
     truth = np.zeros((30, 30, 30), np.int64)
     truth[_cube(5, 15)] = 11
     found = np.zeros((30, 30, 30), np.uint8)
@@ -63,18 +63,18 @@ def test_the_offset_is_ours_minus_theirs_along_the_patients_axes():
     assert score.offset_mm == pytest.approx((-2.0, 1.0, -6.0))
 
 
-def test_lateral_offsets_of_both_sides_add_up():
+def test_lateral_offsets_are_positive_away_from_the_midline_on_both_sides():
     truth, found = np.zeros((60, 10, 10), np.int64), np.zeros((60, 10, 10), np.uint8)
     truth[40:44], truth[10:14] = 11, 50
     found[41:45], found[9:13] = 1, 2
     assert mean_of_sides(compare(_volume(found), truth))["caudate"].offset_mm == pytest.approx((1.0, 0.0, 0.0))
 
 
-def test_magets_striatum_is_compared_with_our_three():
+def test_the_striatum_of_maget_is_compared_with_caudate_putamen_and_accumbens():
     truth, found = np.zeros((9, 9, 9), np.int64), np.zeros((9, 9, 9), np.uint8)
     truth[:3] = 1
     found[0], found[1], found[2] = 1, 3, 9
-    (score,) = compare(_volume(found), truth, Protocol.MAGE)
+    (score,) = compare(_volume(found), truth, LabelProtocol.MAGE)
     assert (score.name, score.side, score.dice) == ("striatum", Side.LEFT, 1.0)
 
 
@@ -87,11 +87,11 @@ def test_a_table_has_a_row_for_every_region():
     assert len(row) == len(COLUMNS)
 
 
-def test_a_head_is_called_as_its_file_is(tmp_path):
+def test_a_head_has_the_name_of_its_file(tmp_path):
     assert [head_name(tmp_path / name) for name in ("a-1.nii.gz", "b.2.nii", "c.mgz", "d")] == ["a-1", "b.2", "c", "d"]
 
 
-def test_mgz_is_read_in_the_patients_axes(tmp_path):
+def test_an_mgz_file_gives_the_same_volume_as_nifti(tmp_path):
     array = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     affine = np.array([[-1, 0, 0, 5], [0, 0, 1, 6], [0, -1, 0, 7], [0, 0, 0, 1.0]])
     nib.save(nib.MGHImage(array, affine), tmp_path / "head.mgz")
@@ -101,7 +101,7 @@ def test_mgz_is_read_in_the_patients_axes(tmp_path):
     np.testing.assert_allclose(one.affine, other.affine)
 
 
-def test_images_and_labels_must_match(tmp_path):
+def test_images_and_labels_must_be_equally_many(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     (tmp_path / "a" / "1.nii").touch()
@@ -118,7 +118,7 @@ def _write(path, array, spacing_mm=1.0):
     sitk.WriteImage(image, str(path))
 
 
-def test_labels_on_another_grid_are_taken_onto_the_image(tmp_path):
+def test_labels_on_another_grid_are_resampled_to_the_image(tmp_path):
     truth = np.zeros((40, 40, 40), np.int16)
     truth[10:20, 10:20, 10:20] = 12
     _write(tmp_path / "labels.nii.gz", truth)
@@ -128,7 +128,7 @@ def test_labels_on_another_grid_are_taken_onto_the_image(tmp_path):
     assert (known == 12).sum() * 8 == pytest.approx(1000, rel=0.01)
 
 
-def test_labels_of_something_else_are_refused(tmp_path):
+def test_labels_without_our_structures_are_refused(tmp_path):
     for name in ("labels", "image"):
         _write(tmp_path / f"{name}.nii.gz", np.ones((10, 10, 10), np.int16))
     with pytest.raises(UnusableInput, match="no label of the protocol freesurfer"):

@@ -2,10 +2,10 @@ import pytest
 
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.errors import UnusableInput
-from lnc_dicom.segment.evaluate.protocols import Protocol, protocol_of, regions
+from lnc_dicom.segment.evaluate.protocols import LabelProtocol, label_protocol, regions
 
 
-@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize("protocol", LabelProtocol)
 def test_no_label_is_in_two_regions(protocol):
     for which in ("ours", "theirs"):
         labels = [n for region in regions(protocol) for n in getattr(region, which)]
@@ -13,8 +13,8 @@ def test_no_label_is_in_two_regions(protocol):
         assert len(labels) == len(set(labels))
 
 
-@pytest.mark.parametrize("protocol", Protocol)
-def test_every_region_is_there_left_and_right_of_the_same_structures(protocol):
+@pytest.mark.parametrize("protocol", LabelProtocol)
+def test_every_region_exists_on_both_sides(protocol):
     names = {s.label: (s.name, s.side) for s in STRUCTURES}
     sides = {side: [r for r in regions(protocol) if r.side is side] for side in Side}
     assert [r.name for r in sides[Side.LEFT]] == [r.name for r in sides[Side.RIGHT]]
@@ -23,10 +23,10 @@ def test_every_region_is_there_left_and_right_of_the_same_structures(protocol):
 
 
 def test_freesurfer_has_all_our_structures():
-    assert [r.ours for r in regions(Protocol.FREESURFER)] == [(s.label,) for s in STRUCTURES]
+    assert [r.ours for r in regions(LabelProtocol.FREESURFER)] == [(s.label,) for s in STRUCTURES]
 
 
 def test_a_protocol_is_found_by_its_name():
-    assert protocol_of("Xiao") is Protocol.XIAO
+    assert label_protocol("Xiao") is LabelProtocol.XIAO
     with pytest.raises(UnusableInput, match="freesurfer, mage, xiao, jhu"):
-        protocol_of("aal")
+        label_protocol("aal")

@@ -33,7 +33,7 @@ def test_a_head_without_nuclei_has_no_capsule():
     np.testing.assert_array_equal(add_internal_capsule(labels, (1, 1, 1)), labels)
 
 
-def test_the_capsule_ends_where_the_thalamus_ends_above():
+def test_the_capsule_ends_at_the_upper_border_of_the_thalamus():
     labels = _two_walls(6)
     labels[14 + 6 : 18 + 6, 10:30, 30:36] = 12  # the putamen goes higher
     labels[10:14, 10:30, 30:36] = 11  # and so does the caudate above the thalamus
@@ -42,7 +42,7 @@ def test_the_capsule_ends_where_the_thalamus_ends_above():
     assert not capsule[..., 30:].any()
 
 
-def test_in_front_of_the_thalamus_the_capsule_ends_with_the_caudate():
+def test_in_front_of_the_thalamus_the_capsule_ends_at_the_upper_border_of_the_caudate():
     labels = _two_walls(6)
     labels[labels == 10] = 11
     capsule = add_internal_capsule(labels, (1, 1, 1)) == LEFT

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.segment.calibration import load_calibration, save_calibration
 from lnc_dicom.segment.train.calibrate import Trial, dice_with_interval, fit_calibration
 
 NAMES = list(dict.fromkeys(s.name for s in STRUCTURES))
@@ -12,12 +11,12 @@ NAMES = list(dict.fromkeys(s.name for s in STRUCTURES))
 
 def _trials(error_per_spread, heads=4, images=200, seed=0):
     """Volumes whose logarithm errs by a normal number times the spread."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     return [
-        Trial(f"h{i % heads}", name, 0.9, 5.0 * math.exp(error_per_spread * spread * chance.normal()), 5.0, spread)
+        Trial(f"h{i % heads}", name, 0.9, 5.0 * math.exp(error_per_spread * spread * rng.normal()), 5.0, spread)
         for i in range(images)
         for name in NAMES
-        for spread in [chance.uniform(0.05, 0.3)]
+        for spread in [rng.uniform(0.05, 0.3)]
     ]
 
 
@@ -31,11 +30,11 @@ def test_the_intervals_hold_nine_of_ten_volumes():
         assert 0.85 <= calibration.coverage[name] <= 0.95
 
 
-def test_a_head_unlike_the_others_shows_in_the_coverage():
-    """The coverage must be judged with the other heads, or it could not come out badly."""
+def test_a_head_unlike_the_others_lowers_the_coverage():
+    """The intervals are fitted on the other heads; otherwise they would cover this one as well."""
     trials = _trials(0.1, heads=2)
-    spoiled = [t if t.head == "h0" else Trial(t.head, t.name, 0.9, 10.0, 5.0, t.spread) for t in trials]
-    assert fit_calibration(POINTS, spoiled, np.ones((4, 8))).coverage["caudate"] < 0.8
+    wrong = [t if t.head == "h0" else Trial(t.head, t.name, 0.9, 10.0, 5.0, t.spread) for t in trials]
+    assert fit_calibration(POINTS, wrong, np.ones((4, 8))).coverage["caudate"] < 0.8
 
 
 def test_features_like_those_of_the_training_are_near_and_others_far():
@@ -43,16 +42,6 @@ def test_features_like_those_of_the_training_are_near_and_others_far():
     calibration = fit_calibration(POINTS, _trials(0.5), features)
     assert calibration.feature_distance(features[0]) == pytest.approx(1, abs=0.4)
     assert calibration.feature_distance(features[0] + 20) > 8
-
-
-def test_a_calibration_comes_back_as_it_was_saved(tmp_path):
-    calibration = fit_calibration(POINTS, _trials(0.5), np.random.default_rng(1).normal(3, 2, (50, 8)))
-    save_calibration(tmp_path, calibration)
-    again = load_calibration(tmp_path)
-    assert again.volume_error == pytest.approx(calibration.volume_error, abs=1e-4)
-    np.testing.assert_allclose(again.feature_mean, calibration.feature_mean, atol=1e-4)
-    np.testing.assert_allclose(again.constellation_mm[3], POINTS[3])
-    assert again.images == 50
 
 
 def test_the_interval_of_the_dice_comes_from_the_heads():

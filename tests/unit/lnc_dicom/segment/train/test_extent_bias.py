@@ -9,7 +9,7 @@ from lnc_dicom.segment.train.extent_bias import FACTORS, add_bias, set_extent, v
 from lnc_dicom.segment.train.real_heads import load_real_head
 
 
-def test_a_bias_is_added_left_and_right_and_nowhere_else():
+def test_a_bias_changes_one_structure_on_both_sides_only():
     network = load_weights(WEIGHTS / "label.safetensors")
     before = network.last.bias.detach().clone()
     add_bias(network, "pallidum", -1.0)
@@ -18,7 +18,7 @@ def test_a_bias_is_added_left_and_right_and_nowhere_else():
     assert changed[5] == pytest.approx(-1.0)
 
 
-def test_the_extent_comes_to_what_is_wanted(data):
+def test_volumes_match_those_of_the_labels(data):
     head = load_real_head(data / "labelled" / "t1.nii.gz", data / "labelled" / "aparc+aseg.nii.gz")
     smaller = dataclasses.replace(head, codes=np.where(np.indices(head.codes.shape)[1] % 5, head.codes, 0))
     segmenter = load_segmenter()

@@ -7,11 +7,12 @@ from PIL import Image
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.errors import UnusableInput
-from lnc_dicom.segment.load import WEIGHTS, load_segmenter, sha256
+from lnc_dicom.segment.load import WEIGHTS, load_segmenter
 from lnc_dicom.segment.network import load_weights
-from lnc_dicom.segment.stages import LABEL, LOCATE
 from lnc_dicom.segment.train.main import RunSettings, train_both
-from lnc_dicom.segment.train.trainer import Progress, Schedule, Trainer
+from lnc_dicom.segment.train.stages import LABEL, LOCATE
+from lnc_dicom.segment.train.trainer import Progress, Trainer, TrainingSchedule
+from lnc_dicom.weights_file import sha256
 
 STEPS = 10
 
@@ -19,13 +20,13 @@ STEPS = 10
 def _finished(out, *, trained):
     """Checkpoints of a run that has come to its end."""
     for stage in (LOCATE, LABEL):
-        trainer = Trainer(stage, Schedule(STEPS))
+        trainer = Trainer(stage, TrainingSchedule(STEPS))
         if trained:
             weights = load_weights(WEIGHTS / f"{stage.name}.safetensors").state_dict()
             trainer.best.load_state_dict(weights)
         trainer.step = STEPS
         trainer.curve = [Progress(step, 1.0, (0.5,) * (stage.classes - 1)) for step in (5, STEPS)]
-        trainer._keep(out / f"{stage.name}.pt")
+        trainer._save(out / f"{stage.name}.pt")
 
 
 @pytest.fixture
@@ -41,10 +42,12 @@ def settings(data, tmp_path):
     return RunSettings(labels, tmp_path / "out", "9.9", steps, 1, "cpu", 0, (1, 3), 4, "Maps of somebody.")
 
 
-def test_a_finished_run_is_calibrated_and_released_with_a_card_that_tells_it(settings):
+def test_a_finished_run_is_calibrated_and_released_with_its_card(settings):
     _finished(settings.out, trained=True)
-    train_both(settings)
-    folder = settings.out / "model"
+    steps, lines = [], []
+    folder = train_both(settings, lambda *step: steps.append(step[:3]), lines.append)
+    assert steps == [("calibrate", i, 4) for i in (1, 2, 3, 4)]
+    assert [line.split(":")[0] for line in lines] == ["locate", "label"]
     assert load_segmenter(folder).model.version == "9.9"
     about = tomllib.loads((folder / "model.toml").read_text())
     card = (folder / "MODEL_CARD.md").read_text()
@@ -65,5 +68,5 @@ def test_a_finished_run_is_calibrated_and_released_with_a_card_that_tells_it(set
 def test_networks_that_find_nothing_are_not_released(settings):
     _finished(settings.out, trained=False)
     with pytest.raises(UnusableInput, match="more steps"):
-        train_both(dataclasses.replace(settings, calibration_images=1))
+        train_both(dataclasses.replace(settings, calibration_images=1), lambda *_: None, lambda _: None)
     assert not (settings.out / "model" / "model.toml").exists()

@@ -8,13 +8,13 @@ import torch
 
 from lnc_dicom.anatomy import MIRRORED_LABELS, STRUCTURES
 from lnc_dicom.errors import UnusableInput
-from lnc_dicom.segment.stages import LABEL
-from lnc_dicom.segment.synthesis.rng import Draw
-from lnc_dicom.segment.train.real_heads import bend, load_real_head, load_real_heads, named, picture
+from lnc_dicom.segment.synthesis.rng import Rng
+from lnc_dicom.segment.train.real_heads import augment, bend_contrast, find_heads, load_real_head, load_real_heads
+from lnc_dicom.segment.train.stages import LABEL
 from tests.factories import boxes, head
 
-RECIPE = dataclasses.replace(LABEL.recipe, shape=(48, 48, 48), spacing_mm=2.5)
-STILL = dataclasses.replace(RECIPE, rotation_deg=0.0, scale=0.0, shear=0.0, cut_chance=0.0)
+CONFIG = dataclasses.replace(LABEL.synthesis, shape=(48, 48, 48), spacing_mm=2.5)
+STILL = dataclasses.replace(CONFIG, rotation_deg=0.0, scale=0.0, shear=0.0, cut_chance=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -46,25 +46,25 @@ def test_a_head_is_read_in_the_patients_axes_with_our_labels(somebody):
     assert somebody.spacing_mm == (2.0, 2.0, 2.0)
 
 
-def test_the_same_draw_shows_the_same_picture(somebody):
-    one, other = (picture(somebody, RECIPE, Draw(3)) for _ in range(2))
+def test_the_same_seed_gives_the_same_image(somebody):
+    one, other = (augment(somebody, CONFIG, Rng(3)) for _ in range(2))
     assert torch.equal(one[0], other[0])
     assert torch.equal(one[1], other[1])
-    assert not torch.equal(one[0], picture(somebody, RECIPE, Draw(4))[0])
+    assert not torch.equal(one[0], augment(somebody, CONFIG, Rng(4))[0])
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_shares_add_up_to_one_and_the_image_is_normalised(somebody, seed):
-    image, target = picture(somebody, RECIPE, Draw(seed))
-    assert image.shape == (1, *RECIPE.shape)
-    assert target.shape == (len(STRUCTURES) + 1, *RECIPE.shape)
-    torch.testing.assert_close(target.float().sum(0), torch.ones(RECIPE.shape), atol=2e-2, rtol=0)
+    image, target = augment(somebody, CONFIG, Rng(seed))
+    assert image.shape == (1, *CONFIG.shape)
+    assert target.shape == (len(STRUCTURES) + 1, *CONFIG.shape)
+    torch.testing.assert_close(target.float().sum(0), torch.ones(CONFIG.shape), atol=2e-2, rtol=0)
     assert 0 <= float(image.min()) <= float(image.max()) <= 1.5
 
 
 def test_left_stays_left_when_a_head_is_mirrored(somebody):
     for seed in range(6):
-        target = picture(somebody, STILL, Draw(seed))[1].argmax(0).numpy()
+        target = augment(somebody, STILL, Rng(seed))[1].argmax(0).numpy()
         both = [n for n in (3, 5, 7) if (target == n).any() and (target == MIRRORED_LABELS[n]).any()]
         for n in both:
             assert np.argwhere(target == n).mean(0)[0] > np.argwhere(target == MIRRORED_LABELS[n]).mean(0)[0]
@@ -73,7 +73,7 @@ def test_left_stays_left_when_a_head_is_mirrored(somebody):
 def test_a_bent_contrast_still_rises():
     ramp = torch.linspace(0, 1.4, 200)
     for seed in range(20):
-        bent = bend(ramp, Draw(seed))
+        bent = bend_contrast(ramp, Rng(seed))
         assert (bent[1:] > bent[:-1] - 1e-6).all()
         assert float(bent[0]) == pytest.approx(0, abs=1e-6)
 
@@ -85,7 +85,7 @@ def test_labels_must_lie_on_the_grid_of_the_image(files, tmp_path):
         load_real_head(files / "images" / "somebody.nii.gz", tmp_path / "other.nii.gz")
 
 
-def test_a_name_that_no_head_has_is_refused(somebody):
-    assert named([somebody], ["somebody"]) == [somebody]
+def test_an_unknown_name_of_a_head_is_refused(somebody):
+    assert find_heads([somebody], ["somebody"]) == [somebody]
     with pytest.raises(UnusableInput, match="no real head is called nobody"):
-        named([somebody], ["nobody"])
+        find_heads([somebody], ["nobody"])

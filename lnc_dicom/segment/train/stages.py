@@ -1,38 +1,40 @@
-"""The two stages of the segmentation: find the deep grey matter in the whole head, then label a crop around it."""
+"""How each of the two networks is trained: its size, its synthetic images and its loss."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.segment.synthesis.config import Recipe
+from lnc_dicom.segment.segmenter import LABEL_SPACING_MM, LOCATE_SPACING_MM
+from lnc_dicom.segment.synthesis.config import SynthesisConfig
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One network: its size, the images it learns from, and how much rare classes weigh in the loss.
+    """One network: its size, the images that it is trained on, and the terms of its loss.
 
     balance
         0: every voxel weighs the same, boundaries are unbiased. 0.5: rare classes are found sooner and drawn larger,
-        which a search for a centre does not mind.
+        which does no harm where only a centre is wanted.
     cross_entropy_share
-        Weight of the cross-entropy, whose mean over a crop that is nine tenths background would else have no voice.
+        Weight of the cross-entropy. Nine tenths of a crop are background, so its mean would otherwise count for
+        nothing beside the Dice.
     dice_fades
-        Parts of the training between which the weight of the Dice falls from 1 to `LAST_DICE_WEIGHT`. Dice finds
-        small structures, but draws what is uncertain too large: after the first fifth of a training the pallidum was
-        76 % too large on held-out label maps. Cross-entropy alone then puts the borders where they are.
+        Fractions of the training between which the weight of the Dice falls from 1 to `LAST_DICE_WEIGHT`. Dice finds
+        small structures, but makes uncertain structures too large: after the first fifth of a training the pallidum was
+        76 % too large on held-out label maps. After that, cross-entropy almost alone corrects the borders.
     """
 
     name: str
     channels: tuple[int, ...]
     classes: int
-    recipe: Recipe
+    synthesis: SynthesisConfig
     balance: float
     cross_entropy_share: float
     dice_fades: tuple[float, float] | None = None
 
     def dice_weight(self, done: float) -> float:
-        """Weight of the Dice when this part of the training (0 to 1) is done."""
+        """Weight of the Dice when this fraction of the training (0 to 1) is done."""
         if self.dice_fades is None:
             return 1.0
         start, end = self.dice_fades
@@ -46,9 +48,9 @@ LOCATE = Stage(
     name="locate",
     channels=(8, 16, 32, 64),
     classes=3,
-    recipe=Recipe(
+    synthesis=SynthesisConfig(
         shape=(64, 64, 64),
-        spacing_mm=4.0,
+        spacing_mm=LOCATE_SPACING_MM,
         stride=2,
         centre_low_mm=(-40.0, -50.0, -70.0),
         centre_high_mm=(40.0, 50.0, 40.0),
@@ -66,9 +68,9 @@ LABEL = Stage(
     name="label",
     channels=(16, 32, 64, 128, 128),
     classes=len(STRUCTURES) + 1,
-    recipe=Recipe(
+    synthesis=SynthesisConfig(
         shape=(80, 80, 64),
-        spacing_mm=1.25,
+        spacing_mm=LABEL_SPACING_MM,
         stride=1,
         centre_low_mm=(-12.0, -15.0, -12.0),
         centre_high_mm=(12.0, 40.0, 12.0),
@@ -76,7 +78,7 @@ LABEL = Stage(
         scale=0.1,
         shear=0.05,
         whole_regions=False,
-        settles_after=0.4722,
+        realistic_contrast_after=0.4722,
     ),
     balance=0.0,
     cross_entropy_share=10.0,
