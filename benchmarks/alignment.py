@@ -57,8 +57,8 @@ def wrong(volume: hd.Volume, centre_mm: np.ndarray) -> Iterator[tuple[str, hd.Vo
     yield "noise alone", volume.with_array(chance.random(volume.shape).astype(np.float32))
 
 
-def partners(data: Path, name: str) -> Iterator[tuple[str, hd.Volume]]:
-    """B = 0, M0, and maps that have to be their own partners."""
+def registration_images(data: Path, name: str) -> Iterator[tuple[str, hd.Volume]]:
+    """B = 0, M0, and maps that are their own registration image."""
     series = select(read_study([data / name])).map_series
     for role in (Role.DIFFUSION, Role.FA_REGISTRATION):
         if role in series:
@@ -75,8 +75,8 @@ def main() -> None:
     quieten_libraries()
     data = Path(sys.argv[1])
     segmenter = load_segmenter()
-    images = {name: list(partners(data, name)) for name in STUDIES}
-    print("| T1 | partner | | information | turn, degrees | shift, mm |\n|---|---|---|---|---|---|")
+    images = {name: list(registration_images(data, name)) for name in STUDIES}
+    print("| T1 | registration image | | information | turn, degrees | shift, mm |\n|---|---|---|---|---|---|")
     for name in STUDIES:
         volume, _ = load(select(read_study([data / name])).chosen)
         points = structure_points(segmenter(volume))

@@ -27,7 +27,7 @@ from lnc_service.validate.main import find_program  # noqa: E402
 
 from lnc_dicom.anatomy import STRUCTURES  # noqa: E402
 from lnc_dicom.encode import encode  # noqa: E402
-from lnc_dicom.encode.provenance import Origin  # noqa: E402
+from lnc_dicom.encode.provenance import Provenance  # noqa: E402
 from lnc_dicom.encode.seg.binary import segmentation  # noqa: E402
 from lnc_dicom.report import Report  # noqa: E402
 from lnc_dicom.study.load import load  # noqa: E402
@@ -120,10 +120,10 @@ def _compare(report: Report, folder: Path, out: Path, runs: int) -> None:
     def write() -> None:
         headers = tuple(pydicom.dcmread(p, stop_before_pixels=True) for p in sorted(folder.iterdir()))
         read = replace(report, sources=headers)
-        segmentation(read, Origin(read, NOW)).save_as(ours, enforce_file_format=True)
+        segmentation(read, Provenance(read, NOW)).save_as(ours, enforce_file_format=True)
 
     def write_only() -> None:
-        segmentation(report, Origin(report, NOW)).save_as(ours, enforce_file_format=True)
+        segmentation(report, Provenance(report, NOW)).save_as(ours, enforce_file_format=True)
 
     def read() -> None:
         hd.seg.segread(ours).get_volume(combine_segments=True)

@@ -1,4 +1,4 @@
-"""Code → the tables of the conformance statement. `make statement` writes them between markers; a test compares."""
+"""Code → the tables of the conformance statement, between markers. `make statement` runs it; a test compares."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pynetdicom._globals import DEFAULT_MAX_LENGTH
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lnc_service import deliver, receive, settings  # noqa: E402
+from lnc_service import association_guard, deliver, receive, settings, storage_scp, study_uid  # noqa: E402
 from lnc_service.validate.messages import known_messages  # noqa: E402
 
 from lnc_dicom import codes, errors  # noqa: E402 - the checkout first
@@ -35,7 +35,7 @@ _BEGIN, _END = "<!-- generated: {} -->", "<!-- end of {} -->"
 _VARIES = {"UI", "DA", "TM", "DT", "SQ", "PN", "OB", "OW"}
 _SHOWN = 40
 _TIMES = ("InstanceCreation", "Content", "Series")
-"""Beginnings of what is set to the time of the result, which a made-up head may share."""
+"""Prefixes of attributes with the time of the result, which the source images may share by chance."""
 _OF_ONE_RESULT = {"SoftwareVersions", "ManufacturerModelName", "NumberOfFrames", "DerivationDescription"}
 
 
@@ -47,7 +47,7 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def services() -> str:
-    """Verification and storage, by role."""
+    """List verification and storage, by role."""
     sent = ", ".join(dataset.SOPClassUID.name.removesuffix(" Storage") for dataset in _objects().values())
     rows = [
         ("Verification", "no", "yes"),
@@ -58,20 +58,20 @@ def services() -> str:
 
 
 def transfer_syntaxes() -> str:
-    """List what is accepted, in the order of preference."""
+    """List the accepted transfer syntaxes, in the order of preference."""
     decoded = [(uid.name, uid, "decoded") for uid in TRANSFER_SYNTAXES]
     refused = [(uid.name, uid, "kept, study refused by name (LNC-110)") for uid in receive.REFUSED_LATER]
     return table(("transfer syntax", "UID", "pixels"), [*decoded, *refused])
 
 
 def accepted() -> str:
-    """Every storage class that is accepted."""
+    """List every storage class that is accepted."""
     rows = [(c.abstract_syntax.name, c.abstract_syntax, "SCP") for c in AllStoragePresentationContexts]
     return table(("SOP class", "UID", "role"), rows)
 
 
 def sent() -> str:
-    """Classes that are sent."""
+    """List the classes that are sent."""
     rows = [
         (d.SOPClassUID.name, d.SOPClassUID, f"{d.file_meta.TransferSyntaxUID.name}; `{name}`")
         for name, d in _objects().items()
@@ -80,35 +80,43 @@ def sent() -> str:
 
 
 def received_statuses() -> str:
-    """Say what a C-STORE to us is answered with."""
+    """List the statuses with which a C-STORE to us is answered."""
     rows = [
-        (f"{receive.SUCCESS:04X}", "the object is on disk, synced"),
-        (f"{receive.OUT_OF_RESOURCES:04X}", "it could not be written; send it again"),
-        (f"{receive.CANNOT_UNDERSTAND:04X}", "it has no Study Instance UID"),
+        (f"{storage_scp.SUCCESS:04X}", "the object is on disk, synced"),
+        (
+            f"{storage_scp.OUT_OF_RESOURCES:04X}",
+            "not written, larger than `listen.largest_object_mb`, or the disk is nearly full; send it again",
+        ),
+        (
+            f"{storage_scp.CANNOT_UNDERSTAND:04X}",
+            f"it has no Study Instance UID, or inflates to more than {study_uid.INFLATED_BYTES_MAX >> 20} MiB",
+        ),
     ]
     return table(("status of C-STORE", "when"), rows)
 
 
 def sent_statuses() -> str:
-    """How answers to our C-STORE are taken."""
+    """List the consequences of answers to our C-STORE."""
     stored = ", ".join(f"{status:04X}" for status in deliver._STORED)  # noqa: SLF001 - the statement is about it
     rows = [
-        (stored, "stored", "go on"),
+        (stored, "stored", "the next object is sent"),
         ("any other", "not stored (LNC-202)", "the whole delivery is tried again"),
         ("no answer", "PACS unreachable (LNC-201)", "the whole delivery is tried again"),
     ]
-    return table(("status", "taken as", "what follows"), rows)
+    return table(("status", "means", "consequence"), rows)
 
 
 def association() -> str:
-    """Numbers of the association policies."""
+    """List the association policies."""
     listen = settings.Listen()
     rows = [
-        ("maximum PDU received, bytes", receive.MAXIMUM_PDU_BYTES, DEFAULT_MAX_LENGTH),
-        ("associations at once", receive.MAXIMUM_ASSOCIATIONS, "one per study"),
+        ("maximum PDU received, bytes", association_guard.MAXIMUM_PDU_BYTES, DEFAULT_MAX_LENGTH),
+        ("associations at once", f"`listen.associations` ({listen.associations})", "one per study"),
+        ("of these from one address", f"`listen.associations_per_address` ({listen.associations_per_address})", "one"),
+        ("longest time for a PDU, seconds", f"{association_guard.PDU_S:g}", "`pacs.timeout_s`"),
         ("asynchronous operations", "none", "none"),
-        ("called AE title is checked", "yes", "not applicable"),
-        ("calling AE title is checked", "no", "not applicable"),
+        ("called AE title is checked", "yes, `listen.also_called` besides", "not applicable"),
+        ("calling AE title is checked", "where `listen.calling` is set", "not applicable"),
         ("AE title", f"`listen.ae_title` ({listen.ae_title})", f"`listen.ae_title` ({listen.ae_title})"),
         ("implementation class UID", PYNETDICOM_IMPLEMENTATION_UID, "the same (pynetdicom's)"),
     ]
@@ -116,7 +124,7 @@ def association() -> str:
 
 
 def configuration() -> str:
-    """Every setting with default and meaning."""
+    """List every setting with default and meaning."""
     return table(("parameter", "default", "meaning"), _settings(settings.Settings, ""))
 
 
@@ -127,12 +135,20 @@ def _settings(model: type[BaseModel], prefix: str) -> Iterable[tuple[str, str, s
         if inspect.isclass(kind) and issubclass(kind, BaseModel):
             yield from _settings(kind, f"{prefix}{name}.")
         else:
-            default = "required" if field.is_required() else f"`{field.default}`" if field.default != "" else ""
-            yield f"`{prefix}{name}`", default, meanings.get(name, "")
+            yield (
+                f"`{prefix}{name}`",
+                "required" if field.is_required() else _default(field.default),
+                meanings.get(name, ""),
+            )
+
+
+def _default(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return f"`{text}`" if text else ""
 
 
 def _attribute_docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """Strings below the attributes of a class, first paragraph."""
+    """Give the first line of the string below every attribute of a class."""
     body = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0].body  # type: ignore[attr-defined]
     found = {}
     for attribute, text in itertools.pairwise(body):
@@ -142,14 +158,14 @@ def _attribute_docstrings(model: type[BaseModel]) -> dict[str, str]:
 
 
 def error_codes() -> str:
-    """Every code by which something is refused or reported."""
+    """List every error code."""
     classes = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, errors.LncError)]
     rows = sorted((c.code, (inspect.getdoc(c) or "").splitlines()[0]) for c in classes)
     return table(("code", "meaning"), [row for row in rows if row[0] != "LNC-000"])
 
 
 def local_codes() -> str:
-    """Codes of our own scheme."""
+    """List the codes of our own scheme."""
     found = sorted(c for c in vars(codes).values() if isinstance(c, Code) and c.scheme_designator == codes.LOCAL_SCHEME)
     rows = [(c.value, c.scheme_designator, c.meaning) for c in found]
     rows.append((f"{codes.CATEGORY_PROBABILITY}-1, -2, …", codes.LOCAL_SCHEME, "Probability of a category of the site"))
@@ -157,7 +173,7 @@ def local_codes() -> str:
 
 
 def standard_codes() -> str:
-    """Codes of the standard that are written."""
+    """List the codes of the standard that are written."""
     found = {
         c for v in vars(codes).values() for c in (v.values() if isinstance(v, dict) else (v,)) if isinstance(c, Code)
     }
@@ -166,7 +182,7 @@ def standard_codes() -> str:
 
 
 def report_content() -> str:
-    """Content items of the report: those of the root, and of one group."""
+    """List the content items of the report: those of the root and those of one group."""
     sr = _objects()["measurements.dcm"]
     first = next(iter(groups(sr)))
     rows = [("TID 1500", *_row(item, -1)) for where, item in walk(sr) if where.count(".") == 1]
@@ -184,7 +200,7 @@ def attributes_of(name: str) -> Callable[[], str]:
     """Give the function that lists the attributes of an object."""
 
     def attributes() -> str:
-        dataset = next(d for file, d in _objects().items() if file.startswith(name))  # several pages: the first
+        dataset = next(d for file, d in _objects().items() if file.startswith(name))  # of several pages the first
         source = _source()
         rows = []
         for element in dataset:
@@ -201,7 +217,7 @@ def attributes_of(name: str) -> Callable[[], str]:
 
 
 def _value(element: pydicom.DataElement) -> str:
-    """Give a value that is the same in every result; empty for others."""
+    """Give a value that is the same in every result; empty for all others."""
     if element.VR in _VARIES or element.keyword in _OF_ONE_RESULT or element.is_empty:
         return ""
     text = str(element.value) if element.VM == 1 else "\\".join(str(v) for v in element.value)
@@ -209,7 +225,7 @@ def _value(element: pydicom.DataElement) -> str:
 
 
 def harmless_messages() -> str:
-    """Say what validators tell about our objects and why it is no matter."""
+    """List the messages of validators that are harmless, with their causes."""
     rows = [(row.program, f"`{row.example[:90]}`", row.cause) for row in known_messages() if row.harmless]
     return table(("program", "message", "cause"), rows)
 
@@ -219,7 +235,7 @@ _cache: dict[str, Dataset] = {}
 
 
 def _objects() -> dict[str, Dataset]:
-    """Objects of a small made-up head, in the order in which they are sent."""
+    """Encode the objects of a small synthetic head, in the order in which they are sent."""
     if not _cache:
         with tempfile.TemporaryDirectory() as folder:
             _cache.update(written(Path(folder)))
@@ -253,7 +269,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def render(text: str) -> str:
-    """Put every table between its markers. Raises ValueError where a marker is missing."""
+    """Put every table between its markers. Raises ValueError if a marker is missing."""
     for name, make in TABLES.items():
         begin, end = _BEGIN.format(name), _END.format(name)
         before, rest = text.split(begin)

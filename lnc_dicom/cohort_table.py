@@ -1,4 +1,4 @@
-"""cohort.csv: one line per patient, with what the reader and the clinic know."""
+"""cohort.csv: one row per patient with group, number of stems, age, sex and site."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from lnc_dicom.errors import BadCohort
 
 FILE = "cohort.csv"
 COLUMNS = ("patient", "group", "stems_left", "stems_right", "age", "sex", "site")
-"""patient: name of the folder; stems: stems of the LSA that a reader counted; sex: F, M or empty."""
-MOST_STEMS = 15
-"""More stems in one hemisphere than autopsy has found (2 to 12) are a slip of the pen."""
-MOST_AGE = 120.0
+"""patient: name of the folder; stems: LSA stems that a reader counted; sex: F, M or empty."""
+MAX_STEMS = 15
+"""Upper limit of a plausible count per hemisphere; autopsy found 2 to 12 stems."""
+MAX_AGE = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """One line. `age` in years, nan where unknown; `stems` left and right."""
+    """One row. `age` in years, nan if unknown; `stems` left and right."""
 
     name: str = field(repr=False)
     group: str
@@ -33,8 +33,8 @@ class Patient:
 def read_table(folder: Path) -> tuple[Patient, ...]:
     """Read cohort.csv of a folder that holds one folder of DICOM per patient.
 
-    Raises BadCohort, naming line and column, for missing columns, patients without folder, folders without a line,
-    patients named twice, and impossible counts, ages and sexes.
+    Raises BadCohort, which names line and column but never a value, for missing columns, patients without a folder,
+    folders without a row, duplicate patients, and invalid counts, ages and sexes.
     """
     path = folder / FILE
     if not path.is_file():
@@ -43,7 +43,7 @@ def read_table(folder: Path) -> tuple[Patient, ...]:
         reader = csv.DictReader(file)
         missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
         if missing:
-            raise BadCohort(f"{FILE} lacks the columns {', '.join(missing)}; it has to have {', '.join(COLUMNS)}")
+            raise BadCohort(f"{FILE} lacks the columns {', '.join(missing)}; required are {', '.join(COLUMNS)}")
         patients = [_patient(row, line) for line, row in enumerate(reader, start=2)]
     _check_folders(folder, patients)
     return tuple(patients)
@@ -67,13 +67,13 @@ def _patient(row: dict[str, str | None], line: int) -> Patient:
     left, right = (_stems(cell[c], c, line) for c in ("stems_left", "stems_right"))
     sex = cell["sex"].upper()
     if sex not in {"", "F", "M"}:
-        raise BadCohort(f"line {line}: sex has to be F, M or empty")
+        raise BadCohort(f"line {line}: sex must be F, M or empty")
     return Patient(cell["patient"], cell["group"], (left, right), _age(cell["age"], line), sex, cell["site"])
 
 
 def _stems(text: str, column: str, line: int) -> int:
-    if not text.isdigit() or int(text) > MOST_STEMS:
-        raise BadCohort(f"line {line}: {column} has to be a whole number from 0 to {MOST_STEMS}")
+    if not text.isdigit() or int(text) > MAX_STEMS:
+        raise BadCohort(f"line {line}: {column} must be a whole number from 0 to {MAX_STEMS}")
     return int(text)
 
 
@@ -81,9 +81,9 @@ def _age(text: str, line: int) -> float:
     try:
         age = float(text) if text else math.nan
     except ValueError as error:
-        raise BadCohort(f"line {line}: age has to be a number of years, or empty") from error
-    if not math.isnan(age) and not 0 <= age <= MOST_AGE:
-        raise BadCohort(f"line {line}: age has to lie between 0 and {MOST_AGE:g} years")
+        raise BadCohort(f"line {line}: age must be a number of years or empty") from error
+    if not math.isnan(age) and not 0 <= age <= MAX_AGE:
+        raise BadCohort(f"line {line}: age must be between 0 and {MAX_AGE:g} years")
     return age
 
 
@@ -94,10 +94,10 @@ def _check_folders(folder: Path, patients: Sequence[Patient]) -> None:
     line = {name: i for i, name in reversed(list(enumerate(names, start=2)))}
     doubled = [line[n] for n in line if names.count(n) > 1]
     if doubled:
-        raise BadCohort(f"{len(doubled)} patients are named more than once, first in line {doubled[0]}")
+        raise BadCohort(f"{len(doubled)} patients are listed more than once, the first in line {doubled[0]}")
     unknown = [line[n] for n in names if not (folder / n).is_dir()]
     if unknown:
-        raise BadCohort(f"{len(unknown)} patients have no folder, first in line {unknown[0]}")
+        raise BadCohort(f"{len(unknown)} patients have no folder, the first in line {unknown[0]}")
     left_over = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "_")) and p.name not in line]
     if left_over:
-        raise BadCohort(f"{len(left_over)} folders have no line in {FILE}")
+        raise BadCohort(f"{len(left_over)} folders have no row in {FILE}")

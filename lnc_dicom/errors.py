@@ -181,6 +181,13 @@ class WrongPose(StudyRejected):
     do = "Compare the orientation labels in a viewer with the anatomy; correct the header at its source."
 
 
+class SeveralPatients(StudyRejected):
+    """The objects of the study name more than one patient."""
+
+    code = "LNC-116"
+    do = "Find out at the source whose images these are; send each patient's images as a study of their own."
+
+
 # --- one map of the study cannot be used -------------------------------------------------------------------------
 
 
@@ -282,7 +289,21 @@ class PacsRefused(Unavailable):
     """The PACS answered, but did not store an object."""
 
     code = "LNC-202"
-    do = "Check that the PACS accepts the object's SOP class; delivery is retried, the results are kept."
+    do = "Check that the PACS accepts the object's SOP class, then `lnc jobs retry`; the results are kept."
+
+
+class DestinationUnknown(Unavailable):
+    """The settings no longer have the destination of a delivery."""
+
+    code = "LNC-203"
+    do = "Give a destination this name, then `lnc jobs retry`; the results are kept."
+
+
+class SpoolUnwritable(Unavailable):
+    """Results cannot be written to the spool: the disk is full, or it is not ours."""
+
+    code = "LNC-204"
+    do = "Make room on the disk of the spool; computing is retried."
 
 
 # --- one of our promises is broken -------------------------------------------------------------------------------
@@ -300,3 +321,10 @@ class ModelMismatch(Defect):
 
     code = "LNC-301"
     do = "Install the package again."
+
+
+class ComputingEnded(Defect):
+    """The process that computes ended before its result, every time that it was tried."""
+
+    code = "LNC-302"
+    do = "Compare the limits in [compute] with the machine; report the study's size and the log, then `lnc jobs retry`."

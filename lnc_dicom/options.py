@@ -72,7 +72,7 @@ class BiomarkerOptions(Section):
     model: Path | None = None
     """Folder of a model that `lnc train biomarker` wrote; none: the demonstration model, without clinical meaning."""
     age_and_sex: bool = True
-    """Use age and sex where the header states both; otherwise predictions rest on the T1 alone."""
+    """Use age and sex as covariates where the header has both; otherwise predictions rest on the T1 alone."""
     demonstration_disease: bool = False
     """Write the disease probabilities of a demonstration model into the SR and onto the summary page."""
 

@@ -1,13 +1,13 @@
-"""The one table of what can be written: the name that a site chooses by, and the files."""
+"""The one table of the kinds of objects that can be written: their names in settings, and their files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 
 class Output(StrEnum):
-    """What may be written of a study; the value is the name in settings and on the command line."""
+    """Kind of object that may be written; the value is its name in settings and on the command line."""
 
     SEG = "seg"
     SR = "sr"
@@ -21,9 +21,9 @@ class Output(StrEnum):
 
 
 DEFAULT_OUTPUTS = (Output.SEG, Output.SR, Output.SUMMARY, Output.SALIENCY)
-"""What a destination gets that does not choose; the saliency only where there is a biomarker model."""
+"""Kinds for a destination that does not choose; saliency only if there is a biomarker model."""
 
-FILES_OF: dict[Output, tuple[str, ...]] = {
+FILES_OF: Mapping[Output, tuple[str, ...]] = {
     Output.SEG: ("segmentation.dcm",),
     Output.SR: ("measurements.dcm",),
     Output.SUMMARY: ("summary.dcm", "summary-2.dcm"),
@@ -33,22 +33,22 @@ FILES_OF: dict[Output, tuple[str, ...]] = {
     Output.TEXT: ("report.dcm",),
     Output.PDF: ("report-pdf.dcm",),
 }
-"""DICOM files of each kind, in the order in which they are sent; not every study has all of them."""
+"""DICOM files of every kind, in the order in which they are sent; not every study has all of them."""
 
 FILES = tuple(file for files in FILES_OF.values() for file in files)
 """Every DICOM file that a result may have."""
 
 FHIR_FILE = "report.fhir.json"
-"""Lies beside result.json; it is no DICOM object and is not sent by DICOM."""
+"""Written beside result.json; it is not a DICOM object and is not sent by DICOM."""
 
 
 def files_for(kinds: Iterable[Output], written: Iterable[str]) -> list[str]:
-    """Of the files that were written those of some kinds, in the order of the table: what most receivers know first."""
+    """Give those of the written files that are of some kinds, in the order of the table: the best known first."""
     wanted = {file for kind in kinds for file in FILES_OF.get(kind, ())}
     return [file for file in FILES if file in wanted.intersection(written)]
 
 
 def union(choices: Iterable[Iterable[Output]]) -> tuple[Output, ...]:
-    """Everything that anyone has chosen, in the order of the table."""
+    """Give every kind that occurs in any of the choices, in the order of the table."""
     chosen = {kind for kinds in choices for kind in kinds}
     return tuple(kind for kind in Output if kind in chosen)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from highdicom import Volume
+from pydicom import Dataset
 
 from lnc_dicom.encode import EncodedObject, encode
 from lnc_dicom.errors import NotMeasured
@@ -16,77 +18,90 @@ from lnc_dicom.maps.regional import measure_map
 from lnc_dicom.measure.volumetry import measure, usable_labels, with_statistics
 from lnc_dicom.options import settings_of_results
 from lnc_dicom.outputs import Output
-from lnc_dicom.predictions import Demographics, Target
+from lnc_dicom.predictions import BiomarkerResult, Demographics, Target
 from lnc_dicom.provenance import algorithm_of
 from lnc_dicom.quantities import QUANTITIES, Quantity
-from lnc_dicom.report import Report, compose, with_biomarker, with_change, with_maps, with_repairs
+from lnc_dicom.report import (
+    Report,
+    accept,
+    biomarker_caveats,
+    change_caveats,
+    may_show_disease,
+    passed_labels,
+    study_caveats,
+    volume_change,
+)
 from lnc_dicom.study.demographics import demographics_of
 from lnc_dicom.study.load import load_with_repairs
 from lnc_dicom.study.select_t1 import select
 from lnc_dicom.tools import Tools
-from lnc_dicom.types import AlignedMap, Caveat, QuantityMap, Segmented, Study
+from lnc_dicom.types import AlignedMap, Caveat, QuantityMap, Role, Segmented, Series, Study
 
-STAGES = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "saliency", "encode")
-"""Names of the stages, in order; progress bars and timings use them."""
+Head = tuple[Volume, Segmented, frozenset[int]]
+"""The T1, its segmentation, and the labels of structures that passed their gates."""
+Measured = tuple[tuple[AlignedMap, ...], tuple[Caveat, ...]]
+"""Maps that were measured, and why others were not."""
 
 
 def analyse(study: Study, tools: Tools) -> Report:
-    """Measure one study. Reads pixels from disk; changes nothing."""
-    chosen = tools.options
+    """Measure one study. Reads pixels from disk; changes nothing. Raises a StudyRejected if the study is refused."""
     with tools.stage("select"):
         selection = select(study)
-        series = selection.map_series
     with tools.stage("volume"):
         volume, sources, repairs = load_with_repairs(selection.chosen)
-        study = with_repairs(study, repairs)
     with tools.stage("segment"):
-        segmented = tools.segmenter(volume)
-        measurements = measure(segmented)
-    head = (volume, segmented, usable_labels(measurements), tools)
-    with tools.stage("diffusion"):
-        fa = _measured([(Quantity.FA, lambda: fa_map(series, chosen.diffusion))], *head)
-    with tools.stage("perfusion"):
-        makers = (
-            (Quantity.CBF, lambda: cbf_map(series, chosen.perfusion)),
-            (Quantity.RELATIVE_CBF, lambda: relative_cbf_map(series)),
-        )
-        cbf = _measured(makers, *head)
+        segmented, model = tools.segmenter(volume), tools.segmenter.model
+        volumes = measure(segmented)
+    maps, map_caveats = _measure_maps(selection.map_series, (volume, segmented, usable_labels(volumes)), tools)
     with tools.stage("regions"):
-        maps, caveats = (*fa[0], *cbf[0]), (*fa[1], *cbf[1])
-        measurements = with_statistics(measurements, maps)
-        report = compose(study, selection, sources, volume, segmented, measurements, tools.segmenter.model)
-        report = replace(with_maps(report, maps, caveats), settings=settings_of_results(chosen))
-        report = with_change(report, algorithm_of(report.model))
+        measurements = with_statistics(volumes, maps)
+        checks = accept(volume, segmented, measurements)
+        change = volume_change(study, sources[0], measurements, algorithm_of(model))
+        labels = passed_labels(segmented.labels, measurements)
     with tools.stage("biomarker"):
-        if tools.predictor is not None:
-            person = demographics_of(sources[0]) if chosen.biomarker.age_and_sex else Demographics()
-            found = tools.predictor(volume, report.labels, person)
-            report = with_biomarker(report, found, chosen.biomarker)
+        predicted = _predict(volume, labels, sources[0], tools)
     with tools.stage("saliency"):
-        return _explained(report, tools)
+        biomarker = _explain(predicted, volume, labels, tools)
+    options = tools.options.biomarker
+    caveats = (*map_caveats, *change_caveats(change), *biomarker_caveats(biomarker, options))
+    return Report(
+        study=study,
+        selection=selection,
+        sources=sources,
+        volume=volume,
+        segmented=segmented,
+        measurements=measurements,
+        checks=checks,
+        caveats=(*study_caveats(study, repairs, measurements), *caveats),
+        model=model,
+        maps=maps,
+        biomarker=biomarker,
+        shows_disease=may_show_disease(biomarker, options),
+        settings=settings_of_results(tools.options),
+        change=change,
+    )
 
 
-def _explained(report: Report, tools: Tools) -> Report:
-    """Add what the answers rest on, where an object that is written shows it; disease only where it may be shown."""
-    wanted = {Output.SALIENCY, Output.MAP} & set(tools.options.objects)
-    if not wanted or report.biomarker is None or tools.explainer is None:
-        return report
-    answers = [a for a in Target if a is not Target.DISEASE or (report.shows_disease and report.biomarker.disease)]
-    saliency = tools.explainer(report.volume, report.labels, answers)
-    return replace(report, biomarker=replace(report.biomarker, saliency=saliency))
+def _measure_maps(series: Mapping[Role, Series], head: Head, tools: Tools) -> Measured:
+    """Measure FA, then CBF and relative CBF."""
+    options = tools.options
+    with tools.stage("diffusion"):
+        fa, fa_caveats = _measure_each({Quantity.FA: partial(fa_map, series, options.diffusion)}, head, tools)
+    with tools.stage("perfusion"):
+        makers = {
+            Quantity.CBF: partial(cbf_map, series, options.perfusion),
+            Quantity.RELATIVE_CBF: partial(relative_cbf_map, series),
+        }
+        cbf, cbf_caveats = _measure_each(makers, head, tools)
+    return (*fa, *cbf), (*fa_caveats, *cbf_caveats)
 
 
-def _measured(
-    makers: Iterable[tuple[Quantity, Callable[[], QuantityMap | None]]],
-    volume: Volume,
-    segmented: Segmented,
-    usable: frozenset[int],
-    tools: Tools,
-) -> tuple[tuple[AlignedMap, ...], tuple[Caveat, ...]]:
+def _measure_each(makers: Mapping[Quantity, Callable[[], QuantityMap | None]], head: Head, tools: Tools) -> Measured:
     """Make, align and measure maps. The one place where a map that cannot be used becomes a caveat."""
+    volume, segmented, usable = head
     maps: list[AlignedMap] = []
     caveats: list[Caveat] = []
-    for quantity, make in makers:
+    for quantity, make in makers.items():
         try:
             found = make()
             if found is not None:
@@ -94,8 +109,27 @@ def _measured(
                 maps.append(measure_map(aligned, segmented, usable, tools.options.maps))
                 caveats += maps[-1].caveats
         except NotMeasured as error:
-            caveats.append(Caveat(error.code, f"{QUANTITIES[quantity].name} not measured: {error.what}"))
+            text = f"{QUANTITIES[quantity].name} not measured: {error.what}"
+            caveats.append(Caveat(error.code, text, is_our_text=True))
     return tuple(maps), tuple(caveats)
+
+
+def _predict(volume: Volume, labels: Volume, header: Dataset, tools: Tools) -> BiomarkerResult | None:
+    """Predict from the T1, with age and sex where the site allows it; None without a biomarker model."""
+    if tools.predictor is None:
+        return None
+    person = demographics_of(header) if tools.options.biomarker.age_and_sex else Demographics()
+    return tools.predictor(volume, labels, person)
+
+
+def _explain(predicted: BiomarkerResult | None, volume: Volume, labels: Volume, tools: Tools) -> BiomarkerResult | None:
+    """Add saliency where an object that is written shows it; of disease only where disease may be shown."""
+    wanted = {Output.SALIENCY, Output.MAP} & set(tools.options.objects)
+    if not wanted or predicted is None or tools.explainer is None:
+        return predicted
+    shows_disease = may_show_disease(predicted, tools.options.biomarker) and bool(predicted.disease)
+    targets = [target for target in Target if target is not Target.DISEASE or shows_disease]
+    return replace(predicted, saliency=tools.explainer(volume, labels, targets))
 
 
 def process(study: Study, tools: Tools) -> tuple[Report, tuple[EncodedObject, ...]]:

@@ -6,12 +6,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 from highdicom import Volume
 
 from lnc_dicom.anatomy import Side, Structure
+
+
+def freeze(value: object, *names: str) -> None:
+    """Make fields of a frozen dataclass that are mappings read-only; called from `__post_init__`."""
+    for name in names:
+        object.__setattr__(value, name, MappingProxyType(dict(getattr(value, name))))
 
 
 class Target(Enum):
@@ -34,7 +41,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Demographics:
-    """What a model may be age_and_sex_known of a patient besides the image.
+    """What a model may know of a patient besides the image.
 
     age, male
         Years, and 1 for a man, 0 for a woman; nan where it is not known.
@@ -108,6 +115,10 @@ class BiomarkerResult:
     disease: Mapping[str, float]
     features: Mapping[Structure, npt.NDArray[np.float32]] = field(repr=False, default_factory=dict)
     saliency: Mapping[Target, Volume] = field(repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make everything read-only."""
+        freeze(self, "disease", "features", "saliency")
 
     @property
     def basis(self) -> str:

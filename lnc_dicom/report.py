@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from highdicom import Volume
@@ -27,22 +27,20 @@ DEMONSTRATION_MODEL = "LNC-408"
 NOT_PREDICTED = "LNC-409"
 """Caveat: something was not predicted because a region that it needs was not found."""
 UNFAMILIAR = "LNC-421"
-"""Caveat: the head is unlike those that the biomarker model learned from."""
+"""Caveat: the head is unlike those that the biomarker model was trained on."""
 REPAIRED = "LNC-422"
-"""Caveat: an attribute of the source images was not valid; objects of ours carry it emptied, cut or not at all."""
+"""Caveat: an attribute of the source images was not valid; our objects carry it emptied, shortened or not at all."""
 OTHER_MODEL_BEFORE = "LNC-423"
 """Caveat: an earlier result is at hand, but another model or version made it."""
-UNTOLD = "LNC-424"
-"""Caveat: the model may be told age and sex, but the header does not tell both."""
+AGE_OR_SEX_UNKNOWN = "LNC-424"
+"""Caveat: the site lets the model use age and sex, but the header does not have both."""
 OTHER_MODEL = "an earlier result was made by another model or version: no change is given"
-OWN_CAVEATS = frozenset({STRUCTURE_FAILED, *(f"LNC-{number}" for number in range(403, 425))})
-"""Caveats whose text is ours alone, numbers and names of structures; they may be drawn."""
 
 DEMONSTRATION = "demonstration model: trained on simulated patients, no clinical meaning"
 BANNER = "RESEARCH - NOT FOR DIAGNOSTIC USE"
 
 MAX_FAILED_NUCLEI = 2
-"""Of the eight main nuclei this many may fail; with more, the images do not show a head as the network knows it."""
+"""Of the eight main nuclei this many may fail; if more do, the images show no head that the network can segment."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,15 +52,17 @@ class Report:
     volume
         The chosen series as float32 Volume.
     checks
-        What the gates found of the study as a whole; all passed, or there would be no report.
+        Numbers of the gates of the study as a whole; all passed, or there would be no report.
+    caveats
+        In the order in which a reader meets them: the study, its structures, maps, change, predictions.
     maps
-        Maps of FA and CBF that were laid on the T1; all passed their gates.
+        Maps of FA and CBF that were registered to the T1; all passed their gates.
     biomarker
         What the biomarker model predicts; None where there is none.
     shows_disease
         Whether its probabilities of disease may be written into objects that go to a PACS.
     settings
-        What a site has chosen that changes results; enters the UIDs.
+        Settings of the site that change results; they enter the UIDs.
     change
         How volumes changed since an earlier study of the patient; None where no result of one is at hand.
     """
@@ -84,81 +84,92 @@ class Report:
 
     @property
     def labels(self) -> Volume:
-        """Labels that may be shown: those of structures that failed are left out."""
-        failed = [m.structure.label for m in self.measurements if not m.passed]
-        if not failed:
-            return self.segmented.labels
-        array = self.segmented.labels.array
-        return self.segmented.labels.with_array(np.where(np.isin(array, failed), 0, array).astype(np.uint8))
+        """Labels that may be shown, see `passed_labels`."""
+        return passed_labels(self.segmented.labels, self.measurements)
 
 
-def compose(
-    study: Study,
-    selection: Selection,
-    sources: Sequence[Dataset],
-    volume: Volume,
-    segmented: Segmented,
-    measurements: tuple[Measurement, ...],
-    model: Model,
-) -> Report:
-    """Put the parts together. Raises a StudyRejected where the numbers cannot mean a head on a T1 image."""
+def accept(volume: Volume, segmented: Segmented, measurements: Sequence[Measurement]) -> tuple[Check, ...]:
+    """Check the study as a whole. Raises a StudyRejected where the numbers cannot be those of a head on a T1 image."""
     checks = check_study(volume, segmented)
     refuse(checks, measurements, brain_is_cut=segmented.brain_is_cut)
-    caveats = (
-        Caveat(RESEARCH_ONLY, BANNER),
+    return checks
+
+
+def passed_labels(labels: Volume, measurements: Sequence[Measurement]) -> Volume:
+    """Labels that may be shown: those of structures that failed are left out."""
+    failed = [m.structure.label for m in measurements if not m.passed]
+    if not failed:
+        return labels
+    return labels.with_array(np.where(np.isin(labels.array, failed), 0, labels.array).astype(np.uint8))
+
+
+def study_caveats(study: Study, repairs: Sequence[str], measurements: Sequence[Measurement]) -> tuple[Caveat, ...]:
+    """Say that this is research, what was wrong with files and headers, and which structures failed.
+
+    repairs
+        What had to be repaired in the headers before they could be copied.
+    """
+    return (
+        _ours(RESEARCH_ONLY, BANNER),
         *study.caveats,
-        *(Caveat(STRUCTURE_FAILED, failure_text(m)) for m in measurements if not m.passed),
+        *(_ours(REPAIRED, f"header repaired: {what}") for what in repairs),
+        *(_ours(STRUCTURE_FAILED, failure_text(m)) for m in measurements if not m.passed),
     )
-    return Report(study, selection, sources, volume, segmented, measurements, checks, caveats, model)
 
 
-def with_repairs(study: Study, repairs: Sequence[str]) -> Study:
-    """Add what had to be repaired in the headers before they could be copied."""
-    return replace(study, caveats=(*study.caveats, *(Caveat(REPAIRED, f"header repaired: {what}") for what in repairs)))
-
-
-def with_maps(report: Report, maps: tuple[AlignedMap, ...], caveats: tuple[Caveat, ...]) -> Report:
-    """Add where FA and CBF came from, and why what is missing is missing."""
-    return replace(report, maps=maps, caveats=(*report.caveats, *caveats))
-
-
-def with_biomarker(report: Report, biomarker: BiomarkerResult, options: BiomarkerOptions) -> Report:
-    """Add what the biomarker model predicts, and what has to be said of it."""
-    caveats = [Caveat(DEMONSTRATION_MODEL, DEMONSTRATION)] if biomarker.demonstration else []
+def biomarker_caveats(biomarker: BiomarkerResult | None, options: BiomarkerOptions) -> tuple[Caveat, ...]:
+    """Say what a reader must know of the predictions."""
+    if biomarker is None:
+        return ()
+    caveats = [_ours(DEMONSTRATION_MODEL, DEMONSTRATION)] if biomarker.demonstration else []
     if not biomarker.disease:
-        caveats.append(Caveat(NOT_PREDICTED, "disease categories not predicted: a region that they need is missing"))
+        caveats.append(_ours(NOT_PREDICTED, "disease categories not predicted: a region that they need is missing"))
     if not biomarker.familiar:
-        caveats.append(Caveat(UNFAMILIAR, unfamiliar_text(biomarker)))
+        caveats.append(_ours(UNFAMILIAR, unfamiliar_text(biomarker)))
     if options.age_and_sex and not biomarker.age_and_sex_known:
-        caveats.append(Caveat(UNTOLD, "age or sex is not in the header: predicted from the T1 alone"))
-    shows = options.demonstration_disease or not biomarker.demonstration
-    return replace(report, biomarker=biomarker, shows_disease=shows, caveats=(*report.caveats, *caveats))
+        caveats.append(_ours(AGE_OR_SEX_UNKNOWN, "age or sex is not in the header: predicted from the T1 alone"))
+    return tuple(caveats)
+
+
+def may_show_disease(biomarker: BiomarkerResult | None, options: BiomarkerOptions) -> bool:
+    """Whether probabilities of disease may be written into objects: those of a demonstration model only on request."""
+    return biomarker is not None and (options.demonstration_disease or not biomarker.demonstration)
+
+
+def _ours(code: str, text: str) -> Caveat:
+    return Caveat(code, text, is_our_text=True)
 
 
 def unfamiliar_text(biomarker: BiomarkerResult) -> str:
-    """Say that predictions are not to be believed, and by how much the head is out of what is known."""
+    """Say that predictions are unreliable, and how far the head lies outside of the training data."""
     return (
-        "predictions are not to be believed: this head is unlike those that the model learned from "
+        "predictions are unreliable: this head is unlike those that the model was trained on "
         f"(distance {biomarker.distance:.1f} SD, at most {biomarker.farthest:.1f} among them)"
     )
 
 
-def with_change(report: Report, algorithm: tuple[str, str]) -> Report:
-    """Add how volumes changed since an earlier study, if a result of one is at hand.
+def volume_change(
+    study: Study, header: Dataset, measurements: Sequence[Measurement], algorithm: tuple[str, str]
+) -> Change | None:
+    """Compare volumes with those of an earlier study of the patient; None where no result of one is at hand.
 
+    header
+        Of an image of the new study.
     algorithm
         Name and version of what measured the volumes, as the SR names it.
     """
-    header = report.sources[0]
-    volumes_mm3 = {m.structure: m.volume_ml * 1000 for m in report.measurements if m.passed}
-    tracking = {m.structure: tracking_uid(header, m.structure.title) for m in report.measurements}
-    change = change_since(report.study.priors, header, algorithm, volumes_mm3, tracking)
-    caveats = [Caveat(OTHER_MODEL_BEFORE, OTHER_MODEL)] if change and not change.volumes else []
-    return replace(report, change=change, caveats=(*report.caveats, *caveats))
+    volumes_mm3 = {m.structure: m.volume_ml * 1000 for m in measurements if m.passed}
+    tracking = {m.structure: tracking_uid(header, m.structure.title) for m in measurements}
+    return change_since(study.priors, header, algorithm, volumes_mm3, tracking)
+
+
+def change_caveats(change: Change | None) -> tuple[Caveat, ...]:
+    """Say why no change is given although an earlier result is at hand."""
+    return (_ours(OTHER_MODEL_BEFORE, OTHER_MODEL),) if change and not change.volumes else ()
 
 
 def failure_text(measurement: Measurement) -> str:
-    """Say why a structure failed: the gate, its number and its limit, never the measurement."""
+    """Say why a structure failed: the gate, its number and its limit, never the volume. Empty if it passed."""
     failure = measurement.failure
     return f"{measurement.structure.title} failed: {failure.code} {failure}" if failure else ""
 
@@ -166,8 +177,8 @@ def failure_text(measurement: Measurement) -> str:
 def refuse(checks: Sequence[Check], measurements: Sequence[Measurement], *, brain_is_cut: bool = False) -> None:
     """Raise where the images are cut, are no head, show another contrast, or are too poor.
 
-    A head is recognised by the arrangement of its structures: with another contrast nuclei may fail because of it, and
-    then the contrast is what the user has to hear of.
+    A head is recognised by the arrangement of its structures. With another contrast, nuclei may fail because of it;
+    the user is then told of the contrast.
     """
     by_code = {check.code: check for check in checks}
     _refuse_cut(measurements)

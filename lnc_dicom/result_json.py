@@ -1,4 +1,4 @@
-"""Report → result.json, the contract with programs (schema 1)."""
+"""Report → result.json, the interface for programs (schema 1)."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from lnc_dicom.errors import LncError
 from lnc_dicom.measure.volumetry import asymmetry
 from lnc_dicom.outputs import FHIR_FILE, FILES, Output
 from lnc_dicom.predictions import BiomarkerResult, PredictedValue
-from lnc_dicom.quantities import Quantity
+from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import Report
 from lnc_dicom.types import AlignedMap, Asymmetry, Caveat, Change, Check, Measurement, Series, Statistic
 
 SCHEMA = 1
 FEATURES = "features.npz"
-"""Side file with the deep features: one float32 (512,) per structure, under its title."""
+"""File with the deep features."""
 ALL_FILES = (*FILES, FEATURES, FHIR_FILE)
 """Every file that a result may have beside result.json."""
 
 
 def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Mapping[str, float]) -> str:
-    """Describe a result; `biomarker` is null where nothing was predicted."""
+    """Describe a result; `biomarker` is null if nothing was predicted, `change` if there is no earlier study."""
     return _dump(
         {
             "schema": SCHEMA,
@@ -64,7 +64,7 @@ def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Map
 def side_files(
     report: Report, objects: Sequence[EncodedObject], now: datetime, kinds: Collection[Output]
 ) -> dict[str, bytes]:
-    """Give what lies beside result.json and is not sent by DICOM: deep features, and the SR as FHIR where chosen."""
+    """Give the files beside result.json that are not sent by DICOM: deep features, and the SR as FHIR if chosen."""
     files = {}
     if report.biomarker is not None:
         files[FEATURES] = features_npz(report.biomarker)
@@ -74,14 +74,14 @@ def side_files(
 
 
 def features_npz(biomarker: BiomarkerResult) -> bytes:
-    """Give the deep features as a .npz file."""
+    """Give the deep features as .npz file: float32 (512,) per structure, under its title."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{s.title: values for s, values in biomarker.features.items()})
     return buffer.getvalue()
 
 
 def rejection_json(error: LncError, caveats: Sequence[Caveat] = ()) -> str:
-    """Describe why there is no result."""
+    """Describe why a study was rejected."""
     rejected = {"code": error.code, "what": error.what, "do": error.do}
     return _dump({"schema": SCHEMA, "rejected": rejected, "caveats": [_caveat(c) for c in caveats]})
 
@@ -100,7 +100,7 @@ def _series(series: Series) -> dict[str, Any]:
 
 
 def _region(measurement: Measurement) -> dict[str, Any]:
-    """Describe a structure; one that failed has a reason and no numbers."""
+    """Describe a structure; if it failed, its numbers are null and `quality` says why."""
     structure, failure = measurement.structure, measurement.failure
     interval = measurement.interval_ml
     return {
@@ -121,14 +121,14 @@ def _statistic(statistic: Statistic) -> dict[str, float]:
     return {**{name: round(value, 4) for name, value in numbers.items()}, "n": statistic.n}
 
 
-def _asymmetry(row: Asymmetry) -> dict[str, Any]:
-    """(L - R) / ((L + R) / 2) of what was measured on both sides."""
-    values = {"volume": row.volume, **{q.value: v for q, v in row.quantities.items()}}
-    return {"name": row.name, **{name: None if v is None else round(v, 4) for name, v in values.items()}}
+def _asymmetry(one: Asymmetry) -> dict[str, Any]:
+    """Describe (L - R) / ((L + R) / 2) of everything that was measured on both sides."""
+    values = {"volume": one.volume, **{q.value: v for q, v in one.quantities.items()}}
+    return {"name": one.name, **{name: None if v is None else round(v, 4) for name, v in values.items()}}
 
 
 def _change(change: Change) -> dict[str, Any]:
-    """Describe what changed since an earlier study; how long ago it was, but not its date."""
+    """Describe the change since an earlier study, with the days between, but not its date."""
     return {
         "since": {"study": change.since.study_uid, "sop_instance_uid": change.since.uid, "days": change.days},
         "regions": [
@@ -144,7 +144,7 @@ def _change(change: Change) -> dict[str, Any]:
 
 
 def _map(aligned: AlignedMap) -> dict[str, Any]:
-    """Where a quantity came from and how its map was laid on the T1."""
+    """Describe from which series a map was made, how, and how well it is aligned with the T1."""
     return {
         "quantity": aligned.map.quantity.value,
         "method": aligned.map.method,
@@ -154,28 +154,28 @@ def _map(aligned: AlignedMap) -> dict[str, Any]:
 
 
 def _check(check: Check) -> dict[str, Any]:
-    """Describe a gate's answer; JSON has no infinities and no nan."""
+    """Describe the result of a gate; infinities and nan are null, which JSON does not have."""
     finite = [round(x, 4) if math.isfinite(x) else None for x in (check.value, check.low, check.high)]
     value, low, high = finite
     return {"code": check.code, "name": check.name, "value": value, "low": low, "high": high, "passed": check.passed}
 
 
 def _biomarker(biomarker: BiomarkerResult) -> dict[str, Any]:
-    """Describe what was predicted, each with its 90 % interval; nothing here was measured."""
+    """Describe the predictions, each with its 90 % interval; nothing here was measured."""
     model = biomarker.model
     return {
         "model": {"name": model.name, "version": model.version, "digest": model.digest},
         "demonstration": biomarker.demonstration,
         "age_and_sex_known": biomarker.age_and_sex_known,
-        "familiar": biomarker.familiar,
+        "in_distribution": biomarker.familiar,
         "distance": round(biomarker.distance, 3),
-        "farthest": round(biomarker.farthest, 3),
+        "distance_limit": round(biomarker.farthest, 3),
         "regions": [
             {
                 "name": r.structure.name,
                 "side": r.structure.side.value,
-                "predicted_fa": _predicted(r.fa, 4),
-                "predicted_cbf": _predicted(r.cbf, 2),
+                "predicted_fa": _predicted(r.fa, QUANTITIES[Quantity.FA].coded_digits),
+                "predicted_cbf": _predicted(r.cbf, QUANTITIES[Quantity.CBF].coded_digits),
             }
             for r in biomarker.regions
         ],
@@ -183,7 +183,7 @@ def _biomarker(biomarker: BiomarkerResult) -> dict[str, Any]:
             {
                 "side": r.side.value,
                 "expected": _predicted(r.expected, 2),
-                "likeliest": r.likeliest,
+                "most_likely": r.likeliest,
                 "probability": round(r.probability, 4),
             }
             for r in biomarker.stems

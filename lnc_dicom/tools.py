@@ -49,6 +49,10 @@ class Explainer(Protocol):
         ...
 
 
+STAGES = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "saliency", "encode")
+"""Names of the stages of `pipeline.process`, in order; progress bars and timings use them."""
+
+
 @contextmanager
 def _silent(_stage: str) -> Iterator[None]:
     yield

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +20,8 @@ from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
 
 from lnc_dicom.anatomy import Structure
+from lnc_dicom.predictions import freeze
 from lnc_dicom.quantities import Quantity
-
-
-def _freeze(value: object, *names: str) -> None:
-    """Make fields of a frozen dataclass that are mappings read-only; called from `__post_init__`."""
-    for name in names:
-        object.__setattr__(value, name, MappingProxyType(dict(getattr(value, name))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +47,16 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Caveat:
-    """Something a reader of the results must know; not an error."""
+    """Something that a reader of the results must know; not an error.
+
+    is_our_text
+        The text is wholly ours: numbers, attribute names and names of structures. Only such a text is drawn on pages
+        and written into reports; any other could name the patient and goes into result.json alone.
+    """
 
     code: str
     text: str
+    is_our_text: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Prior:
 
     def __post_init__(self) -> None:
         """Make the volumes read-only."""
-        _freeze(self, "volumes_mm3")
+        freeze(self, "volumes_mm3")
 
     def reference(self) -> Dataset:
         """Name it as a predecessor document (PS3.3 C.17.2)."""
@@ -114,12 +114,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """The series of one study, what was wrong with files that could not be used, and earlier results of ours."""
+    """The series of one study, what was wrong with files that could not be used, and earlier results of ours.
+
+    version
+        Tells apart contents that came under the same SOP Instance UIDs; empty for the first. Part of every result UID.
+    """
 
     uid: str = field(repr=False)
     series: tuple[Series, ...]
     caveats: tuple[Caveat, ...] = ()
     priors: tuple[Prior, ...] = ()
+    version: str = ""
 
 
 class Reason(Enum):
@@ -175,7 +180,7 @@ class Selection:
 
     def __post_init__(self) -> None:
         """Make the roles read-only."""
-        _freeze(self, "map_series")
+        freeze(self, "map_series")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +285,7 @@ class Segmented:
 
     def __post_init__(self) -> None:
         """Check the type of the labels and make everything read-only."""
-        _freeze(self, "confidence")
+        freeze(self, "confidence")
         if self.labels.array.dtype != np.uint8:
             raise TypeError("labels must be uint8")
         self.labels.array.setflags(write=False)
@@ -328,7 +333,7 @@ class AlignedMap:
 
     def __post_init__(self) -> None:
         """Make the statistics read-only."""
-        _freeze(self, "statistics")
+        freeze(self, "statistics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +359,7 @@ class Measurement:
 
     def __post_init__(self) -> None:
         """Make the statistics read-only."""
-        _freeze(self, "statistics")
+        freeze(self, "statistics")
 
     @property
     def failure(self) -> Check | None:
@@ -377,4 +382,4 @@ class Asymmetry:
 
     def __post_init__(self) -> None:
         """Make the values read-only."""
-        _freeze(self, "quantities")
+        freeze(self, "quantities")

@@ -1,96 +1,190 @@
-"""Wires the parts: receiver process, workflow engine, and the watch over the spool."""
+"""Wires the parts: the receiver and the worker as processes of their own, and what a worker does at every look."""
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-from dbos import DBOS, DBOSConfig
+from dbos import DBOS
+from lnc_service.child import Computer
+from lnc_service.jobs import list_jobs
 from lnc_service.logs import log
+from lnc_service.manifest import Manifest, close_study, read_manifest
+from lnc_service.presence import Presence, presence_of, worker_name
+from lnc_service.retention import forget
 from lnc_service.settings import Settings
-from lnc_service.spool import Spool, SpooledStudy
-from lnc_service.workflow import CONCURRENT_JOBS, QUEUE, WORKFLOW_VERSION, Parts, enqueue, equip
-
-from lnc_dicom.biomarker.load import explainer_of, load_predictor
-from lnc_dicom.segment.load import load_segmenter
-from lnc_dicom.tools import Segmenter
+from lnc_service.spool import Spool
+from lnc_service.watch import Watch
+from lnc_service.workflow import Parts, enqueue, equip, is_active, known_jobs, launch_engine, running_workers, take_over
 
 POLL_S = 0.5
 """How often the spool is looked at."""
-_PATIENCE_S = 10.0
+PRESENCE_S = 5.0
+"""How often it is asked whether the other workers live."""
+FORGET_S = 3600.0
+"""How often the spool is swept of what it has kept for its time."""
+PATIENCE_S = 10.0
 """How long running steps may take to end at a stop; what does not end is resumed at the next start."""
+CANNOT_RUN = 2
+"""Exit status of a process of ours that would fail again: its settings, or a port that is taken."""
+
+RECEIVER = (sys.executable, "-m", "lnc_service.receive")
+WORKER = (sys.executable, "-c", "from lnc_service.cli import main; main()", "worker")
 
 
-def serve(settings: Settings, config: Path | None, stop: threading.Event) -> None:
-    """Run receiver and worker until told to stop."""
+def serve(settings: Settings, config: Path | None, stop: threading.Event) -> int:
+    """Run receiver and worker until told to stop; give the exit status. Neither takes the other with it."""
+    Spool(settings.spool).prepare()
+    options = ["--config", str(config)] if config is not None else []
+    receiver = Supervised([*RECEIVER, *options], "receiver")
+    worker = Supervised([*WORKER, *options, "--parent", str(os.getpid())], "worker")
+    while not stop.wait(POLL_S):
+        for process in (receiver, worker):
+            process.keep_alive()
+        if CANNOT_RUN in {receiver.status, worker.status}:
+            break
+    worker.stop()
+    receiver.stop()
+    return CANNOT_RUN if CANNOT_RUN in {receiver.status, worker.status} else 0
+
+
+def work(settings: Settings, stop: threading.Event) -> None:
+    """Run a worker: close studies that are complete, work the queues, take over from workers that are gone."""
     spool = Spool(settings.spool)
     spool.prepare()
-    receiver = _Receiver(config)
-    work(settings, spool, stop, each=receiver.keep_alive)
-    receiver.stop()
-
-
-def work(settings: Settings, spool: Spool, stop: threading.Event, each: Callable[[], None] = lambda: None) -> None:
-    """Run a worker: enqueue studies that are complete and work the queue; `each` is called at every look."""
-    segmenter: Callable[[], Segmenter] = functools.cache(load_segmenter)
-    segmenter()  # weights are read and checked before the first study, not during it
-    predictor = load_predictor(settings.biomarker)
-    equip(Parts(settings, spool, segmenter, predictor, explainer_of(predictor)))
-    launch_engine(settings)
-    log.info("working", extra={"pid": os.getpid()})
-    enqueued: set[str] = set()
+    presence, name = presence_of(settings), worker_name()
+    presence.hold(name)
+    computer = Computer(settings)
+    computer.start()
+    equip(Parts(settings, spool, computer))
+    launch_engine(settings, name)
+    log.info("working", extra={"pid": os.getpid(), "executor": name})
+    watch = Watch(spool, settings.listen.study_quiet_s, settings.listen.study_longest_s)
+    desk, others, keeper = Desk(spool, watch), Others(presence, name), Keeper(settings)
+    _safely(desk.restore)
     while not stop.wait(POLL_S):
-        each()
-        for study in complete_studies(spool, settings.listen.study_quiet_s, time.time()):
-            if study.job not in enqueued:
-                enqueued.add(enqueue(study))
-                log.info("complete", extra={"job": study.job, "objects": study.objects})
-    DBOS.destroy(workflow_completion_timeout_sec=int(_PATIENCE_S))
+        _safely(desk.look)
+        _safely(others.look)
+        _safely(keeper.look)
+    DBOS.destroy(workflow_completion_timeout_sec=int(PATIENCE_S))
+    computer.close()
+    presence.release()
 
 
-def launch_engine(settings: Settings) -> None:
-    """Start the workflow engine; it resumes what an earlier process left unfinished."""
-    config: DBOSConfig = {
-        "name": "lnc-dicom",
-        "system_database_url": settings.workflow_database_url,
-        "application_version": WORKFLOW_VERSION,
-        "executor_id": "local",
-        "log_level": "WARNING",
-    }
-    DBOS(config=config)
-    DBOS.launch()
-    DBOS.register_queue(QUEUE, worker_concurrency=CONCURRENT_JOBS, polling_interval_sec=POLL_S)
+def _safely(look: Callable[[], None]) -> None:
+    """Do what is done at every look; whatever goes wrong is logged, and done again at the next."""
+    try:
+        look()
+    except Exception as error:  # noqa: BLE001 - nothing that a look meets may end the service
+        log.error("look failed", exc_info=error)
 
 
-def complete_studies(spool: Spool, quiet_s: float, now: float) -> list[SpooledStudy]:
-    """Studies of which nothing has arrived for the quiet time."""
-    return [study for study in spool.studies() if now - study.last_arrival >= quiet_s]
+class Desk:
+    """Closes studies that are complete, and enqueues their jobs."""
+
+    def __init__(self, spool: Spool, watch: Watch) -> None:
+        self._spool, self._watch = spool, watch
+        self._closed: list[tuple[Manifest, int]] = []
+
+    def restore(self) -> None:
+        """Enqueue every job that the spool has a manifest of and the database does not know."""
+        known = known_jobs()
+        for path in sorted((self._spool.root / "manifests").glob("*/*.json")):
+            if path.stem not in known:
+                enqueue(read_manifest(path))
+                log.warning("restored", extra={"job": path.stem})
+
+    def look(self) -> None:
+        """Close what is complete; enqueue it as soon as an earlier job of the study has ended."""
+        for key, changed_ns, why in self._watch.look(time.time(), time.monotonic()):
+            manifest = close_study(self._spool, key, why, datetime.now(UTC).isoformat(timespec="milliseconds"))
+            self._watch.close(key, changed_ns)
+            if manifest is None:
+                self._spool.mark_closed(key, changed_ns)
+                continue
+            log.info("complete", extra={"job": manifest.job, "objects": len(manifest.used), "reason": why.value})
+            self._closed.append((manifest, changed_ns))
+        self._closed = [item for item in self._closed if not self._enqueue(*item)]
+
+    def _enqueue(self, manifest: Manifest, changed_ns: int) -> bool:
+        """Enqueue unless an earlier job still runs: its result is to be named."""
+        if any(is_active(job) for job in manifest.earlier):
+            return False
+        enqueue(manifest)
+        self._spool.mark_closed(manifest.key, changed_ns)
+        return True
 
 
-class _Receiver:
-    """The receiver process; started again if it dies."""
+class Others:
+    """Looks after the other workers."""
 
-    def __init__(self, config: Path | None) -> None:
-        self._command = [sys.executable, "-m", "lnc_service.receive"]
-        if config is not None:
-            self._command += ["--config", str(config)]
+    def __init__(self, presence: Presence, name: str) -> None:
+        self._presence, self._name = presence, name
+        self._next = 0.0
+
+    def look(self) -> None:
+        """Take over what workers had in hand whose process has ended."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + PRESENCE_S
+        gone = self._presence.gone(running_workers() - {self._name})
+        if gone:
+            take_over(gone)
+            for worker in gone:
+                log.warning("worker gone", extra={"executor": worker})
+
+
+class Keeper:
+    """Forgets what the spool has kept for its time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._next = time.monotonic() + FORGET_S
+
+    def look(self) -> None:
+        """Remove what may be removed, once an hour."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + FORGET_S
+        count = forget(self._settings, list_jobs(self._settings), datetime.now(UTC))
+        if count:
+            log.info("forgotten", extra={"objects": count})
+
+
+class Supervised:
+    """A process of ours that is started again when it dies, with growing waits, unless it says that it cannot run."""
+
+    def __init__(self, command: Sequence[str], name: str) -> None:
+        self._command, self._name = list(command), name
         self._process = subprocess.Popen(self._command)  # noqa: S603 - our own module
+        self._started, self._failures = time.monotonic(), 0
+
+    @property
+    def status(self) -> int | None:
+        """Exit status; None while it runs."""
+        return self._process.poll()
 
     def keep_alive(self) -> None:
         """Start it again if it has ended."""
-        if self._process.poll() is not None:
-            log.error("receiver ended", extra={"status": str(self._process.returncode)})
-            time.sleep(1)  # a port that is taken would otherwise spin
-            self._process = subprocess.Popen(self._command)  # noqa: S603
+        if self.status in {None, CANNOT_RUN}:
+            return
+        lived_s = time.monotonic() - self._started
+        if self._failures and lived_s < min(2.0**self._failures, 60.0):
+            return  # it ended soon after it was started: wait
+        self._failures = self._failures + 1 if lived_s < 60.0 else 0  # noqa: PLR2004
+        log.error("ended", extra={"program": self._name, "status": str(self.status)})
+        self._process = subprocess.Popen(self._command)  # noqa: S603
+        self._started = time.monotonic()
 
     def stop(self) -> None:
         """End it and wait."""
-        self._process.send_signal(signal.SIGTERM)
+        if self.status is None:
+            self._process.send_signal(signal.SIGTERM)
         self._process.wait()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from lnc_service.states import JobState
 from rich.table import Table
 
 from lnc_dicom.cli.console import complaints, exits, screen, show_line
@@ -17,6 +22,8 @@ from lnc_dicom.cli.main import app
 from lnc_dicom.errors import UnusableInput
 
 if TYPE_CHECKING:
+    from lnc_service.jobs import Job
+    from lnc_service.retention import Held
     from lnc_service.validate.main import Finding
 
 jobs = typer.Typer(no_args_is_help=True, help="What happened to every study.")
@@ -46,12 +53,15 @@ def serve(file: Config = None) -> None:
         start_logging()
         from lnc_service.app import serve as run  # noqa: PLC0415 - logging first, so that imports are logged our way
 
-        run(settings, file, _until_stopped())
+        raise typer.Exit(run(settings, file, _until_stopped()))
 
 
 @app.command()
-def worker(file: Config = None) -> None:
-    """Work the queue of a spool without receiving."""
+def worker(
+    file: Config = None,
+    parent: Annotated[int | None, typer.Option(hidden=True, help="Process without which the worker ends.")] = None,
+) -> None:
+    """Measure and deliver what lies in the spool, without receiving."""
     with exits():
         from lnc_service.logs import start_logging  # noqa: PLC0415
         from lnc_service.settings import load_settings  # noqa: PLC0415
@@ -59,40 +69,67 @@ def worker(file: Config = None) -> None:
         settings = load_settings(file)
         start_logging()
         from lnc_service.app import work  # noqa: PLC0415
-        from lnc_service.spool import Spool  # noqa: PLC0415
 
-        spool = Spool(settings.spool)
-        spool.prepare()
-        work(settings, spool, _until_stopped())
+        stop = _until_stopped()
+        if parent is not None:
+            threading.Thread(target=_stop_with, args=(parent, stop), daemon=True).start()
+        work(settings, stop)
+
+
+def _stop_with(parent: int, stop: threading.Event) -> None:
+    """Stop when the process that started this one is gone."""
+    while os.getppid() == parent and not stop.wait(1.0):
+        pass
+    stop.set()
 
 
 @jobs.command("list")
-def list_(file: Config = None) -> None:
+def list_(
+    file: Config = None,
+    state: Annotated[list[JobState] | None, typer.Option(help="Only jobs in this state; may be repeated.")] = None,
+    find: Annotated[str, typer.Option(help="Only studies with this accession number, patient ID or date.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one job a line.")] = False,  # noqa: FBT002
+) -> None:
     """List every study: what state it is in, and why there is no result where there is none."""
     with exits():
         from lnc_service.jobs import list_jobs  # noqa: PLC0415
         from lnc_service.settings import load_settings  # noqa: PLC0415
 
-        found = list_jobs(load_settings(file))
-        table = Table()
-        for column in ("job", "state", "since", "objects", "code"):
-            table.add_column(column, no_wrap=True)
-        table.add_column("what happened → what to do")
-        for job in found:
-            reason = f"{job.what} → {job.do}" if job.what else ""
-            since = job.since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-            table.add_row(job.name, job.state, since, str(job.objects), job.code, reason)
-        screen.print(table)
+        found = list_jobs(load_settings(file), tuple(state or ()), find)
+        if as_json:
+            for job in found:
+                show_line(json.dumps(job.as_json()))
+        else:
+            screen.print(_table(found))
+
+
+def _table(found: Sequence[Job]) -> Table:
+    """Draw a line a job, and one for each destination that does not have everything."""
+    table = Table()
+    for column in ("job", "state", "since", "objects", "code"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("what happened → what to do")
+    for job in found:
+        reason = f"{job.what} → {job.do}" if job.what else ""
+        since = job.since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(job.name, job.state.value, since, str(job.objects), job.code, reason)
+        for d in job.deliveries:
+            if d.refused or d.waiting:
+                counts = f"{d.stored} stored, {d.refused} refused, {d.waiting} waiting"
+                table.add_row("", "", "", "", d.code, f"{d.destination}: {counts}")
+    return table
 
 
 @jobs.command()
 def show(name: str, file: Config = None) -> None:
     """Print the result of a job, or why there is none."""
     with exits():
+        from lnc_service.jobs import find_job  # noqa: PLC0415
         from lnc_service.settings import load_settings  # noqa: PLC0415
         from lnc_service.spool import Spool  # noqa: PLC0415
 
-        result = Spool(load_settings(file).spool).results(name) / "result.json"
+        settings = load_settings(file)
+        result = Spool(settings.spool).results(find_job(settings, name).name) / "result.json"
         if not result.is_file():
             raise UnusableInput(f"job {name} has no result")
         show_line(result.read_text(encoding="utf-8"))
@@ -100,12 +137,35 @@ def show(name: str, file: Config = None) -> None:
 
 @jobs.command("retry")
 def retry_(name: str, file: Config = None) -> None:
-    """Run a failed job again; results that exist are only delivered again."""
+    """Run what failed of a job again; results that exist are only delivered again."""
     with exits():
         from lnc_service.jobs import retry  # noqa: PLC0415
         from lnc_service.settings import load_settings  # noqa: PLC0415
 
-        show_line(f"enqueued as {retry(load_settings(file), name)}")
+        for enqueued in retry(load_settings(file), name):
+            show_line(f"enqueued {enqueued}")
+
+
+@app.command()
+def spool(file: Config = None) -> None:
+    """Show what lies in the spool, and why."""
+    with exits():
+        from lnc_service.jobs import list_jobs  # noqa: PLC0415
+        from lnc_service.retention import survey  # noqa: PLC0415
+        from lnc_service.settings import load_settings  # noqa: PLC0415
+
+        settings = load_settings(file)
+        rows: dict[tuple[str, str], list[Held]] = {}
+        for held in survey(settings, list_jobs(settings), datetime.now(UTC)):
+            rows.setdefault((held.part.value, held.why.value), []).append(held)
+        table = Table()
+        for column in ("what", "why", "studies", "MB", "oldest"):
+            table.add_column(column)
+        for (part, why), found in sorted(rows.items()):
+            size = sum(path.stat().st_size for held in found for path in held.folder.iterdir())
+            oldest = datetime.fromtimestamp(min(held.since for held in found), UTC).astimezone()
+            table.add_row(part, why, str(len(found)), f"{size / 1e6:.1f}", oldest.strftime("%Y-%m-%d"))
+        screen.print(table)
 
 
 @config.command()
@@ -153,7 +213,7 @@ def _show_finding(finding: Finding) -> None:
     show_line(f"{where}: {finding.program}: {verdict}")
     for message in finding.messages:
         times = f" ({message.times} times)" if message.times > 1 else ""
-        show_line(f"  {message.kind.value}: {message.text}{times}")
+        show_line(f"  {message.severity.value}: {message.text}{times}")
         if message.cause:
             show_line(f"    {message.cause} → {message.cure}")
 

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
 
+import sqlalchemy as sa
 from dbos import DBOSClient, WorkflowStatus
+from lnc_service.manifest import read_folder, read_manifest, search_digest
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
-from lnc_service.workflow import QUEUE, WORKFLOW, WORKFLOW_VERSION
+from lnc_service.states import ENDED, DeliveryOutcome, JobState
+from lnc_service.workflow import DELIVERIES, DELIVERY, STUDIES, STUDY, WORKFLOW_VERSION
 
-from lnc_dicom.errors import UnusableInput
+from lnc_dicom.errors import ComputingEnded, UnusableInput
 
-_COMPUTE_STEP, _DELIVER_STEP = 1, 2
-_UNFINISHED = {"ENQUEUED": "WAITING", "PENDING": "RUNNING", "DELAYED": "WAITING"}
+_UNFINISHED = {"ENQUEUED": JobState.WAITING, "PENDING": JobState.RUNNING, "DELAYED": JobState.WAITING}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one destination has of a job; `waiting` says how many objects it does not have yet."""
+
+    destination: str
+    state: JobState
+    stored: int
+    refused: int
+    waiting: int
+    code: str = ""
+    what: str = ""
+    do: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,51 +43,153 @@ class Job:
     """One line of `lnc jobs list`. `since` is when the state began."""
 
     name: str
-    state: str
+    state: JobState
     since: datetime
     objects: int
     code: str = ""
     what: str = ""
     do: str = ""
+    deliveries: tuple[Delivery, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        return {**asdict(self), "since": self.since.isoformat(timespec="seconds")}
 
 
-def list_jobs(settings: Settings) -> list[Job]:
-    """All jobs, the newest first, and the studies that are still arriving."""
+def list_jobs(settings: Settings, states: Sequence[JobState] = (), find: str = "") -> list[Job]:
+    """All jobs, the newest first, and before them the studies that are still arriving.
+
+    states
+        Only jobs in these states; empty: all.
+    find
+        Only studies with this accession number, patient ID or study date (YYYYMMDD).
+    """
     spool = Spool(settings.spool)
     if not spool.received.is_dir():
         return []
-    received = {study.job: study for study in spool.studies()}
     with _client(settings) as client:
-        found = client.list_workflows(name=WORKFLOW, sort_desc=True) if client else []
-    known = {_job_name(status) for status in found}
-    arriving = [
-        Job(s.job, "RECEIVING", datetime.fromtimestamp(s.last_arrival, UTC), s.objects)
-        for s in received.values()
-        if s.job not in known
-    ]
-    counts = {job: study.objects for job, study in received.items()}
-    return arriving + [_job(status, counts.get(_job_name(status), 0)) for status in found]
+        jobs = [*_arriving(spool), *(_measured(client) if client else ())]
+    if find:
+        wanted = {spool.study_name(key) for key in _studies_with(spool, find)}
+        jobs = [job for job in jobs if job.name.split("-")[0] in wanted]
+    return [job for job in jobs if not states or job.state in states]
 
 
-def retry(settings: Settings, name: str) -> str:
-    """Run a job that failed again: from the delivery if there are results, else from the start.
+def find_job(settings: Settings, name: str) -> Job:
+    """Find a job by its name or by the beginning of it. Raises UnusableInput."""
+    found = [job for job in list_jobs(settings) if job.name.startswith(name)]
+    exact = [job for job in found if job.name == name]
+    if len(exact or found) != 1:
+        raise UnusableInput(
+            f"{len(found)} jobs have a name that begins with {name}" if found else f"there is no job {name}"
+        )
+    return (exact or found)[0]
 
-    Returns the name of the new run. Raises UnusableInput.
+
+def retry(settings: Settings, name: str) -> list[str]:
+    """Run what failed of a job again, under its name: the computing, or the deliveries that failed.
+
+    Returns what was enqueued. Raises UnusableInput.
     """
-    computed = (Spool(settings.spool).results(name) / "segmentation.dcm").is_file()
+    job = find_job(settings, name)
+    if job.state not in ENDED - {JobState.DONE}:
+        raise UnusableInput(f"job {job.name} is {job.state}; only a job that failed or was rejected can be run again")
+    failed = [d.destination for d in job.deliveries if d.state is JobState.FAILED]
     with _client(settings) as client:
-        if client is None or not client.list_workflows(workflow_ids=[name]):
+        if client is None:
             raise UnusableInput(f"there is no job {name}")
-        step = _DELIVER_STEP if computed else _COMPUTE_STEP
-        handle = client.fork_workflow(name, step, application_version=WORKFLOW_VERSION, queue_name=QUEUE)
-        return str(handle.get_workflow_id())
+        for destination in failed:
+            client.rewind_workflow(
+                f"{job.name}>{destination}",
+                application_version=WORKFLOW_VERSION,
+                queue_name=DELIVERIES,
+                queue_partition_key=destination,
+            )
+        if not failed:
+            client.rewind_workflow(job.name, application_version=WORKFLOW_VERSION, queue_name=STUDIES)
+    return [f"{job.name} to {destination}" for destination in failed] or [job.name]
+
+
+def _arriving(spool: Spool) -> Iterator[Job]:
+    """Studies that have something which no job measures yet."""
+    with os.scandir(spool.received) as entries:
+        folders = [e for e in entries if e.is_dir()]
+    for folder in folders:
+        changed_ns = folder.stat().st_mtime_ns
+        if changed_ns != spool.closed_ns(folder.name):
+            count = sum(1 for _ in Path(folder.path).glob("*.dcm"))
+            yield Job(
+                spool.study_name(folder.name), JobState.RECEIVING, datetime.fromtimestamp(changed_ns / 1e9, UTC), count
+            )
+
+
+def _measured(client: DBOSClient) -> Iterator[Job]:
+    studies = client.list_workflows(name=STUDY, sort_desc=True)  # first: those that are DONE have their deliveries
+    deliveries: dict[str, list[Delivery]] = defaultdict(list)
+    for status in client.list_workflows(name=DELIVERY):
+        job, destination = str(status.workflow_id).split(">", maxsplit=1)
+        deliveries[job].append(_delivery(client, status, destination))
+    for status in studies:
+        yield _job(status, tuple(sorted(deliveries[str(status.workflow_id)], key=lambda d: d.destination)))
+
+
+def _job(status: WorkflowStatus, deliveries: tuple[Delivery, ...]) -> Job:
+    """Join what is known of a study and of its deliveries."""
+    name, images = str(status.workflow_id), int(status.input["args"][2]) if status.input else 0
+    since = datetime.fromtimestamp((status.updated_at or status.created_at or 0) / 1000, UTC)
+    state, reason = _ended(status)
+    if state is JobState.DONE and any(d.state not in ENDED for d in deliveries):
+        state = JobState.DELIVERING
+    failed = next((d for d in deliveries if d.state is JobState.FAILED), None)
+    if state is JobState.DONE and failed is not None:
+        state, reason = JobState.FAILED, {"code": failed.code, "what": failed.what, "do": failed.do}
+    return Job(name, state, since, images, **reason, deliveries=deliveries)
+
+
+def _ended(status: WorkflowStatus) -> tuple[JobState, Mapping[str, str]]:
+    """State of a workflow, and the reason where it failed."""
+    if status.status == "SUCCESS" and status.output:
+        reason = {key: str(status.output[key]) for key in ("code", "what", "do")}
+        return JobState(status.output["state"]), reason
+    state = _UNFINISHED.get(status.status, JobState.FAILED)
+    if state is not JobState.FAILED:
+        return state, {}
+    what = f"the workflow engine reports {status.status}"
+    return state, {"code": ComputingEnded.code, "what": what, "do": ComputingEnded.do}
+
+
+def _delivery(client: DBOSClient, status: WorkflowStatus, destination: str) -> Delivery:
+    """Say what a destination has; of a delivery that runs, what its attempts have brought so far."""
+    state, reason = _ended(status)
+    if status.status == "SUCCESS" and status.output:
+        out = cast("DeliveryOutcome", status.output)
+        counts = (len(out["stored"]), len(out["refused"]), len(out["waiting"]))
+    else:
+        files = list(status.input["args"][2]) if status.input else []
+        fates = dict.fromkeys(files, "waiting")
+        for step in client.list_workflow_steps(str(status.workflow_id)) if state is JobState.RUNNING else ():
+            fates |= step["output"]["fates"] if step["function_name"] == "send" and step["output"] else {}
+        counted = list(fates.values())
+        counts = (counted.count("stored"), counted.count("refused"), counted.count("waiting"))
+    return Delivery(destination, state, *counts, reason.get("code", ""), reason.get("what", ""), reason.get("do", ""))
+
+
+def _studies_with(spool: Spool, text: str) -> set[str]:
+    """Keys of the studies that name what an operator types; closed ones by their manifests, others by their files."""
+    wanted = search_digest(text)
+    manifests = (read_manifest(path) for path in (spool.root / "manifests").glob("*/*.json"))
+    found = {m.key for m in manifests if any(wanted in o.found_by for o in m.objects)}
+    for folder in spool.received.iterdir():
+        if folder.is_dir() and not spool.manifests_of(folder.name):
+            found |= {folder.name} if any(wanted in o.found_by for o in read_folder(folder)) else set()
+    return found
 
 
 @contextmanager
 def _client(settings: Settings) -> Iterator[DBOSClient | None]:
     """Connect to the workflow database; None where none has been made yet."""
     url = settings.workflow_database_url
-    if url.startswith("sqlite:///") and not (settings.spool / "workflows.sqlite").exists():
+    if not _is_made(sa.make_url(url)):
         yield None
         return
     client = DBOSClient(system_database_url=url)
@@ -77,15 +199,13 @@ def _client(settings: Settings) -> Iterator[DBOSClient | None]:
         client.destroy()
 
 
-def _job_name(status: WorkflowStatus) -> str:
-    return str(status.input["args"][1]) if status.input else str(status.workflow_id)
-
-
-def _job(status: WorkflowStatus, objects: int) -> Job:
-    since = datetime.fromtimestamp((status.updated_at or status.created_at or 0) / 1000, UTC)
-    if status.status == "SUCCESS" and status.output:
-        out = status.output
-        return Job(status.workflow_id, out["state"], since, objects, out["code"], out["what"], out["do"])
-    state = _UNFINISHED.get(status.status, "FAILED")
-    what = "" if state != "FAILED" else f"the workflow engine reports {status.status}"
-    return Job(status.workflow_id, state, since, objects, "LNC-300" if what else "", what)
+def _is_made(url: sa.URL) -> bool:
+    """Whether a worker has made the tables; connecting to SQLite would make an empty file."""
+    sqlite = url.drivername.startswith("sqlite")
+    if sqlite and not Path(url.database or "").is_file():
+        return False
+    engine = sa.create_engine(url if sqlite else url.set(drivername="postgresql+psycopg"))
+    try:
+        return sa.inspect(engine).has_table("workflow_status", schema=None if sqlite else "dbos")
+    finally:
+        engine.dispose()

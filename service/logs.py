@@ -11,13 +11,20 @@ import logging
 import sys
 import threading
 import traceback
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import TracebackType
 
-FIELDS = ("job", "stage", "state", "code", "objects", "seconds", "attempt", "peer", "port", "status", "pid", "missing")
+FIELDS = (
+    *("job", "stage", "state", "code", "objects", "seconds", "peer", "port", "status", "pid"),
+    *("executor", "destination", "reason", "program"),
+)
 """The only extra fields that are printed. None of them is free text."""
 
 OURS = "lnc"
+"""Name of our logger; what comes from any other is withheld."""
+WITHHELD = "withheld"
+"""Event of a line whose text was not printed."""
 
 
 class _Formatter(logging.Formatter):
@@ -32,12 +39,12 @@ class _Formatter(logging.Formatter):
             line["event"] = record.msg
             line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
         else:
-            line["event"] = "withheld"
+            line["event"] = WITHHELD
             line["source"] = f"{record.name}:{record.lineno}"
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             line["frames"] = frames_of(record.exc_info[2])
-        return json.dumps(line)
+        return json.dumps(line, default=lambda _: WITHHELD)
 
 
 def frames_of(tb: TracebackType | None) -> list[str]:
@@ -53,21 +60,37 @@ def start_logging(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger(OURS).setLevel(level)
     logging.captureWarnings(capture=True)
-    for name in ("dbos", "pynetdicom", "pydicom", "highdicom"):
+    for name in logging.root.manager.loggerDict:
         other = logging.getLogger(name)
         other.handlers[:] = []
         other.propagate = True
+    engine = logging.getLogger("dbos")  # it adds a handler of its own unless it has one
+    engine.handlers[:], engine.propagate = [handler], False
+    logging.getLogger(OURS).setLevel(level)
     sys.excepthook = _on_crash
     threading.excepthook = lambda args: _on_crash(args.exc_type, args.exc_value, args.exc_traceback)
+    sys.unraisablehook = lambda args: _on_crash(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def relay(lines: Iterable[str], program: str) -> None:
+    """Print the lines of another process of ours; whatever is not one of our events is withheld."""
+    for text in lines:
+        try:
+            ours = "event" in json.loads(text)
+        except (ValueError, TypeError):
+            ours = False
+        if ours:
+            sys.stderr.write(text if text.endswith("\n") else f"{text}\n")
+            sys.stderr.flush()
+        else:
+            log.warning(WITHHELD, extra={"program": program})
 
 
 def _on_crash(kind: type[BaseException], _value: BaseException | None, tb: TracebackType | None) -> None:
     """Log an uncaught error without its message: messages quote values."""
-    if issubclass(kind, KeyboardInterrupt):
-        return
-    logging.getLogger(OURS).critical("crashed", exc_info=(kind, kind(), tb) if kind is not SystemExit else None)
+    if not issubclass(kind, KeyboardInterrupt | SystemExit):
+        logging.getLogger(OURS).critical("crashed", exc_info=(kind, BaseException(), tb))
 
 
 log = logging.getLogger(OURS)

@@ -1,105 +1,249 @@
 """Storage SCP → spool. A process of its own, without torch: Success is answered when the bytes are on disk.
 
-Every storage SOP class is accepted, so that a study without MR is answered with a reason instead of silence.
-Transfer syntaxes that are decoded come first, so that a sender who can choose sends one of them; lossy ones are
-received too and then refused by name, in `lnc jobs`.
+Every storage SOP class is accepted, so that a study without MR is answered with a reason instead of silence; private
+ones too, because senders exist that stop at the first refusal, but no job looks at them. Transfer syntaxes that are
+decoded come first, so that a sender who can choose sends one of them; lossy ones are received too and then refused by
+name, in `lnc jobs`.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import ctypes
+import functools
 import os
 import signal
+import sys
 import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-import pydicom
+from lnc_service.arriving import Arriving
+from lnc_service.association_guard import MAXIMUM_PDU_BYTES, REQUEST_S, Connections, GuardedServer
+from lnc_service.disk import Watermark
 from lnc_service.logs import log, start_logging
 from lnc_service.settings import Listen, load_settings
 from lnc_service.spool import Spool
-from pydicom.errors import InvalidDicomError
+from lnc_service.storage_scp import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS, Incoming, StorageReactor
+from lnc_service.study_uid import study_uid_of
+from lnc_service.tls import tls_context
 from pydicom.uid import JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
-from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
-from pynetdicom.dsutils import encode_file_meta
+from pynetdicom import AE, AllStoragePresentationContexts, _config, build_context, evt
+from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification
 
+from lnc_dicom.errors import LncError, UnusableInput
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
-
-SUCCESS = 0x0000
-OUT_OF_RESOURCES = 0xA700
-CANNOT_UNDERSTAND = 0xC000
-
-MAXIMUM_PDU_BYTES = 131072
-"""DCMTK's upper limit; larger PDUs cost less CPU per object."""
-MAXIMUM_ASSOCIATIONS = 20
 
 REFUSED_LATER = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000)
 """Received so that nothing is lost, and refused by name when the study is looked at."""
 
+CANNOT_START = 2
+"""Exit status where starting again would give the same."""
 
-def on_store(event: evt.Event, spool: Spool) -> int:
-    """Answer one C-STORE: success means the bytes are on disk, nothing less."""
-    data = event.request.DataSet.getvalue()
-    meta = event.file_meta
-    whole = b"\0" * 128 + b"DICM" + encode_file_meta(meta) + data
-    study_uid = _study_uid(whole)
-    if study_uid is None:
-        log.warning("refused", extra={"status": f"{CANNOT_UNDERSTAND:04X}"})
-        return CANNOT_UNDERSTAND
-    try:
-        spool.keep(study_uid, whole)
-    except OSError:
-        log.exception("not kept", extra={"status": f"{OUT_OF_RESOURCES:04X}"})
-        return OUT_OF_RESOURCES  # the sender will try again
-    return SUCCESS
+_STANDARD_ROOT = "1.2.840.10008."
+_STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
+_STORAGE_CLASSES = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
+_CALLING_TITLE_UNKNOWN, _CALLED_TITLE_UNKNOWN = (1, 1, 3), (1, 1, 7)
+_CONGESTION, _LIMIT_EXCEEDED = (2, 3, 1), (2, 3, 2)
+"""Result, source and reason of A-ASSOCIATE-RJ (PS3.8 9.3.4); a result of 2 means that the sender may try again."""
+_PR_SET_PDEATHSIG = 1
+_SHUTDOWN_S = 3.0
+_MB = 1 << 20
 
 
-def _study_uid(data: bytes) -> str | None:
-    """Study Instance UID of a Part 10 object; None if it has none."""
-    try:
-        header = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, specific_tags=["StudyInstanceUID"])
-    except (InvalidDicomError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError):
+class CannotListen(UnusableInput):
+    """The receiver cannot listen on its address and port."""
+
+    code = "LNC-006"
+    do = "End the program that holds the port, or set `listen.host` and `listen.port` to what is free."
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolKeeper:
+    """Keeps objects in the spool, as long as its disk has room."""
+
+    spool: Spool
+    watermark: Watermark
+    largest_bytes: int
+
+    def begin(self) -> Arriving:
+        """Start an object. Raises OSError."""
+        self._need_room()
+        return self.spool.begin()
+
+    def check(self, incoming: Incoming) -> None:
+        """Refuse to let an object outgrow the limit or the disk. Raises OSError."""
+        if incoming.arriving.size > self.largest_bytes:
+            log.warning("object too large", extra={"status": f"{OUT_OF_RESOURCES:04X}"})
+            raise OSError
+        self._need_room()
+
+    def keep(self, incoming: Incoming) -> int:
+        """Answer success only when the object is on disk and synced."""
+        try:
+            if _is_private(incoming.sop_class):
+                self.spool.keep_unused(incoming.arriving)
+                return SUCCESS
+            uid = study_uid_of(incoming.arriving.descriptor, incoming.data_begins, incoming.transfer_syntax)
+            if uid is None:
+                log.warning("refused", extra={"status": f"{CANNOT_UNDERSTAND:04X}"})
+                return CANNOT_UNDERSTAND
+            self.spool.keep_arrived(incoming.arriving, uid)
+        except OSError:
+            log.exception("not kept", extra={"status": f"{OUT_OF_RESOURCES:04X}"})
+            return OUT_OF_RESOURCES  # the sender will try again
+        return SUCCESS
+
+    def _need_room(self) -> None:
+        if not self.watermark.has_room_for_an_object():
+            log.warning("disk nearly full", extra={"status": f"{OUT_OF_RESOURCES:04X}"})
+            raise OSError
+
+
+def contexts_for(requested: Iterable[PresentationContext]) -> list[PresentationContext]:
+    """Give the contexts that are accepted of those requested: Verification and whatever may be storage.
+
+    pynetdicom's unrestricted storage would take the sender's first transfer syntax instead of the first of our list,
+    and services such as query for storage.
+    """
+    contexts = [build_context(Verification)]
+    for context in requested:
+        uid = str(context.abstract_syntax)
+        if uid in _STORAGE_CLASSES or uid.startswith(_STORAGE_ROOT):
+            contexts.append(build_context(uid, [*TRANSFER_SYNTAXES, *REFUSED_LATER]))
+        elif _is_private(uid):
+            contexts.append(build_context(uid, [*TRANSFER_SYNTAXES, *REFUSED_LATER, *context.transfer_syntax]))
+    return contexts
+
+
+def _is_private(sop_class: str) -> bool:
+    return not sop_class.startswith(_STANDARD_ROOT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """Who is let in."""
+
+    listen: Listen
+    connections: Connections
+    watermark: Watermark
+
+    def on_requested(self, event: evt.Event) -> None:
+        """Reject an association, or say what it may send."""
+        refusal = self._refusal(event)
+        assoc = event.assoc
+        if refusal is None:
+            assoc.acceptor.supported_contexts = contexts_for(
+                assoc.requestor.primitive.presentation_context_definition_list
+            )
+            return
+        why, answer = refusal
+        log.warning(why, extra={"peer": assoc.requestor.address})
+        assoc.acse.send_reject(*answer)
+        assoc.kill()
+
+    def _refusal(self, event: evt.Event) -> tuple[str, tuple[int, int, int]] | None:
+        """Say why an association is refused; None if it is not."""
+        request, listen = event.assoc.requestor.primitive, self.listen
+        if request.called_ae_title.strip() not in {listen.ae_title.strip(), *(t.strip() for t in listen.also_called)}:
+            return "called title refused", _CALLED_TITLE_UNKNOWN
+        if listen.calling and request.calling_ae_title.strip() not in {t.strip() for t in listen.calling}:
+            return "calling title refused", _CALLING_TITLE_UNKNOWN
+        if not self.watermark.has_room_for_an_association():
+            return "disk nearly full", _CONGESTION
+        if not self.connections.admit(event.assoc.dul.socket.connection):
+            return "too many associations", _LIMIT_EXCEEDED
         return None
-    return str(header.get("StudyInstanceUID") or "") or None
 
 
 def _on_accepted(event: evt.Event) -> None:
     log.info("association", extra={"peer": event.assoc.requestor.address})
 
 
-def start(listen: Listen, spool: Spool) -> AE:
-    """Start listening in the background; `.shutdown()` ends it."""
-    _config.LOG_REQUEST_IDENTIFIERS = False
-    _config.LOG_RESPONSE_IDENTIFIERS = False
-    _config.LOG_HANDLER_LEVEL = "none"
-    ae = AE(ae_title=listen.ae_title)
-    ae.maximum_pdu_size = MAXIMUM_PDU_BYTES
-    ae.maximum_associations = MAXIMUM_ASSOCIATIONS
-    ae.require_called_aet = True
-    ae.add_supported_context(Verification)
-    for context in AllStoragePresentationContexts:
-        ae.add_supported_context(context.abstract_syntax, [*TRANSFER_SYNTAXES, *REFUSED_LATER])
-    handlers = [(evt.EVT_C_STORE, on_store, [spool]), (evt.EVT_ACCEPTED, _on_accepted)]
-    ae.start_server((listen.host, listen.port), block=False, evt_handlers=handlers)
-    log.info("listening", extra={"port": listen.port, "pid": os.getpid()})
-    return ae
+class Receiver:
+    """The listening SCP."""
+
+    def __init__(self, listen: Listen, spool: Spool) -> None:
+        """Listen, and serve in the background. Raises CannotListen, BadSettings."""
+        _config.LOG_REQUEST_IDENTIFIERS = False
+        _config.LOG_RESPONSE_IDENTIFIERS = False
+        _config.LOG_HANDLER_LEVEL = "none"
+        ae = AE(ae_title=listen.ae_title)
+        ae.maximum_pdu_size = MAXIMUM_PDU_BYTES
+        ae.maximum_associations = sys.maxsize  # the door counts them: pynetdicom counts connections
+        ae.acse_timeout = REQUEST_S
+        watermark = Watermark(spool.root, listen.free_disk_mb * _MB)
+        keeper = SpoolKeeper(spool, watermark, listen.largest_object_mb * _MB)
+        self._connections = Connections(listen.addresses, listen.associations, listen.associations_per_address)
+        door = _Door(listen, self._connections, watermark)
+        try:
+            self._server = ae.make_server(
+                (listen.host, listen.port),
+                contexts=[build_context(Verification)],
+                ssl_context=tls_context(listen),
+                evt_handlers=[(evt.EVT_REQUESTED, door.on_requested), (evt.EVT_ACCEPTED, _on_accepted)],
+                server_class=GuardedServer,
+                connections=self._connections,
+                make_reactor=functools.partial(StorageReactor, keeper=keeper),
+            )
+        except OSError as error:
+            raise CannotListen(f"port {listen.port} of {listen.host}: {os.strerror(error.errno or 0)}") from error
+        ae._servers.append(self._server)  # noqa: SLF001 - as start_server does; its shutdown removes it from there
+        threading.Thread(target=self._server.serve_forever, name="listener", daemon=True).start()
+        log.info("listening", extra={"port": listen.port, "pid": os.getpid()})
+
+    def shutdown(self) -> None:
+        """Stop listening, abort the associations, and wait a little for what is being written."""
+        self._server.shutdown()
+        established = [a for a in self._server.active_associations if a.is_established]
+        for association in established:
+            association.abort(block=False)
+        end = time.monotonic() + _SHUTDOWN_S
+        for association in established:
+            association.join(max(end - time.monotonic(), 0))
+        self._connections.end_all()
+
+
+def end_with_parent(parent: int | None) -> None:
+    """Have the kernel end this process when the one that started it ends (Linux), however that ends.
+
+    parent
+        The process that must still be there; None: whichever it is.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if parent is not None and os.getppid() != parent:
+        raise SystemExit(0)
 
 
 def main() -> None:
     """Run the receiver until it is told to stop, or until the service that started it has gone."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path)
-    settings = load_settings(parser.parse_args().config)
-    start_logging()
+    parser.add_argument("--parent", type=int, help="Process without which the receiver ends.")
+    arguments = parser.parse_args()
+    parent = os.getppid()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    ae = start(settings.listen, Spool(settings.spool))
-    parent = os.getppid()
+    end_with_parent(arguments.parent)
+    os.umask(0o077)
+    start_logging()
+    try:
+        settings = load_settings(arguments.config)
+        spool = Spool(settings.spool)
+        spool.prepare()
+        spool.recover()
+        receiver = Receiver(settings.listen, spool)
+    except LncError as error:
+        log.critical(str(error), extra={"code": error.code})
+        raise SystemExit(CANNOT_START) from None
     while not stop.wait(1.0) and os.getppid() == parent:
         pass
-    ae.shutdown()
+    receiver.shutdown()
 
 
 if __name__ == "__main__":

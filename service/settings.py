@@ -6,12 +6,13 @@ environment, because a setting that is misspelt and silently ignored is the hard
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, IPvAnyNetwork, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from lnc_dicom.errors import BadSettings
@@ -42,8 +43,30 @@ class Listen(Section):
     """TCP port of the storage SCP."""
     ae_title: AeTitle = "LNC"
     """Our application entity title."""
+    also_called: tuple[AeTitle, ...] = ()
+    """Further titles that senders may call."""
+    calling: tuple[AeTitle, ...] = ()
+    """Titles that may send; empty: every one."""
+    addresses: tuple[IPvAnyNetwork, ...] = ()
+    """Addresses or networks (10.1.0.0/16) that may connect; empty: every one."""
+    associations: int = Field(32, ge=1, le=200)
+    """Associations at once."""
+    associations_per_address: int = Field(16, ge=1)
+    """Of these, from one address."""
+    largest_object_mb: int = Field(2048, ge=1)
+    """Larger objects are refused."""
+    free_disk_mb: int = Field(1024, ge=0)
+    """New associations are refused when less is free on the disk of the spool, objects when less than half of it is."""
+    tls_certificate: Path | None = None
+    """Certificate chain (PEM); with it only TLS is spoken."""
+    tls_key: Path | None = None
+    """Its private key (PEM); none: it is in the file of the certificate."""
+    tls_client_authority: Path | None = None
+    """Authority (PEM) that must have signed the senders' certificates; none: senders need no certificate."""
     study_quiet_s: float = Field(60.0, gt=0)
     """A study is complete when no object has arrived for this long."""
+    study_longest_s: float = Field(3600.0, gt=0)
+    """A study that never falls quiet is taken as it is after this long."""
 
 
 class Pacs(Section):
@@ -55,6 +78,8 @@ class Pacs(Section):
     """TCP port of its storage SCP."""
     ae_title: AeTitle
     """Its application entity title."""
+    name: str = Field("", max_length=64)
+    """What the destination is called in jobs and logs; empty: its application entity title. Deliveries follow it."""
     timeout_s: float = Field(30.0, gt=0)
     """Longest wait for an answer."""
     objects: tuple[Output, ...] | None = None
@@ -62,14 +87,43 @@ class Pacs(Section):
 
 
 class Retry(Section):
-    """What happens while the PACS is down. Results are kept whatever happens."""
+    """What happens while a destination is down or cannot store. Results are kept whatever happens."""
 
-    attempts: int = Field(20, ge=1)
-    """How often a delivery is tried."""
     first_wait_s: float = Field(5.0, gt=0)
     """Wait after the first failure."""
     backoff: float = Field(1.6, ge=1)
-    """Every wait is this many times the one before; one hour at most; the defaults give up after about 7 hours."""
+    """Every wait is this many times the one before."""
+    longest_wait_s: float = Field(300.0, gt=0)
+    """Longest wait between two attempts."""
+    give_up_after_h: float = Field(168.0, gt=0)
+    """How long a destination that does not answer is tried, for each job."""
+    attempts: int = Field(20, ge=1)
+    """How often an object is sent that the destination says it cannot store now; then it counts as refused."""
+
+    def wait_s(self, attempt: int) -> float:
+        """How long to wait after an attempt, the first being 1."""
+        growth = min(attempt - 1, 1000) * math.log(self.backoff)
+        return min(self.longest_wait_s, self.first_wait_s * math.exp(min(growth, 50.0)))
+
+
+class Compute(Section):
+    """Limits of the process that computes. A study that breaks one is tried again, then FAILED with LNC-302."""
+
+    time_limit_s: float = Field(1800.0, gt=0)
+    """Longest time for one study."""
+    memory_limit_mb: int = Field(16000, ge=1)
+    """Most memory that it may hold, in MB (10⁶ bytes)."""
+    attempts: int = Field(3, ge=1)
+    """How often a study is computed whose process ended before its result."""
+
+
+class Keep(Section):
+    """How long the spool keeps what every destination has, or what was rejected. Anything else stays."""
+
+    images_days: float = Field(14.0, ge=0)
+    """How long received images are kept after their jobs have ended."""
+    results_days: float = Field(90.0, ge=0)
+    """How long results are kept; the SR and result.json stay, because later results name them."""
 
 
 class Settings(BaseSettings):
@@ -86,6 +140,8 @@ class Settings(BaseSettings):
     objects: tuple[Output, ...] = DEFAULT_OUTPUTS
     """Kinds of objects for every destination that does not choose its own."""
     retry: Retry = Retry()
+    compute: Compute = Compute()
+    keep: Keep = Keep()
     diffusion: DiffusionOptions = DiffusionOptions()
     perfusion: PerfusionOptions = PerfusionOptions()
     maps: MapsOptions = MapsOptions()
@@ -94,6 +150,14 @@ class Settings(BaseSettings):
     """Folder for received objects, results and the workflow database."""
     database_url: str = ""
     """SQLAlchemy URL of the workflow database; empty: SQLite in the spool."""
+
+    @model_validator(mode="after")
+    def _name_every_destination_apart(self) -> Settings:
+        """Deliveries are known by the name of their destination."""
+        names = [name_of(destination) for destination in self.destinations]
+        if len(set(names)) < len(names):
+            raise ValueError("two destinations have the same name; give each a `name`")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -120,6 +184,10 @@ class Settings(BaseSettings):
         """Everyone who gets results, in the order of delivery."""
         return (self.pacs, *self.others)
 
+    def destination(self, name: str) -> Pacs | None:
+        """Find a destination by its name; None if the settings no longer have it."""
+        return next((d for d in self.destinations if name_of(d) == name), None)
+
     def objects_of(self, destination: Pacs) -> tuple[Output, ...]:
         """Give the kinds that a destination gets."""
         return self.objects if destination.objects is None else destination.objects
@@ -128,6 +196,11 @@ class Settings(BaseSettings):
     def workflow_database_url(self) -> str:
         """Where the workflow engine keeps its state."""
         return self.database_url or f"sqlite:///{self.spool.resolve() / 'workflows.sqlite'}"
+
+
+def name_of(destination: Pacs) -> str:
+    """Give the name of a destination: its own, or its AE title."""
+    return destination.name or destination.ae_title.strip()
 
 
 _toml_file: Path | None = None

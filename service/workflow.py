@@ -1,198 +1,254 @@
-"""One study from complete to delivered, as durable steps of DBOS.
+"""One study from complete to delivered, as durable workflows of DBOS: one computes, one for each destination delivers.
 
-A worker that dies is resumed after the last finished step. Repeating a step is harmless: results have deterministic
-UIDs, their time is the arrival of the study, and a file that is sent twice is the same object.
+A worker that dies is resumed after the last finished step, by itself or by another. Repeating a step is harmless:
+results have deterministic UIDs, their time is the arrival of the study, and a file sent twice is the same object.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import Enum
 from typing import TypedDict
 
-from dbos import DBOS, SetWorkflowID
-from dbos import error as dbos_error
-from lnc_service.deliver import deliver
+from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
+from lnc_service.child import ChildEndedError, Computer
+from lnc_service.deliver import Fate, deliver
 from lnc_service.logs import log
-from lnc_service.settings import Pacs, Settings
-from lnc_service.spool import Spool, SpooledStudy, write_durably
+from lnc_service.manifest import Manifest
+from lnc_service.settings import Settings, name_of
+from lnc_service.spool import Spool
+from lnc_service.states import DeliveryOutcome, JobState, StudyOutcome, ended
 
-from lnc_dicom import pipeline
-from lnc_dicom.errors import Defect, LncError, StudyRejected, Unavailable
+from lnc_dicom.errors import ComputingEnded, Defect, DestinationUnknown, LncError, PacsRefused, PacsUnreachable
 from lnc_dicom.outputs import files_for
-from lnc_dicom.report import DEMONSTRATION, DEMONSTRATION_MODEL, Report
-from lnc_dicom.result_json import rejection_json, result_json, side_files
-from lnc_dicom.study.read import read_results, read_study, with_results
-from lnc_dicom.tools import Explainer, Predictor, Segmenter, Tools
-from lnc_dicom.types import Study
 
-WORKFLOW = "study"
-QUEUE = "studies"
-WORKFLOW_VERSION = "1"
+STUDY, DELIVERY = "study", "delivery"
+"""Names of the workflows."""
+STUDIES, DELIVERIES = "studies", "deliveries"
+"""Names of their queues."""
+WORKFLOW_VERSION = "2"
 """Changes when the steps change: a job is resumed only by code that has the same steps."""
-CONCURRENT_JOBS = 32
-"""Jobs that may wait for the PACS at once; only one of them computes."""
-
-_computing = threading.Lock()
-
-
-class State(Enum):
-    """How a job ended."""
-
-    DONE = "DONE"
-    REJECTED = "REJECTED"
-    FAILED = "FAILED"
+_POLL_S = 0.5
+_RECOVERIES = 50
+"""How often a study may lose the worker that runs it; computing itself has its own, smaller count."""
+_HOUR_S = 3600.0
+_START_OF_2025 = 1735689600.0
+_LARGEST_PRIORITY = 2**31 - 1
+_ACTIVE = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 
 
-class Outcome(TypedDict):
-    """What happened to a study, with the reason where there is no result."""
+class Sent(TypedDict):
+    """What one attempt of a delivery brought; `unreachable` and `unknown` say why nothing was sent."""
 
-    state: str
-    code: str
-    what: str
-    do: str
-    files: list[str]
+    fates: dict[str, str]
+    reasons: dict[str, str]
+    unreachable: str
+    unknown: bool
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the workflow works with."""
+    """What the workflows work with."""
 
     settings: Settings
     spool: Spool
-    segmenter: Callable[[], Segmenter]
-    predictor: Predictor | None = None
-    explainer: Explainer | None = None
+    computer: Computer
 
 
 _parts: list[Parts] = []
 
 
 def equip(parts: Parts) -> None:
-    """Hand the workflow its parts, once, before the engine starts: the engine calls it by name."""
+    """Hand the workflows their parts, once, before the engine starts: the engine calls them by name."""
     _parts[:] = [parts]
 
 
-def enqueue(study: SpooledStudy) -> str:
-    """Enqueue the job of a study; the same content is never enqueued twice."""
-    with SetWorkflowID(study.job):
-        DBOS.enqueue_workflow(QUEUE, run_study, study.key, study.job, study.last_arrival)
-    return study.job
+def launch_engine(settings: Settings, executor: str) -> None:
+    """Start the workflow engine under the name of this process."""
+    config: DBOSConfig = {
+        "name": "lnc-dicom",
+        "system_database_url": settings.workflow_database_url,
+        "application_version": WORKFLOW_VERSION,
+        "executor_id": executor,
+        "log_level": "WARNING",
+    }
+    DBOS(config=config)
+    DBOS.launch()
+    DBOS.register_queue(STUDIES, worker_concurrency=1, polling_interval_sec=_POLL_S)
+    DBOS.register_queue(DELIVERIES, partition_concurrency=1, polling_interval_sec=_POLL_S)
 
 
-@DBOS.workflow(name=WORKFLOW)
-def run_study(key: str, job: str, arrived: float) -> Outcome:
-    """Measure a study and deliver the results. The one place where errors of a job are caught."""
+def enqueue(manifest: Manifest) -> None:
+    """Enqueue the job of a manifest; the same content is never enqueued twice."""
+    images = sum(not o.ours for o in manifest.objects if o.digest in set(manifest.used))
+    order = order_of_arrival(manifest.made)
+    with SetWorkflowID(manifest.job), SetEnqueueOptions(priority=order):
+        DBOS.enqueue_workflow(STUDIES, run_study, manifest.key, manifest.job, images, order)
+
+
+def order_of_arrival(made: float) -> int:
+    """Place in a queue: quarters of a second since 2025. The engine's own order has whole seconds on SQLite."""
+    return min(max(int(4 * (made - _START_OF_2025)), 1), _LARGEST_PRIORITY)
+
+
+def known_jobs() -> set[str]:
+    """Every job that was ever enqueued and not forgotten since."""
+    found = DBOS.list_workflows(name=STUDY, load_input=False, load_output=False)
+    return {status.workflow_id for status in found}
+
+
+def is_active(job: str) -> bool:
+    """Whether the computing of a job stands in the queue or runs."""
+    status = DBOS.get_workflow_status(job)
+    return status is not None and status.status in _ACTIVE
+
+
+def running_workers() -> set[str]:
+    """Names of the workers that have a workflow in hand."""
+    found = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+    return {status.executor_id for status in found if status.executor_id}
+
+
+def take_over(workers: list[str]) -> None:
+    """Put what dead workers had in hand back into its queue; only one of those that ask for it does."""
+    DBOS._recover_pending_workflows(workers)  # noqa: SLF001 - what the engine's admin server calls for dead executors
+
+
+@DBOS.workflow(name=STUDY, max_recovery_attempts=_RECOVERIES)
+def run_study(key: str, job: str, images: int, order: int) -> StudyOutcome:  # noqa: ARG001 - `lnc jobs` reads images
+    """Measure a study and enqueue its deliveries. The one place where errors of a job are caught."""
     try:
-        outcome = DBOS.run_step({"name": "compute"}, compute, key, job, arrived)
-        if outcome["state"] == State.DONE.value:
-            _deliver_to_all(job, outcome["files"])
-    except LncError as error:
-        outcome = _outcome(State.FAILED, error)
+        outcome = _compute_with_attempts(key, job)
+        if outcome["state"] == JobState.DONE:
+            chosen = DBOS.run_step({"name": "destinations"}, destinations, outcome["files"])
+            for name, files in chosen.items():
+                _enqueue_delivery(job, name, files, order)
     except Exception as error:  # noqa: BLE001 - the one broad catch of the worker; the frames are logged
         log.error("failed", extra={"job": job}, exc_info=error)
-        outcome = _outcome(State.FAILED, Defect(f"{type(error).__name__}, see the log"))
+        outcome = ended(JobState.FAILED, Defect(f"{type(error).__name__}, see the log"))
     log.info("finished", extra={"job": job, "state": outcome["state"], "code": outcome["code"]})
     return outcome
 
 
-def compute(key: str, job: str, arrived: float) -> Outcome:
-    """Measure one study and keep the results; a rejection is an outcome, not an error."""
-    parts = _parts[0]
-    folder = parts.spool.results(job)
-    folder.mkdir(parents=True, exist_ok=True)
-    study: Study | None = None
-    seconds: dict[str, float] = {}
-    with _computing:
-        now, stage = datetime.fromtimestamp(arrived, UTC), timed_stages(job, seconds)
-        options = parts.settings.options
-        tools = Tools(parts.segmenter(), now, stage, options, parts.predictor, parts.explainer)
-        try:
-            earlier = read_results(parts.spool.earlier_results(key, job))
-            study = with_results(read_study([parts.spool.received / key]), earlier)
-            report, objects = pipeline.process(study, tools)
-        except StudyRejected as error:
-            text = rejection_json(error, study.caveats if study else ())
-            write_durably(folder / "result.json", text.encode())
-            return _outcome(State.REJECTED, error)
-    for item in objects:
-        write_durably(folder / item.name, item.data)
-    for name, data in side_files(report, objects, now, options.objects).items():
-        write_durably(folder / name, data)
-    _warn_of_predictions(job, report)
-    write_durably(folder / "result.json", result_json(report, objects, seconds).encode())
-    return Outcome(state=State.DONE.value, code="", what="", do="", files=[o.name for o in objects])
+def _compute_with_attempts(key: str, job: str) -> StudyOutcome:
+    """Compute until there is an outcome; as long as the spool cannot be written, again and again."""
+    settings = _parts[0].settings
+    crashes, attempt = 0, 0
+    while True:
+        attempt += 1
+        outcome = DBOS.run_step({"name": "compute"}, compute, key, job)
+        if outcome["code"] == ComputingEnded.code:
+            crashes += 1
+            if crashes >= settings.compute.attempts:
+                return outcome
+        elif outcome["state"] != JobState.WAITING:
+            return outcome
+        DBOS.sleep(settings.retry.wait_s(attempt))
 
 
-def _warn_of_predictions(job: str, report: Report) -> None:
-    """Say what the predictions are worth."""
-    if report.biomarker is not None and report.biomarker.demonstration:
-        log.warning(DEMONSTRATION, extra={"job": job, "code": DEMONSTRATION_MODEL})
-
-
-def _deliver_to_all(job: str, files: list[str]) -> None:
-    """Serve every destination, whether or not another can be reached. Raises the first error in the end."""
-    failed: list[LncError] = []
-    for destination in _parts[0].settings.destinations:
-        try:
-            _deliver(job, files, destination)
-        except LncError as error:
-            failed.append(error)
-    if failed:
-        raise failed[0]
-
-
-def _deliver(job: str, files: list[str], destination: Pacs) -> None:
-    """Send a destination what it has chosen; as long as it is away, again and again. Raises the last Unavailable."""
-    parts = _parts[0]
-    retry = parts.settings.retry
-    chosen = files_for(parts.settings.objects_of(destination), files)
-    if not chosen:
-        return
-
-    def send() -> None:
-        folder = parts.spool.results(job)
-        try:
-            deliver([folder / name for name in chosen], destination, parts.settings.listen.ae_title)
-        except Unavailable as error:
-            log.warning("not delivered", extra={"job": job, "code": error.code})
-            raise
-
+def compute(key: str, job: str) -> StudyOutcome:
+    """Have the child compute; one that ended is an outcome, because the attempt counts."""
+    log.info("computing", extra={"job": job})
     try:
-        DBOS.run_step(
-            {
-                "name": "deliver",
-                "retries_allowed": True,
-                "interval_seconds": retry.first_wait_s,
-                "max_attempts": retry.attempts,
-                "backoff_rate": retry.backoff,
-                "should_retry": lambda error: isinstance(error, Unavailable),
-            },
-            send,
+        return _parts[0].computer.compute(key, job)
+    except ChildEndedError as error:
+        return ended(JobState.FAILED, ComputingEnded(f"the process that computes ended: {error}"))
+
+
+def destinations(files: list[str]) -> dict[str, list[str]]:
+    """Choose the files for every destination, by its name: kept as a step, so that the settings may change."""
+    settings = _parts[0].settings
+    chosen = {name_of(d): files_for(settings.objects_of(d), files) for d in settings.destinations}
+    return {name: list(wanted) for name, wanted in chosen.items() if wanted}
+
+
+def delivery_name(job: str, destination: str) -> str:
+    """Name of the workflow that delivers a job to a destination."""
+    return f"{job}>{destination}"
+
+
+def _enqueue_delivery(job: str, destination: str, files: list[str], order: int) -> None:
+    """One delivery a destination at a time, in order; no destination waits for another."""
+    options = SetEnqueueOptions(queue_partition_key=destination, priority=order)
+    with SetWorkflowID(delivery_name(job, destination)), options:
+        DBOS.enqueue_workflow(DELIVERIES, run_delivery, job, destination, files)
+
+
+@DBOS.workflow(name=DELIVERY, max_recovery_attempts=None)
+def run_delivery(job: str, destination: str, files: list[str]) -> DeliveryOutcome:
+    """Send a destination its files until each is stored or refused, or the destination was silent for too long."""
+    retry = _parts[0].settings.retry
+    fates = dict.fromkeys(files, Fate.WAITING.value)
+    reasons: dict[str, str] = {}
+    error: LncError | None = None
+    began, silent, failed = 0.0, 0, 0
+    while True:
+        waiting = [name for name, fate in fates.items() if fate == Fate.WAITING]
+        sent = DBOS.run_step({"name": "send"}, send, job, destination, waiting)
+        fates, reasons, began = fates | sent["fates"], reasons | sent["reasons"], began or sent["at"]
+        silent, failed = (silent + 1, failed) if sent["unreachable"] else (0, failed + 1)
+        if Fate.WAITING not in fates.values():
+            break
+        error = _gives_up(
+            sent, silent_s=sent["at"] - began, limit_h=retry.give_up_after_h, last=failed >= retry.attempts
         )
-    except dbos_error.DBOSMaxStepRetriesExceeded as error:
-        raise error.errors[-1] from error
+        if error is not None:
+            break
+        DBOS.sleep(retry.wait_s(silent or failed))
+    return _delivered(job, destination, fates, reasons, error)
 
 
-def _outcome(state: State, error: LncError) -> Outcome:
-    return Outcome(state=state.value, code=error.code, what=error.what, do=error.do, files=[])
+def _gives_up(sent: Sent, silent_s: float, limit_h: float, *, last: bool) -> LncError | None:
+    """Say why a delivery ends although objects wait; None if it goes on."""
+    if sent["unknown"]:
+        return DestinationUnknown("the settings have no destination of this name")
+    if sent["unreachable"]:
+        return PacsUnreachable(sent["unreachable"]) if silent_s > limit_h * _HOUR_S else None
+    return (
+        PacsRefused("objects could not be stored, " + ", ".join(sorted(set(sent["reasons"].values()))))
+        if last
+        else None
+    )
 
 
-def timed_stages(job: str, seconds: dict[str, float]) -> Callable[[str], AbstractContextManager[None]]:
-    """Give the wrapper that `Tools.stage` wants: one log line a stage, with its seconds; it fills `seconds`."""
+def _delivered(
+    job: str, destination: str, fates: dict[str, str], reasons: dict[str, str], error: LncError | None
+) -> DeliveryOutcome:
+    """Sum up a delivery that has ended."""
+    by_fate = {fate: [name for name, found in fates.items() if found == fate] for fate in Fate}
+    refused = {name: reasons.get(name, "") for name in by_fate[Fate.REFUSED]}
+    if refused and error is None:
+        text = ", ".join(f"{name} ({reason})" for name, reason in refused.items())
+        error = PacsRefused(f"{destination} has {len(by_fate[Fate.STORED])} of {len(fates)} objects; refused: {text}")
+    state = JobState.FAILED if error else JobState.DONE
+    extra = {"job": job, "destination": destination, "state": state.value, "code": error.code if error else ""}
+    log.info("delivered", extra=extra)
+    return DeliveryOutcome(
+        destination=destination,
+        state=state.value,
+        code=error.code if error else "",
+        what=error.what if error else "",
+        do=error.do if error else "",
+        stored=by_fate[Fate.STORED],
+        refused=refused,
+        waiting=by_fate[Fate.WAITING],
+    )
 
-    @contextmanager
-    def stage(name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            seconds[name] = time.perf_counter() - start
-            log.info("stage", extra={"job": job, "stage": name, "seconds": round(seconds[name], 3)})
 
-    return stage
+def send(job: str, destination: str, files: list[str]) -> Sent:
+    """Try once to deliver files."""
+    parts = _parts[0]
+    pacs = parts.settings.destination(destination)
+    sent = Sent(fates={}, reasons={}, unreachable="", unknown=pacs is None, at=time.time())
+    if pacs is None:
+        return sent
+    folder = parts.spool.results(job)
+    try:
+        answers = deliver([folder / name for name in files], pacs, parts.settings.listen.ae_title)
+    except PacsUnreachable as error:
+        extra = {"job": job, "destination": destination, "code": error.code}
+        log.warning("not delivered", extra=extra)
+        return Sent(**{**sent, "unreachable": error.what})
+    fates = {name: fate.value for name, fate in answers.fates.items()}
+    return Sent(**{**sent, "fates": fates, "reasons": dict(answers.reasons)})

@@ -1,4 +1,4 @@
-"""A SEG and an SR as we write them → one broken copy for every rule, and the validator that must catch it."""
+"""A SEG and an SR as we write them → a broken copy for every rule, and the validators that must find the fault."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def not_marked_as_research(sr):
 OWN, IODS, DUMP, SEG_READER, SR_READER = "lnc-dicom", "dciodvfy", "dsrdump", "segimage2itkimage", "tid1500reader"
 
 BROKEN_SEG = (
-    # what is broken, part of what our own check says ("" where it has no say), others that catch it
+    # fault, part of the message of our own check ("" if it does not check this), outside validators that find it
     (no_segment_label, "SegmentLabel is missing", (IODS, SEG_READER)),
     (no_content_label, "", (IODS, SEG_READER)),
     (wrong_vr, "SegmentLabel has the VR SH", (IODS, SEG_READER)),
@@ -201,19 +201,19 @@ BROKEN_SEG = (
     (side_outside_its_group, "not in CID 244", ()),
     (half_a_tracking, "without the other", (IODS,)),
     (no_source_series, "no Referenced Series Sequence", (IODS,)),
-    (a_frame_too_many, "as many functional groups as frames", (IODS, SEG_READER)),
+    (a_frame_too_many, "not as many functional groups as frames", (IODS, SEG_READER)),
 )
 BROKEN_SR = (
     (no_tracking_uid, "Tracking Unique Identifier is missing", ()),
     (no_tracking_identifier, "Tracking Identifier is missing", ()),
-    (two_volumes, "the same measurement is there twice", ()),
-    (two_findings, "Finding is there 2 times", ()),
+    (two_volumes, "the same measurement occurs twice", ()),
+    (two_findings, "Finding occurs 2 times", ()),
     (finding_category_outside_its_group, "not in CID 7150", ()),
     (report_side_outside_its_group, "not in CID 244", ()),
     (quality_outside_its_group, "not in CID 6044", ()),
     (wrong_relationship, "HAS OBS CONTEXT, not HAS CONCEPT MOD", ()),
     (contained_method, "CONTAINS, not HAS CONCEPT MOD", ()),
-    (relationship_of_no_row, "has no row here", (DUMP, SR_READER)),
+    (relationship_of_no_row, "no row for NUM", (DUMP, SR_READER)),
     (wrong_value_type, "is UIDREF, not TEXT", (IODS,)),
     (volume_in_millimetres, "the unit does not fit", ()),
     (uncertainty_in_another_unit, "in another unit than its number", ()),

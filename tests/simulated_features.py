@@ -1,4 +1,4 @@
-"""Cohorts with deep features of known truth: what a T1 shows, projected at random, and a nuisance per person."""
+"""Cohorts with simulated deep features: random projections of the properties shown by the T1, and a nuisance."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lnc_dicom.biomarker.cohort import Cohort
-from lnc_dicom.biomarker.evaluation.inputs import Attainable, Seen
+from lnc_dicom.biomarker.evaluation.inputs import NetworkOutputs, OraclePredictions
 from lnc_dicom.cohort_table import Patient
 from lnc_dicom.simulate.parameters import GROUPS, REGIONS, SITES
 from lnc_dicom.simulate.subjects import draw_people
@@ -41,8 +41,8 @@ def _by_place(values):
     return values[:, _PLACES].transpose(0, 2, 1).reshape(len(values), -1)
 
 
-def _traits(people):
-    """(n, 2, k): own side's privileged, then the other side's, then head size; standard units."""
+def _properties(people):
+    """(n, 2, k): properties of the own side, of the other side, and head size, standardised."""
     parts = [np.log(people.volume), people.t1, np.log(people.ventricle)[:, None]]
     parts += [v[:, None] for v in (np.sqrt(people.spaces), np.sqrt(people.lacunes), people.scar_mm, people.caps_mm)]
     own = np.concatenate(parts, axis=1).transpose(0, 2, 1)
@@ -52,30 +52,26 @@ def _traits(people):
     return (both - both.mean(axis=(0, 1))) / np.where(spread > 0, spread, 1)
 
 
-def features_of(people, seed, noise=0.3, person=1.0, jitter=0):
-    """(n, 6, features): privileged and the person's own nuisance by a projection that all cohorts share, plus noise.
-
-    jitter
-        Another number is another view of the same patients.
-    """
+def features_of(people, seed, noise=0.3, person=1.0):
+    """(n, 6, features): properties and a nuisance per person, by a projection that all cohorts share, plus noise."""
     projection = np.random.default_rng(99)
-    privileged = _traits(people)
+    properties = _properties(people)
     n = len(people)
     nuisance = np.random.default_rng(seed).normal(size=(n, 1, _PERSON)) * np.ones((1, 2, 1))
-    chance = np.random.default_rng((seed, jitter))
+    rng = np.random.default_rng((seed, 0))
     regions = []
     for _ in CHOSEN:
-        w = projection.normal(size=(privileged.shape[2], _FEATURES)) / np.sqrt(privileged.shape[2])
+        w = projection.normal(size=(properties.shape[2], _FEATURES)) / np.sqrt(properties.shape[2])
         v = projection.normal(size=(_PERSON, _FEATURES)) / np.sqrt(_PERSON)
-        regions.append(privileged @ w + person * nuisance @ v + noise * chance.normal(size=(n, 2, _FEATURES)))
+        regions.append(properties @ w + person * nuisance @ v + noise * rng.normal(size=(n, 2, _FEATURES)))
     return np.stack(regions, axis=2).reshape(n, 6, _FEATURES)
 
 
-def seen_of(people, study, seed, jitter=0, noise=0.3, person=1.0):
-    """What a network says that was trained on 400 other people."""
-    others = draw_people(400, study, seed + 50_000)
+def network_outputs_of(people, design, seed, noise=0.3, person=1.0):
+    """Outputs of a network that was trained on 400 other people."""
+    others = draw_people(400, design, seed + 50_000)
     known = features_of(others, seed + 50_000, noise, person)
-    features = features_of(people, seed, noise, person, jitter)
+    features = features_of(people, seed, noise, person)
     flat, known_flat = features.reshape(len(people), -1), known.reshape(400, -1)
 
     def linear(target):
@@ -84,13 +80,15 @@ def seen_of(people, study, seed, jitter=0, noise=0.3, person=1.0):
 
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01)).fit(known_flat, others.group)
     maps = np.stack([_by_place(others.fa), _by_place(others.cbf)], axis=-1)
-    return Seen(features, linear(maps).reshape(-1, 6, 2), linear(others.stems_read), model.decision_function(flat))
+    return NetworkOutputs(
+        features, linear(maps).reshape(-1, 6, 2), linear(others.stems_read), model.decision_function(flat)
+    )
 
 
-def attainable(people, study, seed):
-    """What linear regressions say that were fitted on what 3,000 other people's T1 shows."""
-    others = draw_people(3000, study, seed + 90_000)
-    known, shown = others.visible(), people.visible()
+def oracle_predictions(people, design, seed):
+    """Predictions of linear regressions fitted to the T1 properties of 3,000 other people."""
+    others = draw_people(3000, design, seed + 90_000)
+    known, shown = others.t1_properties(), people.t1_properties()
 
     def linear(target):
         return make_pipeline(StandardScaler(), LinearRegression()).fit(known, target.reshape(3000, -1)).predict(shown)
@@ -98,4 +96,4 @@ def attainable(people, study, seed):
     maps = linear(np.stack([_by_place(others.fa), _by_place(others.cbf)], axis=-1)).reshape(-1, 6, 2)
     stems = linear(others.stems_read)
     groups = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(known, others.group)
-    return Attainable(maps, stems, np.rint(stems).astype(int), groups.predict_proba(shown), GROUPS)
+    return OraclePredictions(maps, stems, np.rint(stems).astype(int), groups.predict_proba(shown), GROUPS)

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from lnc_service import cli as service_cli
 from lnc_service import receive
+from lnc_service.association_guard import MAXIMUM_PDU_BYTES
 from lnc_service.demo.main import DemoFailed
-from lnc_service.settings import Settings, load_settings
+from lnc_service.settings import Listen, Settings, load_settings
+from lnc_service.storage_scp import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS
 from pydantic import BaseModel
 from typer.main import get_command
 
@@ -37,7 +39,7 @@ def _rows(document):
 
 def test_every_error_is_documented_as_it_is():
     classes = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, errors.LncError)]
-    expected = {c.code: (inspect.getdoc(c).splitlines()[0], c.do) for c in [*classes, DemoFailed]}
+    expected = {c.code: (inspect.getdoc(c).splitlines()[0], c.do) for c in [*classes, DemoFailed, receive.CannotListen]}
     documented = {r[0]: (r[2], r[3]) for r in _rows("docs/reference/errors.md") if len(r) == 4 and r[0][:3] == "LNC"}
     assert documented == expected
 
@@ -108,10 +110,10 @@ def test_the_conformance_statement_lists_what_is_accepted_and_sent():
     syntaxes = [r[1] for r in rows if len(r) == 3 and r[1].startswith("1.2.840.10008.1.2")]
     assert syntaxes == [str(uid) for uid in (*TRANSFER_SYNTAXES, *receive.REFUSED_LATER)]
     statuses = {r[0] for r in rows if len(r) == 2 and re.fullmatch("[0-9A-F]{4}", r[0])}
-    assert statuses == {f"{s:04X}" for s in (receive.SUCCESS, receive.OUT_OF_RESOURCES, receive.CANNOT_UNDERSTAND)}
+    assert statuses == {f"{s:04X}" for s in (SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND)}
     text = (ROOT / "conformance/statement.md").read_text()
-    assert f"maximum PDU {receive.MAXIMUM_PDU_BYTES} bytes" in text
-    assert f"At most {receive.MAXIMUM_ASSOCIATIONS}\nassociations" in text
+    assert f"maximum PDU {MAXIMUM_PDU_BYTES} bytes" in text
+    assert f"At most {Listen().associations}\nassociations" in text
 
 
 def _commands():

@@ -1,5 +1,6 @@
 """The canary: a patient called CANARY is received, measured, rejected and crashed over, and never reaches a log."""
 
+import json
 import subprocess
 import sys
 
@@ -33,8 +34,7 @@ def _logs_of(service):
 def test_the_services_log_never_holds_a_patient(tmp_path, program):
     (tmp_path / "archive").mkdir()
     with embedded_archive(tmp_path / "archive") as port:
-        service = Service(tmp_path, port)
-        service.config.write_text(service.config.read_text().replace("ORTHANC", ARCHIVE_AE_TITLE))
+        service = Service(tmp_path, port, title=ARCHIVE_AE_TITLE)
         service.start()
         try:
             write_series(tmp_path / "phantom", *layout(*phantom(), (2, 1, 0), (1, 1, 1)), change=_canary)
@@ -51,6 +51,41 @@ def test_the_services_log_never_holds_a_patient(tmp_path, program):
     assert not any("CANARY" in name for name in names)
     database = (service.spool / "workflows.sqlite").read_bytes()
     assert b"CANARY" not in database
+    assert {line["event"] for line in service.lines()} >= {"complete", "finished"}  # every line is JSON
+
+
+def test_errors_of_every_dependency_are_withheld_at_every_level():
+    """Each library is made to complain about a patient, in a traceback and in words, with everything logged."""
+    script = """
+import io, logging, warnings
+from lnc_service.logs import log, start_logging
+start_logging(logging.DEBUG)
+import dbos, highdicom, pydicom, pynetdicom, sqlalchemy, SimpleITK
+for name in set(logging.root.manager.loggerDict) - {"lnc"}:
+    logger = logging.getLogger(name)
+    logger.setLevel(logging.DEBUG)
+    logger.debug("CANARY %s", "CANARY")
+    logger.error("CANARY", extra={"job": "CANARY"})
+logging.getLogger().setLevel(logging.DEBUG)
+for fails in (
+    lambda: pydicom.dcmread(io.BytesIO(b"CANARY" * 100)),
+    lambda: pydicom.valuerep.DA("CANARY"),
+    lambda: highdicom.sr.CodedConcept("CANARY" * 9, "CANARY" * 9, ""),
+    lambda: sqlalchemy.create_engine("sqlite://").connect().execute(sqlalchemy.text("CANARY")),
+    lambda: SimpleITK.ReadImage("CANARY"),
+):
+    try:
+        fails()
+    except Exception:
+        log.exception("failed")
+warnings.warn("CANARY")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode == 0
+    assert sum(line["event"] == "failed" for line in lines) >= 4
+    assert any(line["event"] == "withheld" for line in lines)
+    assert "CANARY" not in done.stdout + done.stderr
 
 
 def test_the_command_never_prints_a_patient(tmp_path):

@@ -1,4 +1,4 @@
-"""A folder of DICOM files → Orthanc with DICOMweb on this machine, for as long as a check needs it."""
+"""A temporary Orthanc with DICOMweb on this machine, filled with DICOM files."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _START_LIMIT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A running Orthanc; `url` is its REST interface, DICOMweb lies below it under /dicom-web."""
+    """A running Orthanc; `url` is its REST interface, below which /dicom-web is DICOMweb."""
 
     url: str
 
     def get(self, path: str) -> bytes:
-        """Body of the answer to one GET."""
+        """GET a path and give the body of the answer."""
         with urllib.request.urlopen(f"{self.url}{path}", timeout=120) as answer:  # noqa: S310 - our own loopback
             return bytes(answer.read())
 
     def ask(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        """Answer to one GET, as JSON."""
+        """GET a path and give the answer as JSON."""
         return json.loads(self.get(path))
 
     def store(self, files: Iterable[Path]) -> int:
-        """Store files; gives their number. What Orthanc refuses is an HTTPError."""
+        """Store files and give their number. Raises HTTPError if Orthanc refuses one."""
         count = 0
         for file in files:
             request = urllib.request.Request(f"{self.url}/instances", data=file.read_bytes())  # noqa: S310 - loopback
@@ -47,7 +47,7 @@ class Archive:
 
 @contextmanager
 def running_archive(folder: Path) -> Iterator[Archive]:
-    """Run Orthanc with a storage below `folder`; it ends with the block."""
+    """Run Orthanc with its storage below `folder` until the end of the block."""
     port, dicom_port = free_port(), free_port()
     folder.mkdir(parents=True)
     config = {

@@ -1,4 +1,4 @@
-"""A study in the archive → what a web viewer in headless Chromium shows of it. The only door to node."""
+"""A study in the archive → what a web viewer in headless Chromium shows of it. Only this module runs node."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GRACE_S = 30
 
 
 def missing(viewer: str = "ohif") -> str | None:
-    """Name what a check in a browser needs and is not installed; None where nothing is missing."""
+    """Name what the check in a browser needs but is not installed; None if nothing is missing."""
     needed = {
         "node": find_node() is not None,
         "chromium": _chromium() is not None,
@@ -34,7 +34,7 @@ def missing(viewer: str = "ohif") -> str | None:
 
 
 def find_node() -> str | None:
-    """Path of node: the one beside the interpreter first, which `make viewers` puts there where Debian's is too old."""
+    """Give the path of node: first the one beside the interpreter, where `make viewers` installs a newer one."""
     beside = Path(sys.executable).parent / "node"
     return str(beside) if beside.is_file() else find_program("node")
 
@@ -52,7 +52,7 @@ def open_study(
     kinds: Sequence[str] = ("SEG", "SR", "PM", "SC", "PDF"),
     series: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Open a study and every result in it; gives view.json, whose pictures and screenshots lie in `out`.
+    """Open a study and every result in it; give the content of view.json. Screenshots are written to `out`.
 
     What a viewer does not show is in the report; what keeps the viewer from being driven is a RuntimeError.
     """

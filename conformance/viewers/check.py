@@ -1,7 +1,7 @@
-"""Real heads → results → every viewer and reader that is installed → what they show: `make viewers`.
+"""Real heads → results → what every installed viewer and reader shows of them: `make viewers`.
 
-Exit: 0 everything is shown as it should be · 1 something is not · 2 something is not installed. Screenshots and a
-summary in words (summary.json) lie below --out; they show real heads and stay out of the repository.
+Exit codes: 0 everything is shown correctly · 1 something is not · 2 something is not installed. Screenshots and
+summary.json are written below --out; they show real heads and stay out of the repository.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _PROCESS = [sys.executable, "-c", "from lnc_service.cli import main; main()", "p
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one viewer or reader made of one object."""
+class Finding:
+    """Whether one viewer or reader showed one object correctly; `what` says what was wrong."""
 
     head: str
     reader: str
@@ -42,39 +42,39 @@ class Verdict:
 
 
 def main() -> None:
-    """Check what was asked for and print one line per object and reader."""
+    """Run the check and print one line per object and reader."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE / "out")
     parser.add_argument("--viewer", default="ohif", help="ohif, ohif-3.12, ohif-3.11 or volview")
     parser.add_argument("--head", action="append", choices=HEADS, help="default: all")
-    parser.add_argument("--results", type=Path, help="folder with one folder of results per head, made before")
+    parser.add_argument("--results", type=Path, help="folder with existing results, one folder per head")
     chosen = parser.parse_args()
-    absent = missing(chosen.viewer) or (None if DATA.is_dir() else "../shared/data is not there")
+    absent = missing(chosen.viewer) or (None if DATA.is_dir() else "../shared/data does not exist")
     if absent:
         show_line(absent)
         sys.exit(2)
-    verdicts = []
+    findings = []
     for head in chosen.head or HEADS:
         results = chosen.results / head if chosen.results else _process(head, chosen.out / head / "results")
-        for verdict in check(head, results, chosen.out / head, chosen.viewer):
-            verdicts.append(verdict)
-            show_line(f"{'shown' if verdict.shown else 'NOT':<6} {head} · {verdict.reader} · {verdict.object}")
-            if verdict.what:
-                show_line(f"       {verdict.what}")
+        for finding in check(head, results, chosen.out / head, chosen.viewer):
+            findings.append(finding)
+            show_line(f"{'shown' if finding.shown else 'NOT':<6} {head} · {finding.reader} · {finding.object}")
+            if finding.what:
+                show_line(f"       {finding.what}")
     chosen.out.mkdir(parents=True, exist_ok=True)
-    (chosen.out / "summary.json").write_text(json.dumps([asdict(v) for v in verdicts], indent=1))
-    sys.exit(0 if all(v.shown for v in verdicts) else 1)
+    (chosen.out / "summary.json").write_text(json.dumps([asdict(v) for v in findings], indent=1))
+    sys.exit(0 if all(v.shown for v in findings) else 1)
 
 
 def _process(head: str, out: Path) -> Path:
-    """Measure a head with everything that is written by default."""
+    """Process a head with the default kinds of objects."""
     shutil.rmtree(out, ignore_errors=True)
     subprocess.run([*_PROCESS, str(DATA / head), "--out", str(out)], check=True, capture_output=True)
     return out
 
 
-def check(head: str, results: Path, out: Path, viewer: str) -> Iterator[Verdict]:
-    """Show one head's results to every reader, the viewer first."""
+def check(head: str, results: Path, out: Path, viewer: str) -> Iterator[Finding]:
+    """Show the results of one head to every reader, the viewer first."""
     sources = sorted(p for p in (DATA / head).glob(HEADS[head]) if p.is_file())
     work = out / "work"
     shutil.rmtree(work, ignore_errors=True)
@@ -82,15 +82,15 @@ def check(head: str, results: Path, out: Path, viewer: str) -> Iterator[Verdict]
         archive.store([*sources, *sorted(results.glob("*.dcm"))])
         yield from in_viewer(head, archive, results / "segmentation.dcm", sources, out / viewer, viewer)
         empty = empty_previews(archive)
-        yield Verdict(head, "Orthanc's previews", "all", not empty, ", ".join(empty))
+        yield Finding(head, "Orthanc's previews", "all", not empty, ", ".join(empty))
     shutil.rmtree(work / "storage", ignore_errors=True)
     yield from without_window(head, results, sources, work)
 
 
 def in_viewer(
     head: str, archive: Archive, segmentation: Path, sources: Sequence[Path], out: Path, viewer: str
-) -> Iterator[Verdict]:
-    """Open the study in a browser; of a SEG the place and colour of every overlay are compared with its labels."""
+) -> Iterator[Finding]:
+    """Open the study in a browser; compare position and colour of the overlays of the SEG with its labels."""
     shutil.rmtree(out, ignore_errors=True)
     header = pydicom.dcmread(segmentation, stop_before_pixels=True)
     study_uid, series_uid = str(header.StudyInstanceUID), str(header.SeriesInstanceUID)
@@ -102,19 +102,19 @@ def in_viewer(
             wrong = wrong_overlays(out, segmentation, sources)
         shown = found["status"] == "shown" and not wrong
         what = "; ".join([*([found["why"]] if found.get("why") else []), *wrong])
-        yield Verdict(head, reader, f"{found['kind']} {found['description']}", shown, what)
+        yield Finding(head, reader, f"{found['kind']} {found['description']}", shown, what)
 
 
-def without_window(head: str, results: Path, sources: Sequence[Path], work: Path) -> Iterator[Verdict]:
-    """Cornerstone's adapters and dsr2html."""
+def without_window(head: str, results: Path, sources: Sequence[Path], work: Path) -> Iterator[Finding]:
+    """Read the results with Cornerstone's adapters and dsr2html."""
     if cornerstone_installed():
         theirs, ours = by_cornerstone(results / "segmentation.dcm", sources, work)
         differing = int((theirs.labels != ours.labels).sum())
         same = differing == 0 and theirs.names == ours.names and not theirs.overlapping
-        yield Verdict(head, "Cornerstone's adapters", "SEG", same, f"{differing} voxels differ" if differing else "")
+        yield Finding(head, "Cornerstone's adapters", "SEG", same, f"{differing} voxels differ" if differing else "")
     unreadable = unreadable_in_html(results / "measurements.dcm")
-    what = f"{len(unreadable)} numbers without their name, the first: {unreadable[0]}" if unreadable else ""
-    yield Verdict(head, "dsr2html", "SR", not unreadable, what)
+    what = f"{len(unreadable)} numbers without their names, the first: {unreadable[0]}" if unreadable else ""
+    yield Finding(head, "dsr2html", "SR", not unreadable, what)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What OHIF drew over the images ↔ the labels stored in the SEG: same place, right colour.
+"""Overlays that OHIF drew ↔ labels stored in the SEG: same position, right colour.
 
-Each overlay comes as two pictures of the image canvas, with the segments switched on and off. What differs between
-them is the overlay, whatever the colours; it is compared with the labels of the slice that was shown, every voxel.
+For each overlay there are two screenshots of the canvas, with segments switched on and off. Their difference is the
+overlay, whatever its colours; it is compared with all labels of the slice that was shown.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from scipy import ndimage
 from conformance.viewers.readers import labels_of
 
 MINIMUM_OVERLAP = 0.9
-"""Intersection over union of the overlay drawn and the labels stored, in canvas pixels."""
+"""Minimum intersection over union of overlay and labels, in canvas pixels."""
 COLOUR_TOLERANCE = 12.0
-"""Of 255: median distance of the colour drawn from the recommended one, blended over the image."""
+"""Maximum median distance, of 255, of the colour drawn from the recommended one, blended over the image."""
 _CHANGED = 3
 _BORDER = 3
 
 Mask = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.uint8]
-Picture = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.float64]
 
 
 def wrong_overlays(folder: Path, segmentation: Path, sources: Sequence[Path]) -> list[str]:
-    """Compare every overlay that was visited; one line for each that is not where or what it should be.
+    """Compare every overlay with its labels; give one line for each whose position or colour is wrong.
 
     folder
-        Output of view.mjs: view.json and the pictures of the overlays.
+        Output of view.mjs: view.json and the screenshots.
     """
     seg = hd.seg.segread(segmentation)
     headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in sources]
@@ -59,19 +59,19 @@ def wrong_overlays(folder: Path, segmentation: Path, sources: Sequence[Path]) ->
 
 
 class _Slices:
-    """Labels of the slice that a viewer names."""
+    """Gives the labels of the slice that a viewer shows."""
 
     def __init__(self, seg: hd.seg.Segmentation, headers: Sequence[Dataset]) -> None:
         self._seg, self._headers = seg, headers
 
     def shown(self, text: str) -> tuple[Labels, tuple[float, float]] | None:
-        """Labels and pixel spacing (row, column) in mm of the slice in an overlay text such as I:106 (65/170)."""
+        """Give labels and pixel spacing (row, column) in mm of the slice in an overlay text such as I:106 (65/170)."""
         found = re.search(r"I:\s*(\d+) \((\d+)/", text)
         if found is None:
             return None
         number, place = map(int, found.groups())
         if "PerFrameFunctionalGroupsSequence" in self._headers[0]:
-            return self._of_frame(self._headers[0], place)  # its number is that of the instance, the same for all
+            return self._of_frame(self._headers[0], place)  # the instance number is the same for all frames
         header = next((h for h in self._headers if int(h.InstanceNumber) == number), None)
         if header is None:
             return None
@@ -88,24 +88,24 @@ class _Slices:
 def _wrong(
     folder: Path, segment: Mapping[str, Any], number: int, slices: _Slices, colours: Mapping[int, Sequence[int]]
 ) -> str | None:
-    """Why the overlay of one segment is wrong; None where it is right."""
+    """Say why the overlay of one segment is wrong; None if it is right."""
     shown = slices.shown(segment["slice"])
     if shown is None or not segment.get("pictures"):
         return "no overlay was seen"
     labels, spacing_mm = shown
     if number not in labels:
-        return "its label leads to a slice without it"
+        return "clicking its name leads to a slice without it"
     on, off = (np.asarray(Image.open(folder / p).convert("RGB"), dtype=np.float64) for p in segment["pictures"])
     expected = on_canvas(labels, spacing_mm, (on.shape[0], on.shape[1]))
     changed: Mask = np.abs(on - off).max(axis=-1) > _CHANGED
     overlap = float((changed & (expected > 0)).sum() / max(1, (changed | (expected > 0)).sum()))
     if overlap < MINIMUM_OVERLAP:
-        return f"overlay and labels of its slice overlap by {overlap:.2f}"
+        return f"overlay and labels of its slice overlap by only {overlap:.2f}"
     return _wrong_colour(on, off, expected, colours)
 
 
 def on_canvas(labels: Labels, spacing_mm: tuple[float, float], shape: tuple[int, int]) -> Labels:
-    """Labels of a slice as they lie on a canvas (height, width) to which the slice is fitted, centred."""
+    """Place the labels of a slice on a canvas (height, width), scaled to fit and centred."""
     rows, columns = labels.shape
     scale = min(shape[1] / (columns * spacing_mm[1]), shape[0] / (rows * spacing_mm[0]))  # canvas pixels per mm
     axes = []
@@ -119,8 +119,8 @@ def on_canvas(labels: Labels, spacing_mm: tuple[float, float], shape: tuple[int,
     return placed
 
 
-def _wrong_colour(on: Picture, off: Picture, expected: Labels, colours: Mapping[int, Sequence[int]]) -> str | None:
-    """Compare the colours drawn with on = off + alpha (colour - off), alpha being the same everywhere."""
+def _wrong_colour(on: Pixels, off: Pixels, expected: Labels, colours: Mapping[int, Sequence[int]]) -> str | None:
+    """Compare the colours drawn with on = off + alpha (colour - off), where alpha is the same everywhere."""
     inner = {n: ndimage.binary_erosion(expected == n, iterations=_BORDER) for n in np.unique(expected) if n}
     inner = {n: mask for n, mask in inner.items() if mask.any()}
     towards = {n: np.asarray(colours[int(n)], dtype=float) - off[mask] for n, mask in inner.items()}

@@ -1,4 +1,4 @@
-"""Result files → what readers without a window make of them: Cornerstone's adapters, dsr2html, Orthanc's previews."""
+"""Result files → how readers without a window read them: Cornerstone's adapters, dsr2html, Orthanc's previews."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,10 @@ import highdicom as hd
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from highdicom.sr import ValueTypeValues
+from highdicom.sr.utils import find_content_items
 from lnc_service.validate.main import find_program
 from PIL import Image
-from pydicom import Dataset
 from pydicom.uid import ParametricMapStorage
 
 from conformance.viewers.archive import Archive
@@ -25,17 +26,17 @@ from conformance.viewers.browser import HERE, find_node
 
 _LIMIT_S = 300
 _SHORT_LINE = 7
-"""Frames of an image that are looked at, evenly spread."""
+"""Number of frames of an image that are checked, evenly spread."""
 
 
 def cornerstone_installed() -> bool:
-    """Whether Cornerstone's adapters and node are there."""
+    """Whether Cornerstone's adapters and node are installed."""
     return find_node() is not None and (HERE / "node_modules" / "@cornerstonejs" / "adapters").is_dir()
 
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """A SEG as a reader understood it.
+    """A SEG as a reader decoded it.
 
     labels
         uint8, axes (image of the source series, row, column).
@@ -71,7 +72,7 @@ def by_highdicom(segmentation: Path, images: Sequence[tuple[str, int]]) -> Under
 
 
 def labels_of(seg: hd.seg.Segmentation, uids: Sequence[str], frames: Sequence[int] | None) -> npt.NDArray[np.uint8]:
-    """Labels (image, row, column) of single-frame images, or of frames of the one multi-frame image."""
+    """Give labels (image, row, column) of single-frame images, or of frames of the one multi-frame image."""
     if frames is None:
         labels = seg.get_pixels_by_source_instance(
             uids, combine_segments=True, ignore_spatial_locations=True, assert_missing_frames_are_empty=True
@@ -84,21 +85,21 @@ def labels_of(seg: hd.seg.Segmentation, uids: Sequence[str], frames: Sequence[in
 
 
 def numbers_of(report: Path) -> list[tuple[str, str, str]]:
-    """Every number of a report as (name, value, unit), the ranges of uncertainty included."""
-    return list(_numbers(pydicom.dcmread(report)))
-
-
-def _numbers(item: Dataset) -> Iterator[tuple[str, str, str]]:
-    if item.get("ValueType") == "NUM":
-        for measured in item.get("MeasuredValueSequence", []):
-            unit = measured.MeasurementUnitsCodeSequence[0].CodeValue
-            yield str(item.ConceptNameCodeSequence[0].CodeMeaning), str(measured.NumericValue), str(unit)
-    for child in item.get("ContentSequence", []):
-        yield from _numbers(child)
+    """Give every number of a report as (name, value, unit), ranges of uncertainty included."""
+    items = find_content_items(pydicom.dcmread(report), value_type=ValueTypeValues.NUM, recursive=True)
+    return [
+        (
+            str(item.ConceptNameCodeSequence[0].CodeMeaning),
+            str(value.NumericValue),
+            str(value.MeasurementUnitsCodeSequence[0].CodeValue),
+        )
+        for item in items
+        for value in item.MeasuredValueSequence
+    ]
 
 
 def unreadable_in_html(report: Path) -> list[str]:
-    """Numbers of a report that DCMTK's dsr2html does not print right after their name."""
+    """Give the numbers of a report that DCMTK's dsr2html does not print directly after their name."""
     command = [str(find_program("dsr2html")), str(report)]
     page = subprocess.run(command, check=True, capture_output=True, text=True, timeout=_LIMIT_S).stdout
     text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
@@ -110,7 +111,7 @@ def _printed(text: str, name: str, value: str) -> bool:
 
 
 def empty_previews(archive: Archive) -> list[str]:
-    """Kinds of results whose pictures, as Orthanc's own web pages show them, are of one colour throughout."""
+    """Give the kinds of results whose previews in Orthanc have only one colour."""
     empty = []
     for identifier in archive.ask("/instances"):
         tags = archive.ask(f"/instances/{identifier}/simplified-tags")

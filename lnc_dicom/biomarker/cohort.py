@@ -1,6 +1,6 @@
-"""A cohort → crops, measurements and volumes of every patient, each made once and kept.
+"""A folder of patients → crops, measurements and volumes of every patient, cached.
 
-What is kept depends on the bytes of the patient's files and on the segmentation model, not on names or dates.
+The name of a cache file follows from the bytes of the patient's files, never from names or dates.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from lnc_dicom.biomarker.crops import ALL_REGIONS, MARGIN, cut_crops, structures_of, volumetry_ml
-from lnc_dicom.biomarker.train.privileged import PrivilegedTargets
 from lnc_dicom.cohort_table import Patient, read_table
 from lnc_dicom.errors import BadCohort, StudyRejected, UnusableInput
 from lnc_dicom.quantities import Quantity
@@ -26,64 +25,93 @@ from lnc_dicom.types import Study
 
 CACHE_VERSION = "1"
 MAPS = (Quantity.FA, Quantity.CBF)
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PrivilegedTargets:
+    """What only a simulation knows of n patients, s = left regions then right regions (`train.privileged`).
+
+    privileged
+        Properties drawn into the image, in SD of these patients, (n, s, 7).
+    maps
+        FA and CBF (ml/100 g/min) expected given the T1, (n, s, 2).
+    stems
+        Number of stems expected given the T1, (n, 2).
+    groups
+        Probability of each category given the T1, (n, k); group_names: names of the columns.
+    maps_with_covariates, stems_with_covariates, groups_with_covariates
+        The same three given the T1, age and sex.
+    """
+
+    privileged: Array = field(repr=False)
+    maps: Array = field(repr=False)
+    stems: Array = field(repr=False)
+    groups: Array = field(repr=False)
+    maps_with_covariates: Array = field(repr=False)
+    stems_with_covariates: Array = field(repr=False)
+    groups_with_covariates: Array = field(repr=False)
+    group_names: tuple[str, ...]
+
+    def subset(self, indices: npt.NDArray[np.int64]) -> PrivilegedTargets:
+        """Choose some of the patients."""
+        arrays = {f.name: getattr(self, f.name)[indices] for f in fields(self) if f.name != "group_names"}
+        return PrivilegedTargets(**arrays, group_names=self.group_names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cohort:
-    """Everything that is learned from, in the order of the patients that could be used.
+    """Images and targets of the n usable patients, s = left regions then right regions.
 
     crops
-        float16 (n, s, 2, L, P, S) with a margin, s = left regions then right regions.
+        float16 (n, s, 2, L, P, S) with a margin.
     measured
-        FA and CBF, (n, s, 2); nan where not measured.
+        FA (no unit) and CBF (ml/100 g/min), (n, s, 2); nan where not measured.
     volumes
-        mL, (n, s + 2): the regions, then the lateral ventricles.
+        In mL, (n, s + 2): the regions, then the lateral ventricles.
     head
-        Size of the head against the training heads of the segmentation, (n,); nan where unknown.
+        Scale of the head relative to the training heads of the segmentation, (n,); nan where unknown.
     rejected
-        Patients that could not be used, with the code of the reason.
+        Patients who could not be used, with the code of the error.
     privileged_targets
-        What only a simulation knows; None for studies.
+        Of simulated patients; None for studies.
     """
 
     regions: tuple[str, ...]
     patients: tuple[Patient, ...]
     crops: Tensor = field(repr=False)
-    measured: npt.NDArray[np.float64] = field(repr=False)
-    volumes: npt.NDArray[np.float64] = field(repr=False)
-    head: npt.NDArray[np.float64] | None = field(repr=False, default=None)
+    measured: Array = field(repr=False)
+    volumes: Array = field(repr=False)
+    head: Array | None = field(repr=False, default=None)
     rejected: tuple[tuple[Patient, str], ...] = ()
     privileged_targets: PrivilegedTargets | None = field(repr=False, default=None)
 
     def __len__(self) -> int:
-        """How many patients can be used."""
+        """How many usable patients there are."""
         return len(self.patients)
 
     @property
     def group_names(self) -> tuple[str, ...]:
-        """Names of the disease categories, in the order in which the table first has them."""
+        """Names of the disease categories, in the order of their first line in the table."""
         return tuple(dict.fromkeys(p.group for p in self.patients))
 
     @property
     def stems(self) -> npt.NDArray[np.int64]:
-        """Stems as read, (n, 2)."""
+        """Stems as counted by the reader, left and right, (n, 2)."""
         return np.array([p.stems for p in self.patients], np.int64)
 
     @property
-    def persons(self) -> npt.NDArray[np.float64]:
+    def demographics(self) -> Array:
         """Age in years and sex (1 for men), (n, 2); nan where unknown."""
         sex = {"M": 1.0, "F": 0.0}
         return np.array([(p.age, sex.get(p.sex, math.nan)) for p in self.patients], float).reshape(-1, 2)
 
     @property
-    def covariates(self) -> npt.NDArray[np.float64]:
-        """Age in years, sex (1 for men) and, where it was measured, head size, (n, 2 or 3).
-
-        What is unknown is the mean of those who are known.
-        """
-        columns = list(self.persons.T)
+    def covariates(self) -> Array:
+        """Age in years, sex (1 for men) and, if measured, head size, (n, 2 or 3); unknown values become the mean."""
+        columns = list(self.demographics.T)
         columns += [] if self.head is None else [self.head]
-        return np.column_stack([_filled(column) for column in columns])
+        return np.column_stack([_mean_imputed(column) for column in columns])
 
     @property
     def covariate_names(self) -> tuple[str, ...]:
@@ -91,13 +119,13 @@ class Cohort:
         return ("age", "sex") if self.head is None else ("age", "sex", "head size")
 
     def groups(self, names: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Index of each patient's category among `names`. Raises BadCohort for a category that is not there."""
+        """Index of each patient's category in `names`, (n,). Raises BadCohort for a category that is not among them."""
         unknown = {p.group for p in self.patients} - set(names)
         if unknown:
-            raise BadCohort(f"{len(unknown)} categories in the table are not the model's ({', '.join(names)})")
+            raise BadCohort(f"{len(unknown)} categories in the table are unknown; the model has {', '.join(names)}")
         return np.array([names.index(p.group) for p in self.patients], np.int64)
 
-    def chosen(self, indices: npt.NDArray[np.int64]) -> Cohort:
+    def subset(self, indices: npt.NDArray[np.int64]) -> Cohort:
         """Choose some of the patients."""
         return Cohort(
             self.regions,
@@ -106,7 +134,7 @@ class Cohort:
             self.measured[indices],
             self.volumes[indices],
             None if self.head is None else self.head[indices],
-            privileged_targets=None if self.privileged_targets is None else self.privileged_targets.chosen(indices),
+            privileged_targets=None if self.privileged_targets is None else self.privileged_targets.subset(indices),
         )
 
 
@@ -117,67 +145,67 @@ def load_cohort(
     read: Callable[[Path], Study],
     progress: Callable[[str], None],
 ) -> Cohort:
-    """Read the table, analyse every patient that was not analysed before, and put everything together.
+    """Read the table and load every patient from the cache, analysing those who are not in it.
 
     analyse, read
-        The pipeline and the reader of folders, as for one study.
-    Raises BadCohort; UnusableInput where no patient can be used.
+        The pipeline, and the reader of a patient's folder.
+    Raises BadCohort; UnusableInput if no patient can be used.
     """
     patients = read_table(folder)
-    kept: list[Patient] = []
-    rows: list[dict[str, npt.NDArray[np.float64]]] = []
+    usable: list[Patient] = []
+    cached: list[dict[str, Array]] = []
     rejected: list[tuple[Patient, str]] = []
     for number, patient in enumerate(patients, start=1):
         try:
-            path = _cached(folder, patient)
+            path = _cache_file(folder, patient)
             if not path.is_file():
                 progress(f"patient {number} of {len(patients)}")
-                _keep(path, analyse(read(folder / patient.name)))
-            rows.append(_load(path))
-            kept.append(patient)
+                _save(path, analyse(read(folder / patient.name)))
+            cached.append(_load(path))
+            usable.append(patient)
         except StudyRejected as error:
             rejected.append((patient, error.code))
-    if not rows:
+    if not cached:
         raise UnusableInput("no patient of the cohort can be used")
     places = [structures_of(ALL_REGIONS).index(s) for s in structures_of(regions)]
     ventricles = [-2, -1]
     return Cohort(
         tuple(regions),
-        tuple(kept),
-        torch.from_numpy(np.stack([r["crops"][places] for r in rows])),
-        np.stack([r["measured"][places] for r in rows]),
-        np.stack([r["volumes"][places + ventricles] for r in rows]),
-        np.array([float(r["head"]) for r in rows]),
+        tuple(usable),
+        torch.from_numpy(np.stack([r["crops"][places] for r in cached])),
+        np.stack([r["measured"][places] for r in cached]),
+        np.stack([r["volumes"][places + ventricles] for r in cached]),
+        np.array([float(r["head"]) for r in cached]),
         tuple(rejected),
     )
 
 
-def _filled(column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _mean_imputed(column: Array) -> Array:
     known = column[np.isfinite(column)]
     return np.where(np.isfinite(column), column, known.mean() if len(known) else 0.0)
 
 
-def _cached(folder: Path, patient: Patient) -> Path:
-    """Name the file in which what is kept of a patient lies."""
+def _cache_file(folder: Path, patient: Patient) -> Path:
+    """Name the cache file of a patient."""
     cache = folder / ".cache"
     cache.mkdir(exist_ok=True)
     return cache / f"{_digest(folder / patient.name)}.npz"
 
 
-def _keep(path: Path, report: Report) -> None:
-    """Write what is kept of one study, whole or not at all."""
+def _save(path: Path, report: Report) -> None:
+    """Write the cache file of one study, atomically."""
     part = path.with_suffix(".part.npz")
-    np.savez(part, allow_pickle=False, **describe(report))
+    np.savez(part, allow_pickle=False, **arrays_of(report))
     part.replace(path)
 
 
-def _load(path: Path) -> dict[str, npt.NDArray[np.float64]]:
+def _load(path: Path) -> dict[str, Array]:
     with np.load(path) as file:
         return {name: file[name] for name in file.files}
 
 
-def describe(report: Report) -> dict[str, npt.NDArray[np.float16] | npt.NDArray[np.float64]]:
-    """Everything that is kept of one study, for all regions that may be chosen."""
+def arrays_of(report: Report) -> dict[str, npt.NDArray[np.float16] | Array]:
+    """Arrays of one study that are cached, for all regions that may be chosen."""
     measured = {m.structure: m for m in report.measurements}
     values = np.full((len(structures_of(ALL_REGIONS)), len(MAPS)), np.nan)
     for i, structure in enumerate(structures_of(ALL_REGIONS)):
@@ -194,7 +222,7 @@ def describe(report: Report) -> dict[str, npt.NDArray[np.float16] | npt.NDArray[
 
 
 def _digest(folder: Path) -> str:
-    """SHA-256 over names, sizes and bytes of a patient's files."""
+    """SHA-256 of the names, sizes and bytes of a patient's files."""
     digest = hashlib.sha256(CACHE_VERSION.encode())
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
         digest.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\0".encode())

@@ -1,4 +1,4 @@
-"""T1 + labels → `BiomarkerResult`: what the model predicts of FA, CBF, stems and disease."""
+"""T1 + labels + age and sex → `BiomarkerResult`: predicted FA, CBF, stems and disease categories."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import torch
 from highdicom import Volume
 
 from lnc_dicom.anatomy import Side
-from lnc_dicom.biomarker.calibration import Calibration
+from lnc_dicom.biomarker.calibration import BiomarkerCalibration
 from lnc_dicom.biomarker.crops import cut_crops, structures_of
-from lnc_dicom.biomarker.network import BiomarkerNetwork, Outputs, standardised
+from lnc_dicom.biomarker.network import BiomarkerNetwork, Outputs, standardised_demographics
 from lnc_dicom.predictions import BiomarkerResult, Demographics, Model, RegionPrediction, StemPrediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BiomarkerModel:
-    """A trained network with all that makes its answers readable.
+    """A trained network with its calibration and its names.
 
     calibration, without_covariates
-        For patients whose age and sex are known, and for others.
+        For patients whose age and sex are both known, and for the others.
     groups
         Names of the disease categories.
     demonstration
@@ -28,8 +28,8 @@ class BiomarkerModel:
     """
 
     network: BiomarkerNetwork = field(repr=False)
-    calibration: Calibration
-    without_covariates: Calibration
+    calibration: BiomarkerCalibration
+    without_covariates: BiomarkerCalibration
     groups: tuple[str, ...]
     model: Model
     demonstration: bool
@@ -41,14 +41,14 @@ class BiomarkerModel:
 
     @torch.inference_mode()
     def __call__(self, volume: Volume, labels: Volume, person: Demographics) -> BiomarkerResult:
-        """Predict from a T1, the labels of the structures that were found, and age and sex where both are known.
+        """Predict from a T1, the labels of the structures that passed their gates, and age and sex if both are known.
 
-        A region that is missing has no prediction; then its hemisphere has no stems and the patient no disease.
+        A missing region has no prediction, its hemisphere no number of stems, and the patient no disease category.
         """
         crops = cut_crops(volume, labels, self.regions)
         found = ~torch.isnan(crops).flatten(1).any(1)
-        with_covariates = standardised((person.age, person.male)) if person.is_known else None
-        outputs = self.network(crops.nan_to_num(0.0)[None], with_covariates)
+        demographics = standardised_demographics((person.age, person.male)) if person.is_known else None
+        outputs = self.network(crops.nan_to_num(0.0)[None], demographics)
         calibration = self.calibration if person.is_known else self.without_covariates
         return BiomarkerResult(
             model=self.model,
@@ -64,7 +64,9 @@ class BiomarkerModel:
             },
         )
 
-    def _regions(self, outputs: Outputs, found: torch.Tensor, calibration: Calibration) -> tuple[RegionPrediction, ...]:
+    def _regions(
+        self, outputs: Outputs, found: torch.Tensor, calibration: BiomarkerCalibration
+    ) -> tuple[RegionPrediction, ...]:
         predictions = []
         for i, structure in enumerate(structures_of(self.regions)):
             if bool(found[i]):
@@ -76,18 +78,18 @@ class BiomarkerModel:
                 predictions.append(RegionPrediction(structure, fa, cbf))
         return tuple(predictions)
 
-    def _disease(self, outputs: Outputs, found: torch.Tensor, calibration: Calibration) -> dict[str, float]:
+    def _disease(self, outputs: Outputs, found: torch.Tensor, calibration: BiomarkerCalibration) -> dict[str, float]:
         if not bool(found.all()):
             return {}
-        chances = calibration.probabilities(outputs.groups[0].numpy().astype(np.float64))
-        return {name: float(p) for name, p in zip(self.groups, chances, strict=True)}
+        probabilities = calibration.probabilities(outputs.groups[0].numpy().astype(np.float64))
+        return {name: float(p) for name, p in zip(self.groups, probabilities, strict=True)}
 
 
-def _stems(outputs: Outputs, found: torch.Tensor, calibration: Calibration) -> tuple[StemPrediction, ...]:
+def _stems(outputs: Outputs, found: torch.Tensor, calibration: BiomarkerCalibration) -> tuple[StemPrediction, ...]:
     predictions = []
     for k, side in enumerate((Side.LEFT, Side.RIGHT)):
         if bool(found.reshape(2, -1)[k].all()):
-            expected, chances = calibration.predict_stems(float(outputs.stems[0, k]))
-            likeliest = int(chances.argmax())
-            predictions.append(StemPrediction(side, expected, likeliest, float(chances[likeliest])))
+            expected, probabilities = calibration.predict_stems(float(outputs.stems[0, k]))
+            likeliest = int(probabilities.argmax())
+            predictions.append(StemPrediction(side, expected, likeliest, float(probabilities[likeliest])))
     return tuple(predictions)

@@ -1,6 +1,6 @@
-"""MONAI's 3D ResNet18, written out: the same layers, names and numbers, without the import that costs 2.5 s.
+"""MONAI's 3D ResNet18, reimplemented: the same layers, names and numbers without the 2.5 s that importing it takes.
 
-Weights go into `monai.networks.nets.resnet.ResNet` and back unchanged; a test compares every number
+The weights fit `monai.networks.nets.resnet.ResNet` unchanged; a test compares the outputs of both
 (docs/decisions/0009-biomarker-network.md).
 """
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class _BasicBlock(nn.Module):
-    """Two convolutions with a shortcut (He 2016); where the grid is halved, the shortcut is a convolution too."""
+    """Two convolutions with a shortcut (He 2016); with stride 2 the shortcut is a convolution too."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class _BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """(n, channels, L, P, S) → (n, features): a convolution of 5³ with stride 2, four stages of two blocks, a mean."""
+    """(n, channels, L, P, S) → (n, features): a 5³ convolution of stride 2, four stages of two blocks, global mean."""
 
     def __init__(self, channels: int, width: int, features: int) -> None:
         super().__init__()
@@ -46,8 +46,8 @@ class ResNet18(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features of every image."""
+        """Features (n, features) of every image."""
         x = torch.relu(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        with torch.autocast(x.device.type, enabled=False):  # people differ by less than half precision would keep
+        with torch.autocast(x.device.type, enabled=False):  # people differ by less than half precision resolves
             return torch.as_tensor(self.fc(x.float().mean(dim=(2, 3, 4))))

@@ -1,4 +1,4 @@
-"""`lnc simulate cohort`, `train`, `evaluate biomarker`, `explain`: what is done with many patients, and why."""
+"""`lnc simulate cohort`, `train biomarker`, `evaluate biomarker` and `explanation`, `explain`."""
 
 from __future__ import annotations
 
@@ -9,50 +9,61 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lnc_dicom.cli.console import exits, make_folder, show_line, show_progress, show_rows
+from lnc_dicom.cli.console import exits, make_folder, show_caveats, show_line, show_progress, show_rows
 from lnc_dicom.errors import UnusableInput
 
 if TYPE_CHECKING:
     from lnc_dicom.biomarker.cohort import Cohort
     from lnc_dicom.biomarker.evaluation.evaluate import Evaluation
-    from lnc_dicom.biomarker.evaluation.inputs import Source
     from lnc_dicom.biomarker.network import BiomarkerNetwork
+    from lnc_dicom.biomarker.train.main import TrainingPlan
+    from lnc_dicom.biomarker.train.trainer import Epoch
 
-simulate = typer.Typer(no_args_is_help=True, help="Make data that no patient gave.")
+simulate = typer.Typer(no_args_is_help=True, help="Simulate data with known truth.")
 
-Folder = Annotated[Path, typer.Option(help="Folder with one folder of DICOM per patient and cohort.csv.")]
-Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
-Regions = Annotated[str, typer.Option(help="Regions that the model sees, separated by commas.")]
-Aside = Annotated[
-    Path | None, typer.Option(help="Cohort that only calibrates; without it, a fifth of --cohort is kept aside.")
+Folder = Annotated[Path, typer.Option(help="Folder with cohort.csv and one folder of DICOM per patient.")]
+Out = Annotated[Path, typer.Option(help="Folder for the results; created if missing.")]
+Regions = Annotated[str, typer.Option(help="Input regions of the model, separated by commas.")]
+CalibrationCohort = Annotated[
+    Path | None,
+    typer.Option(help="Cohort for validation and calibration only; without it, a fifth of --cohort is held out."),
 ]
-Config = Annotated[Path | None, typer.Option(help="TOML file with settings of FA and CBF; without it, the defaults.")]
+Config = Annotated[Path | None, typer.Option(help="TOML file with settings; without it, the defaults.")]
+ModelFolder = Annotated[Path | None, typer.Option(help="Folder of a model; without it, the released one.")]
+
+InitialWeights = Annotated[str, typer.Option(help="'released', 'random', or the folder of a model.")]
+SimulatedSubjects = Annotated[int, typer.Option(help="Train on this many simulated people first (needs --anatomy).")]
+Anatomy = Annotated[Path | None, typer.Option(help="Folder with label maps and T1 priors for the simulation.")]
+NetworkUse = Annotated[
+    str, typer.Option(help="'frozen': as it is, trained on other patients; 'retrained': trained anew in every fold.")
+]
+LearningRate = Annotated[float, typer.Option(help="Peak learning rate; ten times that on simulated people.")]
 
 
 @simulate.command("cohort")
 def simulate_cohort(
     anatomy: Annotated[Path, typer.Option(help="Folder with label maps (NIfTI, FreeSurfer labels) and T1 priors.")],
     out: Out,
-    patients: Annotated[int, typer.Option(min=3, help="How many.")] = 79,
+    patients: Annotated[int, typer.Option(min=3, help="Number of patients.")] = 79,
     seed: Annotated[int, typer.Option(help="The same seed gives the same patients.")] = 1,
-    effect: Annotated[float, typer.Option(min=0, help="Strength of disease: 1 as documented, 0 none.")] = 1.0,
-    confound: Annotated[str, typer.Option(help="'age': the groups differ in age.")] = "",
+    effect: Annotated[float, typer.Option(min=0, help="Effect size of the disease: 1 as documented, 0 none.")] = 1.0,
+    confound: Annotated[str, typer.Option(help="'age': age differs between the groups.")] = "",
 ) -> None:
-    """Write DICOM studies (T1, FA map, CBF map) of simulated patients, cohort.csv, the truth and an oracle."""
+    """Simulate patients: DICOM studies (T1, FA map, CBF map), cohort.csv, the truth, and predictions of an oracle."""
     with exits():
         from lnc_dicom.simulate import main as simulation  # noqa: PLC0415
-        from lnc_dicom.simulate.subjects import Study  # noqa: PLC0415
+        from lnc_dicom.simulate.subjects import CohortDesign  # noqa: PLC0415
 
         if confound not in {"", "age"}:
-            raise UnusableInput("--confound knows only 'age'")
+            raise UnusableInput("--confound must be 'age'")
         make_folder(out)
-        plan = simulation.Plan(patients, seed, Study(effect, confound))
+        plan = simulation.SimulationPlan(patients, seed, CohortDesign(effect, confound))
         simulation.simulate(anatomy, out, plan, show_progress)
         show_line(f"{patients} simulated patients in {out}")
 
 
 def read_cohort(folder: Path, regions: str, config: Path | None) -> Cohort:
-    """Analyse every patient of a cohort that was not analysed before."""
+    """Load a cohort, analysing the patients who are not in its cache."""
     from datetime import UTC, datetime  # noqa: PLC0415
 
     from lnc_dicom.biomarker.cohort import load_cohort  # noqa: PLC0415
@@ -66,11 +77,11 @@ def read_cohort(folder: Path, regions: str, config: Path | None) -> Cohort:
     names = tuple(name.strip() for name in regions.split(","))
     unknown = [name for name in names if name not in ALL_REGIONS]
     if unknown:
-        raise UnusableInput(f"no region {', '.join(unknown)}; there are {', '.join(ALL_REGIONS)}")
+        raise UnusableInput(f"unknown region {', '.join(unknown)}; known are {', '.join(ALL_REGIONS)}")
     tools = Tools(load_segmenter(), datetime.now(UTC), options=load_options(config))
     cohort = load_cohort(folder, names, lambda study: analyse(study, tools), lambda p: read_study([p]), show_progress)
     for _, code in cohort.rejected:
-        show_progress(f"a patient was left out: {code}")
+        show_progress(f"a patient was excluded: {code}")
     return cohort
 
 
@@ -84,71 +95,86 @@ def train_biomarker(
     cohort: Folder,
     out: Out,
     regions: Regions = "caudate,putamen,pallidum",
-    start: Annotated[
-        str, typer.Option(help="Weights to begin with: 'released', 'scratch', or the folder of a model.")
-    ] = "released",
-    anatomy: Annotated[Path | None, typer.Option(help="Label maps of which --virtual makes people.")] = None,
-    aside: Aside = None,
-    virtual: Annotated[int, typer.Option(help="First train on so many simulated people (needs --anatomy).")] = 0,
-    virtual_epochs: Annotated[int, typer.Option(help="Epochs on simulated people.")] = 40,
-    pretraining: Annotated[int, typer.Option(help="Epochs of pre-training: FA and CBF.")] = 4,
-    finetuning: Annotated[int, typer.Option(help="Epochs of fine-tuning: stems and disease as well.")] = 6,
-    rate: Annotated[float, typer.Option(help="Peak learning rate; on simulated people ten times as much.")] = 1e-4,
+    initial_weights: InitialWeights = "released",
+    calibration_cohort: CalibrationCohort = None,
+    simulated_subjects: SimulatedSubjects = 0,
+    simulated_epochs: Annotated[int, typer.Option(help="Epochs on simulated people.")] = 40,
+    anatomy: Anatomy = None,
+    pretraining_epochs: Annotated[int, typer.Option(help="Epochs on FA and CBF only.")] = 4,
+    finetuning_epochs: Annotated[int, typer.Option(help="Epochs on stems and disease as well.")] = 6,
+    learning_rate: LearningRate = 1e-4,
     seed: Annotated[int, typer.Option(help="The same seed gives the same training.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     name: Annotated[str, typer.Option(help="Name of the model.")] = "lnc-biomarker",
     version: Annotated[str, typer.Option(help="Version of the model.")] = "0.4.0",
-    data_note: Annotated[str, typer.Option(help="Where the patients come from, for the card.")] = "",
+    data_note: Annotated[str, typer.Option(help="Origin of the patients, for the model card.")] = "",
     config: Config = None,
 ) -> None:
-    """Train a biomarker model on a cohort of studies; repeat the command to go on after the last epoch."""
+    """Train a biomarker model on a cohort. Repeat the command to resume after the last epoch."""
     with exits():
-        from lnc_dicom.biomarker.train.main import TrainingPlan, describe_epoch, pretrain_virtually, train_model  # noqa: PLC0415
-        from lnc_dicom.biomarker.train.model_card import About  # noqa: PLC0415
-        from lnc_dicom.biomarker.train.simulated import make_virtual  # noqa: PLC0415
-        from lnc_dicom.biomarker.train.trainer import Schedule  # noqa: PLC0415
+        from lnc_dicom.biomarker.train.main import TrainingPlan, train_model  # noqa: PLC0415
+        from lnc_dicom.biomarker.train.model_card import ModelDescription  # noqa: PLC0415
+        from lnc_dicom.biomarker.train.trainer import BiomarkerSchedule  # noqa: PLC0415
 
-        if virtual and anatomy is None:
-            raise UnusableInput("--virtual needs the label maps of --anatomy")
+        if simulated_subjects and anatomy is None:
+            raise UnusableInput("--simulated-subjects needs the label maps of --anatomy")
         make_folder(out)
         patients = read_cohort(cohort, regions, config)
-        first, groups = _start(start, patients)
+        network, groups = _initial_network(initial_weights, patients)
         note = data_note or ("Simulated patients of `lnc simulate cohort`." if is_simulated(cohort) else "")
-        about = About(name, version, groups, is_simulated(cohort), note)
-        epoch = lambda e: show_progress(describe_epoch(e))  # noqa: E731 - one line per epoch
-        if virtual and anatomy is not None:
-            schedule = Schedule(virtual_epochs, 0, rate=10 * rate, seed=seed, device=device)
-            people = make_virtual(anatomy, patients.regions, virtual, 5000 + seed, out / "virtual", show_progress)
-            first = pretrain_virtually(people, groups, TrainingPlan(out, about, schedule), epoch, first)
-        schedule = Schedule(pretraining, finetuning, rate=rate, seed=seed, device=device)
-        others = None if aside is None else read_cohort(aside, regions, config)
-        train_model(patients, TrainingPlan(out, about, schedule), epoch, first, others)
+        description = ModelDescription(name, version, groups, is_simulated(cohort), note)
+        if anatomy is not None and simulated_subjects:
+            schedule = BiomarkerSchedule(simulated_epochs, 0, rate=10 * learning_rate, seed=seed, device=device)
+            plan = TrainingPlan(out, description, schedule)
+            network = _pretrained(anatomy, patients.regions, simulated_subjects, plan, network)
+        schedule = BiomarkerSchedule(
+            pretraining_epochs, finetuning_epochs, rate=learning_rate, seed=seed, device=device
+        )
+        others = None if calibration_cohort is None else read_cohort(calibration_cohort, regions, config)
+        train_model(patients, TrainingPlan(out, description, schedule), _show_epoch, network, others)
         show_line(f"model in {out / 'model'}: read MODEL_CARD.md, then name the folder in [biomarker] model")
 
 
-def _start(start: str, patients: Cohort) -> tuple[BiomarkerNetwork | None, tuple[str, ...]]:
-    """Find the network to begin with, and the order of the categories: its own, if it knows them all."""
+def _show_epoch(epoch: Epoch) -> None:
+    from lnc_dicom.biomarker.train.main import describe_epoch  # noqa: PLC0415
+
+    show_progress(describe_epoch(epoch))
+
+
+def _pretrained(
+    anatomy: Path, regions: tuple[str, ...], count: int, plan: TrainingPlan, network: BiomarkerNetwork | None
+) -> BiomarkerNetwork:
+    """Train on simulated people first; their seed differs from that of the training."""
+    from lnc_dicom.biomarker.train.main import pretrain_on_simulated  # noqa: PLC0415
+    from lnc_dicom.biomarker.train.simulated import simulate_crops  # noqa: PLC0415
+
+    seed = 5000 + plan.schedule.seed
+    people = simulate_crops(anatomy, regions, count, seed, plan.out / "simulated", show_progress)
+    return pretrain_on_simulated(people, plan.description.groups, plan, _show_epoch, network)
+
+
+def _initial_network(initial_weights: str, patients: Cohort) -> tuple[BiomarkerNetwork | None, tuple[str, ...]]:
+    """Load the initial network; the order of the categories is the network's own if it has the same ones."""
     from lnc_dicom.biomarker.load import WEIGHTS, load_model  # noqa: PLC0415
     from lnc_dicom.simulate.parameters import GROUPS  # noqa: PLC0415
 
-    if start == "scratch":
-        known = GROUPS if set(patients.group_names) == set(GROUPS) else patients.group_names
-        return None, known
-    model = load_model(WEIGHTS if start == "released" else Path(start))
+    if initial_weights == "random":
+        return None, GROUPS if set(patients.group_names) == set(GROUPS) else patients.group_names
+    model = load_model(WEIGHTS if initial_weights == "released" else Path(initial_weights))
     same = set(model.groups) == set(patients.group_names)
     return model.network, model.groups if same else patients.group_names
 
 
 def evaluate_explanation(
     cohort: Folder,
-    model: Annotated[Path | None, typer.Option(help="Folder of a model; without it, the released one.")] = None,
-    patients: Annotated[int, typer.Option(min=3, help="How many patients are looked at.")] = 24,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same random networks.")] = 1,
+    model: ModelFolder = None,
+    patients: Annotated[int, typer.Option(min=3, help="Number of patients for the checks.")] = 24,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same randomised networks.")] = 1,
     config: Config = None,
 ) -> None:
-    """Test whether saliency means anything: randomised weights and labels, territory, occlusion, deletion.
+    """Check the saliency maps: randomised weights and labels, territory, occlusion, deletion.
 
-    Ends with 1 where a test fails.
+    The exit code is 1 if a check fails.
     """
     with exits():
         import numpy as np  # noqa: PLC0415
@@ -159,89 +185,86 @@ def evaluate_explanation(
 
         loaded = load_model(model or WEIGHTS)
         people = read_cohort(cohort, ",".join(loaded.regions), config)
-        some = people.chosen(np.arange(min(patients, len(people))))
-        verdicts = check_explanations(loaded.network, some, tuple(Target), seed, show_progress)
-        rows = [
-            (v.answer.value, v.name, f"{v.value:.2f}", v.rule, "passed" if v.passed else "FAILED") for v in verdicts
-        ]
-        show_rows("Is the saliency worth looking at?", ("answer", "test", "value", "rule", "verdict"), rows)
-        if not all(v.passed for v in verdicts):
+        some = people.subset(np.arange(min(patients, len(people))))
+        checks = check_explanations(loaded.network, some, tuple(Target), seed, show_progress)
+        rows = [(c.target.value, c.name, f"{c.value:.2f}", c.rule, "passed" if c.passed else "FAILED") for c in checks]
+        show_rows("Sanity checks of the saliency maps", ("target", "check", "value", "rule", "result"), rows)
+        if not all(c.passed for c in checks):
             raise typer.Exit(1)
 
 
 def explain_study(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders with the DICOM objects of one study.")],
     out: Out,
-    model: Annotated[Path | None, typer.Option(help="Folder of a model; without it, the released one.")] = None,
+    model: ModelFolder = None,
+    config: Config = None,
 ) -> None:
-    """Show what the predictions of one study rest on: Grad-CAM on the T1, as NIfTI volumes and a page of slices."""
+    """Write saliency maps of the predictions for one study: Grad-CAM on the T1, as NIfTI volumes and a page of slices.
+
+    Gates and settings are those of `lnc process`.
+    """
     with exits():
-        import numpy as np  # noqa: PLC0415
+        from datetime import UTC, datetime  # noqa: PLC0415
 
         from lnc_dicom.biomarker.evaluation.saliency_figures import draw_saliency, write_nifti  # noqa: PLC0415
-        from lnc_dicom.biomarker.gradcam import explain_answers  # noqa: PLC0415
-        from lnc_dicom.biomarker.load import WEIGHTS, load_model  # noqa: PLC0415
-        from lnc_dicom.measure.volumetry import measure, usable_labels  # noqa: PLC0415
-        from lnc_dicom.predictions import Target  # noqa: PLC0415
+        from lnc_dicom.biomarker.load import WEIGHTS, explainer_of, load_model  # noqa: PLC0415
+        from lnc_dicom.options import load_options  # noqa: PLC0415
+        from lnc_dicom.outputs import Output  # noqa: PLC0415
+        from lnc_dicom.pipeline import analyse  # noqa: PLC0415
         from lnc_dicom.report import DEMONSTRATION  # noqa: PLC0415
         from lnc_dicom.segment.load import load_segmenter  # noqa: PLC0415
-        from lnc_dicom.study.load import load  # noqa: PLC0415
         from lnc_dicom.study.read import read_study  # noqa: PLC0415
-        from lnc_dicom.study.select_t1 import select  # noqa: PLC0415
+        from lnc_dicom.tools import Tools  # noqa: PLC0415
 
         make_folder(out)
-        loaded = load_model(model or WEIGHTS)
-        volume, _ = load(select(read_study(paths)).chosen)
-        segmented = load_segmenter()(volume)
-        usable = np.isin(segmented.labels.array, sorted(usable_labels(measure(segmented))))
-        labels = segmented.labels.with_array(np.where(usable, segmented.labels.array, 0).astype(np.uint8))
-        saliency = explain_answers(loaded, volume, labels, tuple(Target))
-        for answer, one in saliency.items():
-            write_nifti(out / f"saliency_{answer.value}.nii.gz", one)
+        options = load_options(config).model_copy(update={"objects": (Output.SALIENCY,)})
+        loaded = load_model(model or options.biomarker.model or WEIGHTS)
+        now, explainer = datetime.now(UTC), explainer_of(loaded)
+        tools = Tools(load_segmenter(), now, options=options, predictor=loaded, explainer=explainer)
+        report = analyse(read_study(paths), tools)
+        saliency = report.biomarker.saliency if report.biomarker else {}
+        for target, one in saliency.items():
+            write_nifti(out / f"saliency_{target.value}.nii.gz", one)
         note = DEMONSTRATION if loaded.demonstration else f"{loaded.model.name} {loaded.model.version}"
-        draw_saliency(out / "saliency.png", volume, labels, saliency, note)
+        draw_saliency(out / "saliency.png", report.volume, report.labels, saliency, note)
+        show_caveats(report.caveats)
         show_line(f"saliency.png and {len(saliency)} volumes in {out}")
 
 
 def evaluate_biomarker(
     cohort: Folder,
     out: Out,
-    model: Annotated[Path | None, typer.Option(help="Folder of a model; without it, the released one.")] = None,
-    network: Annotated[
-        str, typer.Option(help="'frozen': as it is, trained on other patients; 'folds': trained anew in every fold.")
-    ] = "frozen",
-    repeats: Annotated[int, typer.Option(min=1, help="How often the five folds are drawn anew.")] = 5,
-    permutations: Annotated[int, typer.Option(min=19, help="Of the permutation tests.")] = 200,
-    leak: Annotated[
-        str, typer.Option(help="Put leakage in, to see the alarm ring: 'sides' or 'slices' of a patient in many folds.")
-    ] = "",
-    pretraining: Annotated[int, typer.Option(help="Epochs in every fold, with --network folds.")] = 4,
-    finetuning: Annotated[int, typer.Option(help="Epochs in every fold, with --network folds.")] = 6,
+    model: ModelFolder = None,
+    network: NetworkUse = "frozen",
+    repeats: Annotated[int, typer.Option(min=1, help="Repetitions of the cross-validation with new folds.")] = 5,
+    permutations: Annotated[int, typer.Option(min=19, help="Permutations of the labels.")] = 200,
+    pretraining_epochs: Annotated[int, typer.Option(help="Epochs in every fold, with --network retrained.")] = 4,
+    finetuning_epochs: Annotated[int, typer.Option(help="Epochs in every fold, with --network retrained.")] = 6,
     seed: Annotated[int, typer.Option(help="The same seed gives the same folds.")] = 1,
     config: Config = None,
 ) -> None:
-    """Judge a model on a cohort: nested cross-validation beside baselines; report.html and report.json."""
+    """Evaluate a model on a cohort by nested cross-validation next to baselines; report.html and report.json."""
     with exits():
         from lnc_dicom.biomarker.evaluation.evaluate import evaluate  # noqa: PLC0415
-        from lnc_dicom.biomarker.evaluation.inputs import Leak, Options, read_oracle  # noqa: PLC0415
-        from lnc_dicom.biomarker.evaluation.network_outputs import seen_by, trained_in_fold, views_by  # noqa: PLC0415
+        from lnc_dicom.biomarker.evaluation.inputs import EvaluationOptions, OutputSource, read_oracle  # noqa: PLC0415
+        from lnc_dicom.biomarker.evaluation.network_outputs import network_outputs, retrained_per_fold  # noqa: PLC0415
         from lnc_dicom.biomarker.evaluation.report import write_report  # noqa: PLC0415
         from lnc_dicom.biomarker.load import WEIGHTS, load_model  # noqa: PLC0415
-        from lnc_dicom.biomarker.train.trainer import Schedule  # noqa: PLC0415
+        from lnc_dicom.biomarker.train.trainer import BiomarkerSchedule  # noqa: PLC0415
 
-        if network not in {"frozen", "folds"} or leak not in {one.value for one in Leak}:
-            raise UnusableInput("--network knows 'frozen' and 'folds', --leak 'sides' and 'slices'")
+        if network not in {"frozen", "retrained"}:
+            raise UnusableInput("--network must be 'frozen' or 'retrained'")
         make_folder(out)
         loaded = load_model(model or WEIGHTS)
         people = read_cohort(cohort, ",".join(loaded.regions), config)
-        options = Options(repeats=repeats, permutations=permutations, seed=seed, leak=Leak(leak))
+        options = EvaluationOptions(repeats=repeats, permutations=permutations, seed=seed)
         options = replace(options, simulated=is_simulated(cohort), demonstration=loaded.demonstration)
-        schedule = Schedule(pretraining, finetuning, rate=1e-4, seed=seed)
-        source: Source = seen_by(loaded, people)
-        if network == "folds":
-            source = trained_in_fold(people, loaded.network, schedule, show_progress)
-        elif options.leak is Leak.SLICES:
-            source = views_by(loaded, people)
+        schedule = BiomarkerSchedule(pretraining_epochs, finetuning_epochs, rate=1e-4, seed=seed)
+        source: OutputSource = (
+            network_outputs(loaded, people)
+            if network == "frozen"
+            else retrained_per_fold(people, loaded.network, schedule, show_progress)
+        )
         found = evaluate(people, source, options, read_oracle(cohort, people), show_progress)
         write_report(out, found)
         show_evaluation(found)
@@ -249,11 +272,11 @@ def evaluate_biomarker(
 
 
 def show_evaluation(found: Evaluation) -> None:
-    """Print what has to be said first, then the paper's table."""
+    """Print notes, alarms and findings, then the table of the paper."""
     from lnc_dicom.biomarker.evaluation.report import banners  # noqa: PLC0415
     from lnc_dicom.biomarker.evaluation.tables import console_rows  # noqa: PLC0415
 
     for line in banners(found):
         show_line(line)
-    heads, *rows = console_rows(found, show_line)
-    show_rows("Out of fold", heads, rows)
+    headings, *rows = console_rows(found, show_line)
+    show_rows("Out of fold", headings, rows)

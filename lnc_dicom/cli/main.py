@@ -27,10 +27,7 @@ from lnc_dicom.cli.console import (
 )
 from lnc_dicom.errors import StudyRejected, UnusableInput
 from lnc_dicom.provenance import software_version
-
-_MEASURING = ("select", "volume", "segment", "diffusion", "perfusion", "regions", "biomarker", "saliency")
-STAGES = ("start", "read", *_MEASURING, "encode", "write")
-
+from lnc_dicom.tools import STAGES
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -96,7 +93,7 @@ def _start(
 def process(paths: Paths, out: Out, config: Config = None, objects: Objects = None) -> None:
     """Measure one study from files; write DICOM SEG, SR, summary pages and saliency, and result.json."""
     started = time.perf_counter()
-    watch = Stopwatch(STAGES)
+    watch = Stopwatch(("start", "read", *STAGES, "write"))
     with exits(), watch as stage:
         with stage("start"):
             from lnc_dicom import pipeline  # noqa: PLC0415 - torch takes a second to import; --help should not

@@ -14,7 +14,7 @@ from lnc_dicom.encode.pages.saliency import saliency_overlay
 from lnc_dicom.encode.pages.summary import summary
 from lnc_dicom.encode.pages.summary_page import draw_pages
 from lnc_dicom.encode.parametric_map import parametric_maps
-from lnc_dicom.encode.provenance import Origin, origin_of
+from lnc_dicom.encode.provenance import Provenance, provenance_of
 from lnc_dicom.encode.seg.binary import segmentation
 from lnc_dicom.encode.seg.labelmap import labelmap
 from lnc_dicom.encode.sr.document import measurement_report
@@ -25,7 +25,7 @@ from lnc_dicom.report import Report
 
 @dataclass(frozen=True, slots=True)
 class EncodedObject:
-    """One DICOM object ready to be written: `name` is a file name, `data` a whole Part 10 file."""
+    """One encoded DICOM object: `name` is a file name, `sop_class` the name of the class, `data` a Part 10 file."""
 
     name: str
     sop_class: str
@@ -35,42 +35,42 @@ class EncodedObject:
 
 
 def encode(report: Report, now: datetime, kinds: Collection[Output] = DEFAULT_OUTPUTS) -> tuple[EncodedObject, ...]:
-    """Encode what was chosen of a report, each kind once. The same report and time give the same bytes."""
-    return tuple(_encoded(name, dataset) for name, dataset in _datasets(report, origin_of(report, now), kinds))
+    """Encode the chosen kinds of objects. The same report and time give the same bytes."""
+    return tuple(_encoded(name, dataset) for name, dataset in _datasets(report, provenance_of(report, now), kinds))
 
 
-def _datasets(report: Report, origin: Origin, kinds: Collection[Output]) -> Iterator[tuple[str, Dataset]]:
-    """Make one object after the other, with the name of its file."""
+def _datasets(report: Report, provenance: Provenance, kinds: Collection[Output]) -> Iterator[tuple[str, Dataset]]:
+    """Make one object after the other, with its file name."""
     if {Output.SEG, Output.SR, Output.LABELMAP} & set(kinds):
-        yield from _with_segments(report, origin, kinds)
+        yield from _with_segments(report, provenance, kinds)
     if {Output.SUMMARY, Output.PDF} & set(kinds):
-        yield from _with_pages(report, origin, kinds)
+        yield from _with_pages(report, provenance, kinds)
     if Output.SALIENCY in kinds:
-        yield from _named(Output.SALIENCY, saliency_overlay(report, origin))
+        yield from _named(Output.SALIENCY, saliency_overlay(report, provenance))
     if Output.MAP in kinds:
-        yield from parametric_maps(report, origin)
+        yield from parametric_maps(report, provenance)
     if Output.TEXT in kinds:
-        yield from _named(Output.TEXT, [text_report(report, origin)])
+        yield from _named(Output.TEXT, [text_report(report, provenance)])
 
 
-def _with_segments(report: Report, origin: Origin, kinds: Collection[Output]) -> Iterator[tuple[str, Dataset]]:
-    """Make the segmentation and what needs it: the SR refers to its segments, the label map has the same."""
-    seg = segmentation(report, origin)
+def _with_segments(report: Report, provenance: Provenance, kinds: Collection[Output]) -> Iterator[tuple[str, Dataset]]:
+    """Make the segmentation and what needs it: the SR refers to its segments, the label map has the same segments."""
+    seg = segmentation(report, provenance)
     if Output.SEG in kinds:
         yield from _named(Output.SEG, [seg])
     if Output.SR in kinds:
-        yield from _named(Output.SR, [measurement_report(report, origin, seg)])
+        yield from _named(Output.SR, [measurement_report(report, provenance, seg)])
     if Output.LABELMAP in kinds:
-        yield from _named(Output.LABELMAP, [labelmap(report, origin, seg)])
+        yield from _named(Output.LABELMAP, [labelmap(report, provenance, seg)])
 
 
-def _with_pages(report: Report, origin: Origin, kinds: Collection[Output]) -> Iterator[tuple[str, Dataset]]:
-    """Draw the pages once, for whoever shows them."""
-    pages = draw_pages(report, origin.now)
+def _with_pages(report: Report, provenance: Provenance, kinds: Collection[Output]) -> Iterator[tuple[str, Dataset]]:
+    """Draw the pages once, for all objects that show them."""
+    pages = draw_pages(report, provenance.now)
     if Output.SUMMARY in kinds:
-        yield from _named(Output.SUMMARY, summary(report, origin, pages))
+        yield from _named(Output.SUMMARY, summary(report, provenance, pages))
     if Output.PDF in kinds:
-        yield from _named(Output.PDF, [encapsulated_pdf(report, origin, pages)])
+        yield from _named(Output.PDF, [encapsulated_pdf(report, provenance, pages)])
 
 
 def _named(kind: Output, datasets: Sequence[Dataset]) -> Iterator[tuple[str, Dataset]]:

@@ -1,8 +1,9 @@
-"""Who made an object, when, and under which UIDs: the same for every object of a result.
+"""Provenance of a result: who made it, when, and under which UIDs; the same for all of its objects.
 
-The UID of a series is derived from what went in: images, models, settings, software, kind of object. That of an object
-also from the time of the result and from earlier results that it names, so the same UID always stands for the same
-bytes. A result that is made again keeps its time if it lies with the study: docs/decisions/0010-uids-and-priors.md.
+The UID of a series is derived from the images, models, settings, software and kind of object. The UID of an object is
+also derived from the time of the result and from the earlier results that it names, so one UID always stands for the
+same bytes. A result that is made again keeps its time if it is stored with the study
+(docs/decisions/0010-uids-and-priors.md).
 """
 
 from __future__ import annotations
@@ -26,54 +27,55 @@ MANUFACTURER = OUR_NAME
 DEVICE_SERIAL_NUMBER = "research"
 
 
-def origin_of(report: Report, now: datetime) -> Origin:
-    """Give the origin of a result; if it was made before and lies with the study, it keeps its time."""
-    origin = Origin(report, now)
-    before = same_result(report.study.priors, origin.series_uid("sr"))
-    return replace(origin, now=before.made) if before else origin
+def provenance_of(report: Report, now: datetime) -> Provenance:
+    """Give the provenance of a result made now, or earlier if the same result is stored with the study."""
+    provenance = Provenance(report, now)
+    before = same_result(report.study.priors, provenance.series_uid("sr"))
+    return replace(provenance, now=before.made) if before else provenance
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Source of UIDs and provenance for the objects of one result."""
+class Provenance:
+    """UIDs, times and equipment of the objects of one result."""
 
     report: Report
     now: datetime
 
     def uid(self, role: str) -> str:
-        """UID of the object of a role ("seg", "sr", ...)."""
+        """Give the UID of the object with a role ("seg", "sr", ...)."""
         named = (self.replaced, self.report.change.since if self.report.change else None)
         history = (prior.uid for prior in named if prior is not None)
         return uid(role, *self._recipe(), self.now.astimezone(UTC).isoformat(), *history)
 
     def series_uid(self, role: str) -> str:
-        """UID of the series of a role: the same whenever the same is computed."""
+        """Give the UID of the series with a role: the same whenever the same is computed."""
         return uid(f"series/{role}", *self._recipe())
 
     def _recipe(self) -> tuple[str, ...]:
-        """Give all that decides what is found: images, models, software, settings."""
+        """Give everything that determines the result: images, models, software, settings."""
         model = self.report.model
         used = (i.header for s in self.report.selection.map_series.values() for i in s.instances)
         inputs = sorted(str(d.SOPInstanceUID) for d in (*self.report.sources, *used))
         made_with = (model.name, model.version, model.digest, *self._biomarker(), software_version())
-        return (*inputs, *made_with, self.report.settings)
+        version = (self.report.study.version,) if self.report.study.version else ()
+        return (*inputs, *made_with, self.report.settings, *version)
 
     @property
     def replaced(self) -> Prior | None:
-        """Give the result of the same images by another model, other settings or other software, if one is at hand."""
+        """Give the result of the same images by another model, other settings or other software, if there is one."""
         images = (str(d.SOPInstanceUID) for d in self.report.sources)
         return replaced_result(self.report.study.priors, self.series_uid("sr"), images, self.now)
 
     def tracking_uid(self, structure: str) -> str:
-        """UID that follows a structure of a patient through time points."""
+        """Give the UID that identifies a structure of the patient at all time points."""
         return tracking_uid(self.report.sources[0], structure)
 
     def device_uid(self) -> str:
-        """UID of this software with this model: another model is another device (IHE AIR 6.5.3.1)."""
+        """Give the UID of this software with these models: another model is another device (IHE AIR 6.5.3.1)."""
         return uid("device", software_version(), self.report.model.digest, *self._biomarker())
 
     def _biomarker(self) -> tuple[str, ...]:
-        """Digest of the biomarker model, where there is one: another model gives other objects."""
+        """Give the digest of the biomarker model, if there is one."""
         return (self.report.biomarker.model.digest,) if self.report.biomarker else ()
 
     def equipment(self) -> ContributingEquipment:
@@ -89,7 +91,7 @@ class Origin:
         return item
 
     def common(self, role: str, number: int, description: str) -> dict[str, Any]:
-        """Arguments that every highdicom constructor takes."""
+        """Give the arguments that every highdicom constructor takes."""
         return {
             "series_instance_uid": self.series_uid(role),
             "series_number": number,
@@ -105,7 +107,7 @@ class Origin:
         }
 
     def finish(self, dataset: Dataset) -> None:
-        """Put the result's one time and UIDs in place of highdicom's clock and chance."""
+        """Replace times from highdicom's clock and its random UIDs by those of the result."""
         for name in ("InstanceCreation", "Content", "Series"):
             setattr(dataset, f"{name}Date", DA(self.now.date()))
             setattr(dataset, f"{name}Time", TM(self.now.time()))
@@ -113,7 +115,7 @@ class Origin:
             dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = DA(self.now.date()), TM(self.now.time())
         scanner = self.report.sources[0].get("Manufacturer")
         for item in (e for e in dataset.ContributingEquipmentSequence if e.Manufacturer != scanner):
-            item.ContributionDateTime = DT(self.now)  # the scanner's own time stays
+            item.ContributionDateTime = DT(self.now)  # that of the scanner keeps its time
         organisation = self.uid("dimensions")
         for name in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
             for item in dataset.get(name, ()):
@@ -122,7 +124,7 @@ class Origin:
         self._drop_empty_sequences(dataset)
 
     def _drop_empty_sequences(self, dataset: Dataset) -> None:
-        """Leave out optional sequences that the scanner wrote empty and highdicom copied (PS3.5 7.4.5)."""
+        """Remove optional sequences that the scanner wrote empty and highdicom copied (PS3.5 7.4.5)."""
         for element in list(self.report.sources[0]):
             if element.VR == "SQ" and not element.value and element.tag in dataset and not dataset[element.tag].value:
                 del dataset[element.tag]

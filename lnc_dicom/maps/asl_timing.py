@@ -58,7 +58,8 @@ def timing_of(series: Series, converted: Converted, grid: Volume, options: Perfu
     duration, assumed_duration = _known(duration_s, duration_ms, name)
     delay, assumed_delay = _known(delay_s, options.post_label_delay_ms, "post-label delay")
     assumed += assumed_duration + assumed_delay
-    caveats = (Caveat(ASSUMED, f"not in the header, taken from the settings: {', '.join(assumed)}"),) if assumed else ()
+    text = f"not in the header, taken from the settings: {', '.join(assumed)}"
+    caveats = (Caveat(ASSUMED, text, is_our_text=True),) if assumed else ()
     return Timing(kind, duration, delay + _slice_times_ms(converted, grid), caveats)
 
 

@@ -136,9 +136,11 @@ def stack(frames: Sequence[Frame]) -> Volume:
     except StudyRejected as error:
         raise UnreadableSeries(error.what) from error
     first, last = planes[0], planes[-1]
-    affine = np.eye(4)
-    affine[:3, 0] = np.subtract(last.position_mm, first.position_mm) / (len(planes) - 1)
-    affine[:3, 1] = np.array(first.orientation[3:]) * first.pixel_mm[0]
-    affine[:3, 2] = np.array(first.orientation[:3]) * first.pixel_mm[1]
-    affine[:3, 3] = first.position_mm
-    return Volume(np.stack([frame.array for frame in frames]), affine, "PATIENT")
+    return Volume.from_attributes(  # its slices follow one another against the normal of the images
+        array=np.stack([frame.array for frame in reversed(frames)]),
+        image_position=last.position_mm,
+        image_orientation=first.orientation,
+        pixel_spacing=first.pixel_mm,
+        spacing_between_slices=(last.along_mm - first.along_mm) / (len(planes) - 1),
+        coordinate_system="PATIENT",
+    )

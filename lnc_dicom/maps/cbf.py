@@ -84,7 +84,7 @@ def cbf_map(map_series: Mapping[Role, Series], options: PerfusionOptions) -> Qua
     caveats = (*labelling.caveats, *timing.caveats)
     if labelling.suppressed:
         share = f"share of the label that background suppression leaves {options.suppression_efficiency:g}"
-        caveats += (Caveat(ASSUMED, f"not in the header, taken from the settings: {share}"),)
+        caveats += (Caveat(ASSUMED, f"not in the header, taken from the settings: {share}", is_our_text=True),)
     return QuantityMap(Quantity.CBF, labelling.m0.with_array(values), labelling.m0, method, sources, caveats)
 
 
@@ -124,7 +124,8 @@ def read_labelling(series: Series, converted: Converted | None, m0_series: Serie
     control, label, m0 = found[Context.CONTROL], found[Context.LABEL], found[Context.M0]
     if not control and not label:
         control, label, m0 = alternate(_in_order(found[None], converted))
-        caveats = (Caveat(ORDER_ASSUMED, "control and label are not named in the header; assumed to alternate"),)
+        text = "control and label are not named in the header; assumed to alternate"
+        caveats = (Caveat(ORDER_ASSUMED, text, is_our_text=True),)
     if not control or len(control) != len(label):
         raise UnpairedVolumes(f"{len(control)} control and {len(label)} label volumes")
     if not m0:

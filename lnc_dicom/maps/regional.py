@@ -83,9 +83,10 @@ def _caveats(quantity: Quantity, few: list[str], none: list[str]) -> tuple[Cavea
     caveats = []
     if few:
         text = f"{name}: fewer than {MIN_VOXELS} voxels wholly inside, border voxels used: {'; '.join(few)}"
-        caveats.append(Caveat(FEW_VOXELS, text))
+        caveats.append(Caveat(FEW_VOXELS, text, is_our_text=True))
     if none:
-        caveats.append(Caveat(NO_VOXELS, f"{name}: not measured, no voxel inside: {'; '.join(none)}"))
+        text = f"{name}: not measured, no voxel inside: {'; '.join(none)}"
+        caveats.append(Caveat(NO_VOXELS, text, is_our_text=True))
     return tuple(caveats)
 
 

@@ -63,7 +63,8 @@ def to_fa(found: VendorMap) -> tuple[Volume, tuple[Caveat, ...]]:
         scale = 1.0
     elif FA_THOUSAND[0] <= high <= FA_THOUSAND[1]:
         scale = 1000.0
-        caveats = (Caveat(SCALE_ASSUMED, "FA: the header names no scale; its range is that of FA times 1000"),)
+        text = "FA: the header names no scale; its range is that of FA times 1000"
+        caveats = (Caveat(SCALE_ASSUMED, text, is_our_text=True),)
     else:
         raise UnknownScale(f"FA reaches {high:.4g}, which fits neither 1 nor 1000")
     values = np.where(found.volume.array > 0, np.clip(found.volume.array / scale, 0, 1), np.nan)
@@ -82,5 +83,6 @@ def to_cbf(found: VendorMap) -> tuple[Volume, tuple[Caveat, ...]]:
     middle = float(np.median(positive)) if positive.size else 0.0
     if unit not in {"", "1"} or not CBF_TYPICAL[0] <= middle <= CBF_TYPICAL[1]:
         raise UnknownScale(f"CBF without a known unit, median {middle:.4g}")
-    caveat = Caveat(SCALE_ASSUMED, "CBF: the header names no unit; its range is that of ml/100 g/min")
+    text = "CBF: the header names no unit; its range is that of ml/100 g/min"
+    caveat = Caveat(SCALE_ASSUMED, text, is_our_text=True)
     return found.volume.with_array(values), (caveat,)

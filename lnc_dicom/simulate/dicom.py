@@ -1,4 +1,4 @@
-"""Images of a simulated person → a DICOM study: T1, FA map, CBF map, as single-frame MR."""
+"""Images of a simulated person → a DICOM study: T1, FA map and CBF map as single-frame MR images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lnc_dicom.simulate.images import Images
 
 _NAMESPACE = uuid.UUID("5d3f0b0c-2d0a-4f5c-8a55-6f2b3a1c9e70")
 _DAY = "20000101"
-"""Simulated patients have no date of their own."""
+"""Date of every simulated study."""
 _NO_UNIT = Code("1", "UCUM", "no units")
 _FLOW_UNIT = Code("ml/[100]g/min", "UCUM", "Milliliter/100 gram/minute")
 _FA = Code("110808", "DCM", "Fractional Anisotropy")
@@ -26,8 +26,8 @@ _FLOW = Code("126390", "DCM", "Absolute Regional Blood Flow")
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    """How one series is written: axes of the slices, slope from stored to real values, what is measured."""
+class _SeriesType:
+    """How a series is written: orientation of the slices, slope from stored to real values, quantity and unit."""
 
     number: int
     description: str
@@ -38,30 +38,34 @@ class _Kind:
     unit: Code | None = None
 
 
-_KINDS = {
-    "t1": _Kind(1, "SIMULATED T1 MPRAGE", ("ORIGINAL", "PRIMARY", "M", "ND"), "LIP", 1.0),
-    "fa": _Kind(2, "SIMULATED FA", ("DERIVED", "PRIMARY", "DIFFUSION", "FA"), "SPL", 1e-4, _FA, _NO_UNIT),
-    "cbf": _Kind(3, "SIMULATED CBF", ("DERIVED", "PRIMARY", "ASL", "CBF"), "SPL", 0.01, _FLOW, _FLOW_UNIT),
+_SERIES = {
+    "t1": _SeriesType(1, "SIMULATED T1 MPRAGE", ("ORIGINAL", "PRIMARY", "M", "ND"), "LIP", 1.0),
+    "fa": _SeriesType(2, "SIMULATED FA", ("DERIVED", "PRIMARY", "DIFFUSION", "FA"), "SPL", 1e-4, _FA, _NO_UNIT),
+    "cbf": _SeriesType(3, "SIMULATED CBF", ("DERIVED", "PRIMARY", "ASL", "CBF"), "SPL", 0.01, _FLOW, _FLOW_UNIT),
 }
 _T1_TIMING = {"RepetitionTime": 2300, "EchoTime": 3, "InversionTime": 900, "FlipAngle": 9}
 
 
 def write_study(folder: Path, images: Images, seed: int, number: int, age: float, *, male: bool) -> None:
-    """Write the three series of one person into a folder of their own.
+    """Write the three series of one person, each into its own folder.
 
-    UIDs follow from seed and number; patient ID and name say that the patient is simulated.
+    UIDs are derived from seed and number; patient ID and name mark the patient as simulated.
     """
     study = _patient(seed, number, age, male=male)
-    for name, kind in _KINDS.items():
+    for name, series_type in _SERIES.items():
         volume: Volume = getattr(images, name)
         series = copy.deepcopy(study)
         series.SeriesInstanceUID = _uid(seed, number, name)
-        series.SeriesNumber, series.SeriesDescription = kind.number, kind.description
-        series.ImageType = list(kind.image_type)
-        _describe(series, kind)
+        series.SeriesNumber, series.SeriesDescription = series_type.number, series_type.description
+        series.ImageType = list(series_type.image_type)
+        _describe(series, series_type)
         (folder / name).mkdir(parents=True, exist_ok=True)
         _write_slices(
-            folder / name, series, volume.to_patient_orientation(kind.orientation), kind, (seed, number, name)
+            folder / name,
+            series,
+            volume.to_patient_orientation(series_type.orientation),
+            series_type,
+            (seed, number, name),
         )
 
 
@@ -86,25 +90,25 @@ def _patient(seed: int, number: int, age: float, *, male: bool) -> Dataset:
     return d
 
 
-def _describe(series: Dataset, kind: _Kind) -> None:
-    """Add what selection looks at, and for maps the meaning of their values (PS3.3 C.7.6.16.2.11)."""
+def _describe(series: Dataset, series_type: _SeriesType) -> None:
+    """Add the attributes that series selection needs, and for maps the real-world values (PS3.3 C.7.6.16.2.11)."""
     series.MRAcquisitionType = "3D"
     series.SequenceVariant, series.ScanOptions, series.EchoTrainLength = "SP", "", 1
-    series.ScanningSequence = ["GR", "IR"] if kind.quantity is None else ["EP"]
-    if kind.quantity is None or kind.unit is None:
+    series.ScanningSequence = ["GR", "IR"] if series_type.quantity is None else ["EP"]
+    if series_type.quantity is None or series_type.unit is None:
         for name, value in _T1_TIMING.items():
             setattr(series, name, value)
         return
     series.RepetitionTime, series.EchoTime = 5000, 90
     real = Dataset()
     real.RealWorldValueFirstValueMapped, real.RealWorldValueLastValueMapped = 0, 65535
-    real.RealWorldValueIntercept, real.RealWorldValueSlope = 0.0, kind.slope
-    real.LUTExplanation, real.LUTLabel = kind.quantity.meaning, "MAP"
-    real.MeasurementUnitsCodeSequence = [_coded(kind.unit)]
+    real.RealWorldValueIntercept, real.RealWorldValueSlope = 0.0, series_type.slope
+    real.LUTExplanation, real.LUTLabel = series_type.quantity.meaning, "MAP"
+    real.MeasurementUnitsCodeSequence = [_coded(series_type.unit)]
     quantity = Dataset()
     quantity.ValueType = "CODE"
     quantity.ConceptNameCodeSequence = [_coded(Code("246205007", "SCT", "Quantity"))]
-    quantity.ConceptCodeSequence = [_coded(kind.quantity)]
+    quantity.ConceptCodeSequence = [_coded(series_type.quantity)]
     real.QuantityDefinitionSequence = [quantity]
     series.RealWorldValueMappingSequence = [real]
 
@@ -115,9 +119,11 @@ def _coded(code: Code) -> Dataset:
     return item
 
 
-def _write_slices(folder: Path, series: Dataset, volume: Volume, kind: _Kind, key: tuple[object, ...]) -> None:
-    """Write one file per slice; stored values are unsigned 16 bit."""
-    stored = np.clip(np.rint(volume.array / kind.slope), 0, 65535).astype("<u2")
+def _write_slices(
+    folder: Path, series: Dataset, volume: Volume, series_type: _SeriesType, key: tuple[object, ...]
+) -> None:
+    """Write one file per slice, with unsigned 16-bit stored values."""
+    stored = np.clip(np.rint(volume.array / series_type.slope), 0, 65535).astype("<u2")
     across, down = (volume.affine[:3, axis] / volume.spacing[axis] for axis in (2, 1))
     series.Rows, series.Columns = stored.shape[1:]
     series.PixelSpacing = [f"{volume.spacing[1]:g}", f"{volume.spacing[2]:g}"]
@@ -125,7 +131,7 @@ def _write_slices(folder: Path, series: Dataset, volume: Volume, kind: _Kind, ke
     series.ImageOrientationPatient = [f"{c:g}" for c in (*across, *down)]
     series.SamplesPerPixel, series.PhotometricInterpretation, series.PixelRepresentation = 1, "MONOCHROME2", 0
     series.BitsAllocated, series.BitsStored, series.HighBit = 16, 16, 15
-    series.RescaleIntercept, series.RescaleSlope, series.RescaleType = "0", f"{kind.slope:g}", "US"
+    series.RescaleIntercept, series.RescaleSlope, series.RescaleType = "0", f"{series_type.slope:g}", "US"
     for k, plane in enumerate(stored):
         image = Dataset(series)
         image.SOPInstanceUID, image.InstanceNumber = _uid(*key, k), k + 1

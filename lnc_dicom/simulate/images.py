@@ -1,7 +1,7 @@
-"""Label map + person → T1 image, FA map and CBF map of a head that was never scanned.
+"""Label map + simulated person → T1 image, FA map and CBF map.
 
-All three are painted in the label map and sampled through one deformation, so they show the same anatomy; FA and CBF
-maps are coarser and slightly moved, as after a turn of the head between series.
+All three are rendered on the grid of the label map and sampled through one deformation, so that they show the same
+anatomy. FA and CBF maps are coarser and slightly moved, as by head motion between the series.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.geometry.resampling import sample_at
 from lnc_dicom.segment.synthesis.label_maps import WHITE_MATTER, LabelMap, Palette
 from lnc_dicom.segment.synthesis.rng import Rng
-from lnc_dicom.simulate.growth import MOST_MM, Growth, prepare_growth
+from lnc_dicom.simulate.growth import MAX_DISPLACEMENT_MM, Growth, prepare_growth
 from lnc_dicom.simulate.lesions import add_lesions
 from lnc_dicom.simulate.parameters import FLOW, HEAD_L, HEAD_SD_L, REGION, REGIONS, SITES
 from lnc_dicom.simulate.subjects import People
@@ -28,7 +28,7 @@ from lnc_dicom.simulate.subjects import People
 
 @dataclass(frozen=True, slots=True)
 class FieldOfView:
-    """A box around the deep grey matter: size along L, P, S, and how far it reaches towards R, A, I, in mm."""
+    """A box around the deep grey matter: size along L, P, S, and extent towards R, A, I, in mm."""
 
     shape_mm: tuple[int, int, int]
     front_mm: tuple[float, float, float]
@@ -37,22 +37,22 @@ class FieldOfView:
 
 HEAD = FieldOfView((168, 200, 160), (84.0, 96.0, 72.0), 24)
 DEEP = FieldOfView((120, 116, 92), (60.0, 56.0, 44.0), 12)
-"""Only what the crops of the biomarker model see."""
+"""The part of the head that the crops of the biomarker model need."""
 FA_MM, CBF_MM = 2, 3
-"""Voxels of the maps; the T1 has 1 mm."""
+"""Voxel size of the maps; that of the T1 is 1 mm."""
 WHITE = 600.0
 """Intensity of white matter on the T1."""
 GROWING = (*REGIONS, "lateral ventricle")
 _VENTRICLE_ML = 11.0
-"""Mean volume of one lateral ventricle at the mean age (assumption; the label maps' own are wider)."""
+"""Mean volume of one lateral ventricle at the mean age (assumption; those of the label maps are wider)."""
 _ROUNDS = 3
 _EMPTY = 0.01
-"""Map values below this lie outside the head; noise is not added there."""
-_TURN_DEG, _MOVE_MM = 3.0, 3.0
+"""Map values below this are outside the head; no noise is added there."""
+_ROTATION_DEG, _SHIFT_MM = 3.0, 3.0
 _MOTION_DEG, _MOTION_MM = 1.0, 1.0
 _TISSUE_FA = {"cortex": 0.14, "white": 0.42, "stem": 0.42, "fluid": 0.06}
 _TISSUE_CBF = {"cortex": 1.0, "white": 0.45, "stem": 0.6, "fluid": 0.0}
-_KINDS = {
+_TISSUES = {
     "cortex": (3, 42, 8, 47, 17, 53, 18, 54, 26, 58),
     "white": (2, 41, 7, 46),
     "stem": (16, 28, 60, 85),
@@ -61,8 +61,8 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Model:
-    """A label map made ready: its pushes, how far each voxel lies from the ventricles, its size."""
+class PreparedAnatomy:
+    """A label map with its displacement fields, the distance of each voxel from the ventricles, and brain volume."""
 
     head: LabelMap
     growth: Growth
@@ -72,7 +72,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Images:
-    """The three images of one person (LPS), and the volumes that came out: (structures of `GROWING`, 2) in mL."""
+    """The three images of one person (axes L, P, S), and the true volumes, (structures of `GROWING`, 2) in mL."""
 
     t1: Volume = field(repr=False)
     fa: Volume = field(repr=False)
@@ -80,45 +80,47 @@ class Images:
     volume_ml: npt.NDArray[np.float64]
 
 
-def prepare(head: LabelMap, palette: Palette) -> Model:
-    """Make a label map ready for many people."""
+def prepare_anatomy(head: LabelMap, palette: Palette) -> PreparedAnatomy:
+    """Prepare a label map, once for all people with this anatomy."""
     structures = _growing(palette)[head.codes]
     growth = prepare_growth(structures, 2 * len(GROWING), head.spacing_mm, head.centre)
     ventricles = np.isin(head.codes, palette.codes((4, 43)))
     distance = ndimage.distance_transform_edt(~ventricles[::2, ::2, ::2], sampling=[2 * s for s in head.spacing_mm])
     brain = ~(palette.outside_brain | palette.csf)[head.codes]
     brain_ml = float(brain.sum()) * float(np.prod(head.spacing_mm)) / 1000
-    return Model(head, growth, np.asarray(distance, np.float32), brain_ml)
+    return PreparedAnatomy(head, growth, np.asarray(distance, np.float32), brain_ml)
 
 
-def make_images(model: Model, palette: Palette, people: People, person: int, seed: int, brain_ml: float) -> Images:
-    """Make the images of one person; `brain_ml` is the mean brain volume of all label maps."""
-    scene = _Scene(model, palette, people, person, Rng(seed), HEAD, brain_ml)
-    index = scene.place.index(1, moved=False)
-    t1 = scene.t1(index)
-    counts = _count(scene.codes, index, palette, 1)
-    fa, cbf = (scene.map(name, size) for name, size in (("fa", FA_MM), ("cbf", CBF_MM)))
+def make_images(
+    model: PreparedAnatomy, palette: Palette, people: People, person: int, seed: int, brain_ml: float
+) -> Images:
+    """Simulate the images of one person; `brain_ml` is the mean brain volume of all label maps."""
+    renderer = _Renderer(model, palette, people, person, Rng(seed), HEAD, brain_ml)
+    index = renderer.deformation.index(1, moved=False)
+    t1 = renderer.t1(index)
+    counts = _count(renderer.codes, index, palette, 1)
+    fa, cbf = (renderer.map(name, size) for name, size in (("fa", FA_MM), ("cbf", CBF_MM)))
     return Images(t1, fa, cbf, counts.reshape(len(GROWING), 2))
 
 
 def make_deep_t1(
-    model: Model, palette: Palette, people: People, person: int, seed: int, brain_ml: float
+    model: PreparedAnatomy, palette: Palette, people: People, person: int, seed: int, brain_ml: float
 ) -> tuple[Volume, Volume]:
-    """Make only the part of a T1 around the deep grey matter, and its true labels (`anatomy.STRUCTURES`, uint8)."""
-    scene = _Scene(model, palette, people, person, Rng(seed), DEEP, brain_ml)
-    index = scene.place.index(1, moved=False)
-    t1 = scene.t1(index)
+    """Simulate the part of a T1 around the deep grey matter, with its true labels (`anatomy.STRUCTURES`, uint8)."""
+    renderer = _Renderer(model, palette, people, person, Rng(seed), DEEP, brain_ml)
+    index = renderer.deformation.index(1, moved=False)
+    t1 = renderer.t1(index)
     table = torch.from_numpy(palette.structures(mirrored=False))
-    labels = sample_at(table[scene.codes].float()[None], index, mode="nearest")[0].numpy().astype(np.uint8)
+    labels = sample_at(table[renderer.codes].float()[None], index, mode="nearest")[0].numpy().astype(np.uint8)
     return t1, t1.with_array(labels)
 
 
-class _Scene:
-    """One person in one label map: everything is painted here and seen through one deformation."""
+class _Renderer:
+    """Renders one person in one label map; all images share one deformation."""
 
     def __init__(
         self,
-        model: Model,
+        model: PreparedAnatomy,
         palette: Palette,
         people: People,
         person: int,
@@ -132,48 +134,50 @@ class _Scene:
         low_mm = torch.tensor([b.start * s for b, s in zip(self._box, model.head.spacing_mm, strict=True)])
         larger = 1 + float(people.head[person]) * HEAD_SD_L / HEAD_L
         scale = (brain_ml / model.brain_ml * larger) ** (1 / 3)
-        self.place = _Place(model, low_mm, scale, draw, view)
-        self.place.grow(self.codes, _wanted_ml(people, person), palette)
+        self.deformation = _Deformation(model, low_mm, scale, draw, view)
+        self.deformation.grow(self.codes, _wanted_ml(people, person), palette)
 
     def t1(self, index: Tensor) -> Volume:
-        """Give the T1 at index, with a voxel of 1 mm."""
-        painted = _paint_t1(self._model, self.codes, self._box, self._palette, self._people, self._person, self._draw)
-        return self._seen(painted, index, "t1", 1)
+        """Render the T1 at these voxel indices of the label map, with 1 mm voxels."""
+        rendered = _render_t1(self._model, self.codes, self._box, self._palette, self._people, self._person, self._draw)
+        return self._acquire(rendered, index, "t1", 1)
 
     def map(self, name: str, size_mm: int) -> Volume:
-        """Give the FA or CBF map with a voxel of this size, after a motion of the head."""
-        index = self.place.index(size_mm, moved=True)
-        width = 0.4 * size_mm if name == "fa" else 0.5 * size_mm  # the voxel, and for ASL its blur
-        painted = _blur(_paint_map(self.codes, self._palette, self._people, self._person, name), width)
-        return self._seen(painted, index, name, size_mm)
+        """Render the FA or CBF map with voxels of this size, after a small head motion."""
+        index = self.deformation.index(size_mm, moved=True)
+        width = 0.4 * size_mm if name == "fa" else 0.5 * size_mm  # partial volume of the voxel, and the blur of ASL
+        rendered = _blur(_render_map(self.codes, self._palette, self._people, self._person, name), width)
+        return self._acquire(rendered, index, name, size_mm)
 
-    def _seen(self, painted: Tensor, index: Tensor, name: str, size_mm: int) -> Volume:
-        image = _finish(sample_at(painted[None], index)[0], name, self._people, self._person, self._draw)
+    def _acquire(self, rendered: Tensor, index: Tensor, name: str, size_mm: int) -> Volume:
+        image = _add_acquisition_effects(
+            sample_at(rendered[None], index)[0], name, self._people, self._person, self._draw
+        )
         return _volume(image, size_mm, self._view)
 
 
-class _Place:
-    """Where each voxel of the person's grid looks in the label map."""
+class _Deformation:
+    """Mapping from the grid of the person's images to the label map."""
 
-    def __init__(self, model: Model, low_mm: Tensor, scale: float, draw: Rng, view: FieldOfView) -> None:
+    def __init__(self, model: PreparedAnatomy, low_mm: Tensor, scale: float, draw: Rng, view: FieldOfView) -> None:
         self._model, self._low_mm, self._draw, self._scale, self._view = model, low_mm, draw, scale, view
         self._steps = np.zeros(len(model.growth.volume_ml))
-        self._turn = _rotation(_TURN_DEG * draw.normal(3)) / scale
-        self._move = _MOVE_MM * draw.normal(3)
+        self._rotation = _rotation(_ROTATION_DEG * draw.normal(3)) / scale
+        self._shift = _SHIFT_MM * draw.normal(3)
         self._warp = 1.5 * draw.smooth([n // 4 for n in view.shape_mm], max(3, round(max(view.shape_mm) / 33)), 3)
 
     def grow(self, codes: Tensor, wanted_ml: npt.NDArray[np.float64], palette: Palette) -> None:
-        """Move the walls until the structures have the wanted volumes, as nearly as the limits allow."""
+        """Move the walls towards the wanted volumes, within the largest displacement."""
         for _ in range(_ROUNDS):
             found_ml = _count(codes, self.index(2, moved=False), palette, 2)
             more = self._model.growth.steps_mm((wanted_ml - found_ml) / self._scale**3)
-            self._steps = np.clip(self._steps + more, -MOST_MM, MOST_MM)
+            self._steps = np.clip(self._steps + more, -MAX_DISPLACEMENT_MM, MAX_DISPLACEMENT_MM)
 
     def index(self, size_mm: int, *, moved: bool) -> Tensor:
-        """Index (L, P, S, 3) into the box of the label map for voxels of this size.
+        """Compute the indices (L, P, S, 3) into the box of the label map, for voxels of this size.
 
         moved
-            After a small motion of the head.
+            After a small head motion.
         """
         starts = [(size_mm - 1) / 2 - f for f in self._view.front_mm]
         axes = [s + size_mm * torch.arange(n // size_mm) for n, s in zip(self._view.shape_mm, starts, strict=True)]
@@ -182,14 +186,14 @@ class _Place:
             points = points @ _rotation(_MOTION_DEG * self._draw.normal(3)).T + _MOTION_MM * self._draw.normal(3)
         spacing = torch.tensor(self._model.head.spacing_mm)
         warp = functional.interpolate(self._warp, size=points.shape[:3], mode="trilinear", align_corners=True)
-        points = points @ self._turn.T + self._move + warp[0].permute(1, 2, 3, 0)
+        points = points @ self._rotation.T + self._shift + warp[0].permute(1, 2, 3, 0)
         points = points + torch.tensor(self._model.head.centre) * spacing
         points = points + self._model.growth.shift_mm(points, self._steps)
         return (points - self._low_mm) / spacing
 
 
 def _rotation(degrees: Tensor) -> Tensor:
-    """Rotate by three angles (3, 3)."""
+    """Rotation matrix (3, 3) of three angles."""
     skew = torch.zeros(3, 3)
     for k, (i, j) in enumerate(((2, 1), (0, 2), (1, 0))):
         skew[i, j], skew[j, i] = torch.deg2rad(degrees[k]), -torch.deg2rad(degrees[k])
@@ -197,7 +201,7 @@ def _rotation(degrees: Tensor) -> Tensor:
 
 
 def _growing(palette: Palette) -> npt.NDArray[np.uint8]:
-    """Per code: 1 + 2 * row in `GROWING` + side, 0 for what does not grow."""
+    """Per code: 1 + 2 * index in `GROWING` + side, 0 for other structures."""
     numbers = np.zeros(len(palette.labels), np.uint8)
     for s in STRUCTURES:
         if s.name in GROWING:
@@ -206,7 +210,7 @@ def _growing(palette: Palette) -> npt.NDArray[np.uint8]:
 
 
 def _box(head: LabelMap, view: FieldOfView) -> tuple[slice, ...]:
-    """Part of the label map that the person's grid can touch."""
+    """Part of the label map that the grid of the person's images can reach."""
     slices = []
     along = (head.codes.shape, head.spacing_mm, head.centre, view.shape_mm, view.front_mm)
     for n, s, c, size, front in zip(*along, strict=True):
@@ -216,24 +220,24 @@ def _box(head: LabelMap, view: FieldOfView) -> tuple[slice, ...]:
 
 
 def _wanted_ml(people: People, person: int) -> npt.NDArray[np.float64]:
-    """Volumes that the person should have, in the order of the pushes: left and right of each of `GROWING`."""
+    """Volumes drawn for the person in mL, left and right of each structure of `GROWING`, flattened."""
     wanted = np.zeros((len(GROWING), 2))
-    for row, name in enumerate(GROWING):
+    for index, name in enumerate(GROWING):
         for side in range(2):
             norm = next(s.norm_ml for s in STRUCTURES if s.name == name and (s.side is Side.RIGHT) == bool(side))
             if name == "lateral ventricle":
-                wanted[row, side] = _VENTRICLE_ML * people.ventricle[person, side]
+                wanted[index, side] = _VENTRICLE_ML * people.ventricle[person, side]
             else:
-                wanted[row, side] = (norm or _CAPSULE_ML) * people.volume[person, row, side]
+                wanted[index, side] = (norm or _CAPSULE_ML) * people.volume[person, index, side]
     return wanted.ravel()
 
 
 _CAPSULE_ML = 5.5
-"""Mean volume of one internal capsule as `segment.internal_capsule` cuts it (mean of twenty label maps)."""
+"""Mean volume of one internal capsule as `segment.synthesis.internal_capsule` cuts it (mean of twenty label maps)."""
 
 
-def _paint_t1(
-    model: Model,
+def _render_t1(
+    model: PreparedAnatomy,
     codes: Tensor,
     box: tuple[slice, ...],
     palette: Palette,
@@ -241,7 +245,7 @@ def _paint_t1(
     person: int,
     draw: Rng,
 ) -> Tensor:
-    """Intensity over white matter for every voxel of the box."""
+    """Intensity relative to white matter for every voxel of the box."""
     prior = torch.from_numpy(palette.means[0][palette.tissue]).float()
     ratio = prior / prior[palette.code(WHITE_MATTER[0])]
     for s in STRUCTURES:
@@ -261,12 +265,12 @@ def _paint_t1(
     return image.clamp(min=0)
 
 
-def _paint_map(codes: Tensor, palette: Palette, people: People, person: int, name: str) -> Tensor:
+def _render_map(codes: Tensor, palette: Palette, people: People, person: int, name: str) -> Tensor:
     """FA, or CBF in mL/100 g/min, for every voxel of the box."""
     table = torch.zeros(len(palette.labels))
     cortex = float(people.cbf[person, REGIONS.index("thalamus")].mean()) / REGION["thalamus"].cbf
     levels, unit = (_TISSUE_FA, 1.0) if name == "fa" else (_TISSUE_CBF, cortex)
-    for kind, labels in _KINDS.items():
+    for kind, labels in _TISSUES.items():
         table[palette.codes(labels)] = levels[kind] * unit
     values = people.fa if name == "fa" else people.cbf
     for s in STRUCTURES:
@@ -280,14 +284,16 @@ def _blur(image: Tensor, sigma: float) -> Tensor:
 
 
 def _count(codes: Tensor, index: Tensor, palette: Palette, size_mm: int) -> npt.NDArray[np.float64]:
-    """Volumes in mL of what grows, by the nearest voxels of a grid with voxels of this size."""
+    """Volumes in mL of the structures of `GROWING`, by nearest voxels of a grid of this voxel size."""
     found = sample_at(torch.from_numpy(_growing(palette))[codes].float()[None], index, mode="nearest")[0]
     counts = np.bincount(found.numpy().astype(np.uint8).ravel(), minlength=2 * len(GROWING) + 1)
     return np.asarray(counts[1:] * size_mm**3 / 1000.0)
 
 
-def _finish(image: Tensor, name: str, people: People, person: int, draw: Rng) -> npt.NDArray[np.float32]:
-    """Add what the scanner does: blur, voxel size, noise, uneven sensitivity."""
+def _add_acquisition_effects(
+    image: Tensor, name: str, people: People, person: int, draw: Rng
+) -> npt.NDArray[np.float32]:
+    """Add the effects of the scanner: blur, noise and bias field."""
     site = SITES[int(people.site[person])]
     if name == "t1":
         image = _blur(image, 0.45)
@@ -302,7 +308,7 @@ def _finish(image: Tensor, name: str, people: People, person: int, draw: Rng) ->
 
 
 def _volume(array: npt.NDArray[np.float32], size_mm: int, view: FieldOfView) -> Volume:
-    """Place an image: axes (L, P, S), isotropic voxels, all images of a person over the same box."""
+    """Place an image in LPS: axes (L, P, S), isotropic voxels; all images of a person cover the same box."""
     affine = np.diag([size_mm, size_mm, size_mm, 1.0])
     affine[:3, 3] = [-f + (size_mm - 1) / 2 for f in view.front_mm]
     return Volume(array, affine, coordinate_system="PATIENT")

@@ -1,4 +1,4 @@
-"""Traces of small-vessel disease and infarction, painted into a T1 in label space."""
+"""Lesions of small-vessel disease and infarction, added to a T1 on the grid of the label map."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _LEFT = {"nuclei": (11, 12, 13, 9001), "lateral": (12,), "white": (2,)}
 _RIGHT = {"nuclei": (50, 51, 52, 9002), "lateral": (51,), "white": (41,)}
 _SPACE_MM, _LACUNE_MM = (0.7, 1.3), (1.6, 3.2)
 _CAP_LOSS = 0.14
-"""How much darker than white matter the caps beside the ventricles are."""
+"""Contrast of the periventricular caps to white matter."""
 
 
 def add_lesions(
     image: Tensor, codes: Tensor, from_ventricle_mm: Tensor, palette: Palette, people: People, person: int, draw: Rng
 ) -> None:
-    """Paint perivascular spaces, lacunes, scars and periventricular caps into an image (L, P, S), in place."""
+    """Add perivascular spaces, lacunes, chronic infarcts and periventricular caps to an image (L, P, S), in place."""
     for side, labels in enumerate((_LEFT, _RIGHT)):
         nuclei = _places(codes, palette, labels["nuclei"])
         for _ in range(int(people.spaces[person, side])):
@@ -38,20 +38,20 @@ def add_lesions(
 
 
 def _places(codes: Tensor, palette: Palette, labels: Sequence[int]) -> Tensor:
-    """Flat indices of the voxels that carry one of the labels."""
+    """Flat indices of the voxels with one of these labels."""
     wanted = torch.zeros(len(palette.labels), dtype=torch.bool)
     wanted[palette.codes(labels)] = True
     return wanted[codes].flatten().nonzero()[:, 0]
 
 
 def _pick(places: Tensor, codes: Tensor, draw: Rng) -> Tensor:
-    """One of the places, as an index (3,)."""
+    """Rng one of the flat indices, as a voxel index (3,)."""
     place = places[draw.integer(len(places))]
     return torch.stack(torch.unravel_index(place, codes.shape))
 
 
 def _spot(image: Tensor, middle: Tensor, radius: float, depth: float, draw: Rng) -> None:
-    """Darken a round or long spot with soft edges: by `depth` in its middle; long ones run upwards, as vessels do."""
+    """Darken an ellipsoid with soft edges, by `depth` in its centre; its long axis is vertical, like the vessels."""
     long = draw.uniform(1.0, 2.2)
     reach = torch.tensor([radius, radius, radius * long]).mul(2.5).ceil().int() + 1
     low, high = (middle - reach).clamp(min=0), (middle + reach + 1).minimum(torch.tensor(image.shape))

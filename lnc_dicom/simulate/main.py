@@ -1,4 +1,4 @@
-"""A plan → a folder of simulated patients: DICOM studies, cohort.csv, and what is true of them."""
+"""A plan → a folder of simulated patients: DICOM studies, cohort.csv, and the truth about them."""
 
 from __future__ import annotations
 
@@ -16,43 +16,44 @@ from lnc_dicom.cohort_table import Patient, write_table
 from lnc_dicom.errors import UnusableInput
 from lnc_dicom.segment.synthesis.label_maps import Palette, load_label_map, load_palette
 from lnc_dicom.simulate.dicom import write_study
-from lnc_dicom.simulate.images import GROWING, Images, Model, make_images, prepare
-from lnc_dicom.simulate.oracle import Oracle, consult
+from lnc_dicom.simulate.images import PreparedAnatomy, make_images, prepare_anatomy
+from lnc_dicom.simulate.oracle import Oracle, predict_with_oracle
 from lnc_dicom.simulate.parameters import GROUPS, REGIONS, SITES
-from lnc_dicom.simulate.subjects import People, Study, draw_people
+from lnc_dicom.simulate.subjects import CohortDesign, People, draw_people
 
 PLAN, TRUTH, ORACLE = "plan.json", "truth.csv", "oracle.csv"
-"""Files beside cohort.csv: how it was made, what is true, and what can be known of it at best."""
+"""Files beside cohort.csv: the plan, the truth, and the predictions of the oracle."""
 _SIDES = ("left", "right")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A cohort to be made."""
+class SimulationPlan:
+    """Number of patients, seed and design of a simulated cohort."""
 
     patients: int
     seed: int
-    study: Study
+    design: CohortDesign
 
 
-def simulate(anatomy: Path, out: Path, plan: Plan, progress: Callable[[str], None]) -> None:
-    """Make every patient that is not there yet, then the tables.
+def simulate(anatomy: Path, out: Path, plan: SimulationPlan, progress: Callable[[str], None]) -> None:
+    """Simulate every patient that the folder does not hold yet, then write the tables.
 
     anatomy
-        Folder of label maps (NIfTI, FreeSurfer labels) and T1 priors. Every map is the anatomy of several patients.
+        Folder of label maps (NIfTI, FreeSurfer labels) and T1 priors. Several patients share the anatomy of a map.
+    Raises UnusableInput if the folder holds another cohort, or if there is no label map.
     """
     _refuse_other_plan(out, plan)
     palette = load_palette(anatomy)
     maps = sorted(anatomy.glob("*.nii*"))
     if not maps:
         raise UnusableInput("no NIfTI label map (*.nii, *.nii.gz) in the folder")
-    people = draw_people(plan.patients, plan.study, plan.seed)
+    people = draw_people(plan.patients, plan.design, plan.seed)
     brain_ml = mean_brain_ml(maps, palette)
     done = sum((out / _name(i)).is_dir() for i in range(plan.patients))
     for number, path in enumerate(maps):
-        turn = [i for i in range(plan.patients) if i % len(maps) == number and not (out / _name(i)).is_dir()]
-        model = prepare(load_label_map(path, palette), palette) if turn else None
-        for i in turn:
+        missing = [i for i in range(plan.patients) if i % len(maps) == number and not (out / _name(i)).is_dir()]
+        model = prepare_anatomy(load_label_map(path, palette), palette) if missing else None
+        for i in missing:
             done += 1
             progress(f"patient {done} of {plan.patients}")
             if model is not None:
@@ -64,17 +65,17 @@ def _name(person: int) -> str:
     return f"sim-{person + 1:04d}"
 
 
-def _refuse_other_plan(out: Path, plan: Plan) -> None:
-    """Go on only with the plan that the folder was begun with."""
-    described = {"patients": plan.patients, "seed": plan.seed, **asdict(plan.study), "simulated": True}
+def _refuse_other_plan(out: Path, plan: SimulationPlan) -> None:
+    """Raise UnusableInput if the folder was begun with another plan."""
+    described = {"patients": plan.patients, "seed": plan.seed, **asdict(plan.design), "simulated": True}
     file = out / PLAN
     if file.is_file() and json.loads(file.read_text(encoding="utf-8")) != described:
-        raise UnusableInput("the folder holds another simulated cohort; name an empty folder")
+        raise UnusableInput("the folder holds another simulated cohort; choose an empty folder")
     file.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
 
 
 def mean_brain_ml(maps: Sequence[Path], palette: Palette) -> float:
-    """Mean brain volume of the first maps: what head size is relative to."""
+    """Mean brain volume in mL of the first label maps; head size is relative to it."""
     brain = palette.labels[~(palette.outside_brain | palette.csf)]
     sizes = []
     for path in maps[:5]:
@@ -84,24 +85,18 @@ def mean_brain_ml(maps: Sequence[Path], palette: Palette) -> float:
     return float(np.mean(sizes))
 
 
-def _make(model: Model, palette: Palette, people: People, person: int, seed: int, brain_ml: float, out: Path) -> None:
-    """Write one patient aside and move it in place when it is whole."""
+def _make(
+    model: PreparedAnatomy, palette: Palette, people: People, person: int, seed: int, brain_ml: float, out: Path
+) -> None:
+    """Write one patient to a temporary folder, and rename it when complete."""
     images = make_images(model, palette, people, person, seed * 100_003 + person, brain_ml)
-    aside = out / f".{_name(person)}"
-    shutil.rmtree(aside, ignore_errors=True)
-    write_study(aside, images, seed, person, float(people.age[person]), male=bool(people.male[person]))
-    _write_volumes(aside / ".volumes.json", images)
-    aside.rename(out / _name(person))
+    partial = out / f".{_name(person)}"
+    shutil.rmtree(partial, ignore_errors=True)
+    write_study(partial, images, seed, person, float(people.age[person]), male=bool(people.male[person]))
+    partial.rename(out / _name(person))
 
 
-def _write_volumes(path: Path, images: Images) -> None:
-    rows = {
-        f"{n} {s}": round(float(images.volume_ml[i, k]), 3) for i, n in enumerate(GROWING) for k, s in enumerate(_SIDES)
-    }
-    path.write_text(json.dumps(rows), encoding="utf-8")
-
-
-def _write_tables(out: Path, people: People, plan: Plan) -> None:
+def _write_tables(out: Path, people: People, plan: SimulationPlan) -> None:
     patients = [
         Patient(
             _name(i),
@@ -114,11 +109,13 @@ def _write_tables(out: Path, people: People, plan: Plan) -> None:
         for i in range(plan.patients)
     ]
     write_table(out, patients)
-    _write_csv(out / TRUTH, _truth(people))
-    _write_csv(out / ORACLE, _best(consult(people, plan.study, plan.seed, age_and_sex_known=True)))
+    _write_csv(out / TRUTH, _truth_columns(people))
+    _write_csv(
+        out / ORACLE, _oracle_columns(predict_with_oracle(people, plan.design, plan.seed, age_and_sex_known=True))
+    )
 
 
-def _truth(people: People) -> dict[str, np.ndarray]:
+def _truth_columns(people: People) -> dict[str, np.ndarray]:
     columns: dict[str, np.ndarray] = {"head": people.head, "affected": people.affected}
     for k, side in enumerate(_SIDES):
         columns |= {f"stems_{side}": people.stems[:, k], f"spaces_{side}": people.spaces[:, k]}
@@ -128,7 +125,7 @@ def _truth(people: People) -> dict[str, np.ndarray]:
     return columns
 
 
-def _best(oracle: Oracle) -> dict[str, np.ndarray]:
+def _oracle_columns(oracle: Oracle) -> dict[str, np.ndarray]:
     columns: dict[str, np.ndarray] = {}
     for k, side in enumerate(_SIDES):
         columns |= {f"stems_{side}": oracle.stems[:, k], f"stems_class_{side}": oracle.stems_class[:, k]}
@@ -138,7 +135,7 @@ def _best(oracle: Oracle) -> dict[str, np.ndarray]:
 
 
 def _write_csv(path: Path, columns: dict[str, np.ndarray]) -> None:
-    """Write one line per patient, named as in cohort.csv."""
+    """Write one row per patient, with the names of cohort.csv."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["patient", *columns])

@@ -1,7 +1,7 @@
-"""What can be known at best: predictions from all that the T1 shows, read without error, and from age and sex.
+"""Oracle: the best attainable predictions from all properties that the T1 shows, known without error.
 
-Fitted on 40,000 other people drawn from the same distribution, so it is as close to the Bayes-optimal predictor as a
-linear one gets; the simulation is linear and Gaussian but for the counts of lesions.
+Linear models fitted to 40,000 other people from the same distribution. They are close to the Bayes-optimal predictor,
+because the simulation is linear and Gaussian except for the counts of lesions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lnc_dicom.simulate.subjects import People, Study, draw_people
+from lnc_dicom.simulate.subjects import CohortDesign, People, draw_people
 
 PEOPLE = 40_000
 _SEED_OFFSET = 1_000_003
@@ -31,26 +31,25 @@ class Oracle:
     group: npt.NDArray[np.float64]
 
 
-def consult(people: People, study: Study, seed: int, *, age_and_sex_known: bool = False) -> Oracle:
-    """Predict what the T1 of these people can tell. `seed` is the cohort's; other people are drawn from another.
+def predict_with_oracle(people: People, design: CohortDesign, seed: int, *, age_and_sex_known: bool = False) -> Oracle:
+    """Predict FA, CBF, stems and group of these people from the properties that their T1 shows.
 
+    seed
+        Seed of the cohort; the people to fit to are drawn with another one.
     age_and_sex_known
-        Whether the oracle knows age and sex besides.
+        Whether age and sex are predictors as well.
     """
-    others = draw_people(PEOPLE, study, seed + _SEED_OFFSET)
-    seen, known = (
-        _known(people, age_and_sex_known=age_and_sex_known),
-        _known(others, age_and_sex_known=age_and_sex_known),
-    )
+    others = draw_people(PEOPLE, design, seed + _SEED_OFFSET)
+    x, x_fit = (_predictors(some, age_and_sex_known=age_and_sex_known) for some in (people, others))
     shape = people.fa.shape[1:]
 
     def linear(target: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        fitted = make_pipeline(StandardScaler(), LinearRegression()).fit(known, target.reshape(PEOPLE, -1))
-        return np.asarray(fitted.predict(seen))
+        fitted = make_pipeline(StandardScaler(), LinearRegression()).fit(x_fit, target.reshape(PEOPLE, -1))
+        return np.asarray(fitted.predict(x))
 
     def classes(target: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(known, target)
-        return np.asarray(fitted.predict_proba(seen)), np.asarray(fitted.classes_)
+        fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(x_fit, target)
+        return np.asarray(fitted.predict_proba(x)), np.asarray(fitted.classes_)
 
     sides = [classes(others.stems_read[:, side]) for side in range(2)]
     return Oracle(
@@ -62,6 +61,6 @@ def consult(people: People, study: Study, seed: int, *, age_and_sex_known: bool 
     )
 
 
-def _known(people: People, *, age_and_sex_known: bool) -> npt.NDArray[np.float64]:
-    visible = people.visible()
-    return np.column_stack([visible, people.age, people.male]) if age_and_sex_known else visible
+def _predictors(people: People, *, age_and_sex_known: bool) -> npt.NDArray[np.float64]:
+    shown = people.t1_properties()
+    return np.column_stack([shown, people.age, people.male]) if age_and_sex_known else shown

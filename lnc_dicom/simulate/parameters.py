@@ -1,7 +1,7 @@
-"""The numbers that simulated patients are drawn from, each with where it is from.
+"""Parameters of the distributions that simulated patients are drawn from, each with its source.
 
-Measured in the literature where a source is named; everything else is an assumption of this project and says so.
-Lengths in mm, volumes in mL, FA without unit, CBF in mL/100 g/min. Ages enter as (age - 50) / 10: decades.
+Numbers with a source were measured; all others are assumptions of this project and are marked as such. Lengths in mm,
+volumes in mL, FA without unit, CBF in mL/100 g/min. Age enters in decades from `AGE_MEAN`: (age - 57) / 10.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 GROUPS = ("low risk", "hypertension / small-vessel disease", "LSA-territory ischaemia or MCA stenosis")
-"""Default names of the three disease categories; the paper does not name its own."""
+"""Names of the three disease categories; the paper does not name its own."""
 
 REGIONS = ("caudate", "putamen", "pallidum", "thalamus", "internal capsule")
-"""Structures that get an FA and a CBF of their own."""
+"""Structures with an FA and a CBF of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stems:
-    """Stems of the LSA per hemisphere: mean and SD by group, between-side correlation, loading of age, reader error.
+    """LSA stems per hemisphere: mean and SD by group, correlation between sides, loading of age, SD of the reader.
 
-    3.9 ± 0.9 with 3T TOF in 126 patients; 4.3 against 5.0 beside a stroke; r = -.33 with age at 7T (n = 140);
+    3.9 ± 0.9 on 3T TOF in 126 patients; 4.3 on the side of a stroke against 5.0; r = -.33 with age at 7T (n = 140). The
     reader error and the means of the diseased groups are assumptions.
     """
 
@@ -35,23 +35,25 @@ class Stems:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """What varies between people in one structure.
+    """Distribution of one structure over people.
 
     volume_sd
-        Residual SD over the mean (braincharts, N about 58,830).
+        Residual SD relative to the mean (braincharts, N about 58,830).
     volume_decade, volume_sex, volume_head
-        Change per decade over the mean; men against women in SD; correlation with head size.
+        Change per decade relative to the mean; men minus women in SD; correlation with head size.
     volume_integrity
-        Correlation of the volume with the LSA (stems and putamen r = .27, pallidum .27, capsule .25, 7T).
+        Correlation of the volume with the integrity of the LSA (stems and putamen r = .27, pallidum .27, capsule .25,
+        7T).
     volume_sides, volume_person
-        Residual correlation between sides (FCON1000), and share of what all nuclei of a person have in common.
+        Residual correlation between sides (FCON1000), and loading of the factor that all nuclei of a person share.
     volume_disease
         Change with disease in SD (assumption).
     t1, t1_iron, t1_integrity, t1_sd
-        Intensity over white matter (MNI152, real heads), its change per SD of iron and of integrity, and what is left
-        to chance (assumptions).
+        Intensity relative to white matter (MNI152, real heads), its change per SD of iron and of integrity, and its
+        residual SD (assumptions).
     fa, fa_sd, fa_age, fa_iron, fa_integrity, fa_disease
-        Mean FA, SD, and loadings in SD (nuclear FA rises with age as iron does; capsule FA falls; disease: assumption).
+        Mean FA, SD, and loadings in SD (FA of the nuclei rises with age, as iron does; FA of the capsule falls; that of
+        disease is an assumption).
     cbf, cbf_integrity, cbf_disease
         Ratio to cortex (ExploreASL templates), loading in SD of CBF, relative change with disease (assumptions).
     """
@@ -117,8 +119,8 @@ REGION: dict[str, Region] = {
 class Flow:
     """CBF of the cortex: mean, CV between people, loadings of the logarithm in SD, repeatability.
 
-    CV 16 to 21 %, mostly one global factor; -0.41 % per year; women higher; within-subject CV 14 % (PMC4501671), of
-    which a session's global part is taken here. The extra loss on the affected side is an assumption.
+    CV 16 to 21 %, mostly one global factor; -0.41 % per year; higher in women; within-subject CV 14 % (PMC4501671), of
+    which the part common to a session is simulated. The extra loss on the affected side is an assumption.
     """
 
     cortex: float = 54.0
@@ -133,16 +135,16 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Lesions:
-    """Traces of disease on T1, per hemisphere (assumptions; counts are Poisson with these means).
+    """Lesions on T1, per hemisphere (assumptions; counts are Poisson-distributed with these means).
 
     spaces
         Perivascular spaces of the basal ganglia by group; more with age and with fewer arteries.
     lacunes
         Lacunes by group.
     scar_chance, scar_mm
-        How often the affected side of the third group has an infarct's scar, and its radius.
+        Probability of a chronic infarct on the affected side of the third group, and the range of its radius.
     caps_mm
-        Thickness of the dark caps beside the ventricles, per SD of age, and by group.
+        Thickness of the dark periventricular caps by group; caps_age: its change per decade.
     """
 
     spaces: tuple[float, ...] = (3.0, 7.0, 5.0)
@@ -157,9 +159,9 @@ class Lesions:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A scanner: what it does to every image of its patients (assumption: three of them).
+    """A scanner and its effect on images (three scanners, an assumption).
 
-    t1_contrast stretches all ratios to white matter; noise is over white matter; fa and cbf are factors.
+    t1_contrast scales the contrast to white matter; noise is relative to white matter; fa and cbf are factors.
     """
 
     name: str
@@ -184,10 +186,10 @@ CONFOUNDED_AGE_MEAN = (45.0, 60.0, 68.0)
 IRON_AGE = 0.75
 """Correlation of iron with age."""
 HEAD_L, HEAD_SD_L, HEAD_SEX_SD = 1.54, 0.135, 1.15
-"""Intracranial volume in litres; men against women in SD (braincharts)."""
+"""Intracranial volume in litres, and men minus women in SD (braincharts)."""
 FA_SIDES = 0.6
-"""Share of the unexplained variance of FA that both sides have in common."""
+"""Correlation of the residual of FA between sides."""
 FA_SESSION_CV = 0.02
-"""Repeatability of a region's FA (Veenith 2013)."""
+"""Within-subject CV of the FA of a region between sessions (Veenith 2013)."""
 VENTRICLE_SD, VENTRICLE_DECADE = 0.35, 0.22
 """Logarithm of the volume of the lateral ventricles: SD between people and change per decade."""

@@ -66,9 +66,9 @@ def same_result(priors: Iterable[Prior], series_uid: str) -> Prior | None:
 
 
 def replaced_result(priors: Iterable[Prior], series_uid: str, images: Iterable[str], now: datetime) -> Prior | None:
-    """Give the newest result that was made before now of the same images, but by another computation."""
-    needed = frozenset(images)
-    others = (p for p in priors if p.series_uid != series_uid and p.made < now and needed <= p.images)
+    """Give the newest result that was made before now of these images, or of a part of them, by another computation."""
+    used = frozenset(images)
+    others = (p for p in priors if p.series_uid != series_uid and p.made < now and used & p.images)
     return max(others, key=lambda p: (p.made, p.uid), default=None)
 
 

@@ -15,6 +15,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import Comprehensive3DSRStorage
 
 from lnc_dicom.errors import NoFiles, PathMissing, SeveralStudies
+from lnc_dicom.study.identity import PATIENT, refuse_several_patients
 from lnc_dicom.study.priors import is_ours, prior_of
 from lnc_dicom.types import Caveat, Instance, Prior, Series, Study
 
@@ -24,6 +25,7 @@ UNREADABLE = "LNC-401"
 _TAGS: list[BaseTag | int] = [
     Tag(name)
     for name in (
+        *PATIENT,
         *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "ImageType"),
         *("Rows", "Columns", "NumberOfFrames", "BitsAllocated", "SamplesPerPixel", "PixelSpacing", "SliceThickness"),
         *("ImagePositionPatient", "ImageOrientationPatient", "BodyPartExamined", "SeriesDescription", "ProtocolName"),
@@ -53,7 +55,7 @@ def read_study(paths: Iterable[Path]) -> Study:
 
     Objects without study or series, truncated objects and files that are not DICOM are not used; `caveats` names them.
     Results of ours become `priors`; results of other studies do not count as a study. Raises PathMissing, NoFiles,
-    SeveralStudies.
+    SeveralStudies, SeveralPatients.
     """
     found: dict[str, Instance] = {}
     caveats, doubled = [], 0
@@ -68,7 +70,8 @@ def read_study(paths: Iterable[Path]) -> Study:
             doubled += first.header != header
     if doubled:
         objects = "1 object shares its" if doubled == 1 else f"{doubled} objects share their"
-        caveats.append(Caveat(UNREADABLE, f"{objects} SOP Instance UID with a different one; not used"))
+        text = f"{objects} SOP Instance UID with a different one; not used"
+        caveats.append(Caveat(UNREADABLE, text, is_our_text=True))
     priors = read_results(i.path for i in found.values() if i.header.SOPClassUID == Comprehensive3DSRStorage)
     studies = {str(i.header.StudyInstanceUID) for i in found.values() if not is_ours(i.header)}
     studies = studies or {str(i.header.StudyInstanceUID) for i in found.values()}
@@ -79,6 +82,7 @@ def read_study(paths: Iterable[Path]) -> Study:
         raise SeveralStudies(f"the files belong to {len(studies)} studies")
     (study,) = studies
     of_study = {uid: i for uid, i in found.items() if str(i.header.StudyInstanceUID) == study}
+    refuse_several_patients(i.header for i in of_study.values())
     return Study(study, _by_series(of_study), tuple(caveats), priors)
 
 

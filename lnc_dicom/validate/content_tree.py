@@ -1,4 +1,7 @@
-"""What a rule says where it is broken, and how a content tree is read. No text of a file gets into a violation."""
+"""Violations, and reading of a content tree. No text of a file gets into a violation.
+
+Unlike `highdicom.sr.utils.find_content_items`, it gives positions and reads broken trees.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pydicom import Dataset
 from pydicom.sr.coding import Code
 
 Key = tuple[str, str]
-"""Value and scheme of a code; its meaning is for people only (PS3.3 8.3)."""
+"""Value and scheme of a code; its meaning is for display only (PS3.3 8.3)."""
 
 KNOWN_RELATIONSHIPS = frozenset(
     {
@@ -22,7 +25,7 @@ KNOWN_RELATIONSHIPS = frozenset(
         "SELECTED FROM",
     }
 )
-"""PS3.3 C.17.3.2.4; anything else in a file is not repeated in a message."""
+"""PS3.3 C.17.3.2.4; any other text is not repeated in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,9 @@ class Violation:
     rule
         Template or clause.
     where
-        Place in the object: position in the content tree (PS3.16: 1 is the root) or item of a sequence.
+        Position in the content tree (1 is the root, 1.2 its second child), or item of a sequence.
     what, do
-        What is wrong, and what the writer of the object does about it.
+        What is wrong, and what the writer of the object should do about it.
     """
 
     rule: str
@@ -43,17 +46,17 @@ class Violation:
     do: str
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Give the violation in one line."""
         return f"{self.rule}: {self.where}: {self.what} → {self.do}"
 
 
 def key(code: Code) -> Key:
-    """Value and scheme of one of our codes."""
+    """Give value and scheme of one of our codes."""
     return code.value, code.scheme_designator
 
 
 def coded(item: Dataset, keyword: str) -> Key | None:
-    """Value and scheme of the code in a sequence of a data set; None where there is none."""
+    """Give value and scheme of the first code in a sequence of a data set; None if there is no code."""
     items = item.get(keyword)
     if not items:
         return None
@@ -68,19 +71,19 @@ def name_of(item: Dataset) -> Key | None:
 
 
 def children(item: Dataset, position: str) -> Iterator[tuple[str, Dataset]]:
-    """Every child with its position."""
+    """Give every child with its position."""
     for number, child in enumerate(item.get("ContentSequence", ()), start=1):
         yield f"{position}.{number}", child
 
 
 def walk(item: Dataset, position: str = "1") -> Iterator[tuple[str, Dataset]]:
-    """Every item below, with its position."""
+    """Give every item below, depth first, with its position."""
     for where, child in children(item, position):
         yield where, child
         yield from walk(child, where)
 
 
 def template_of(item: Dataset) -> str:
-    """Give the identifier of the template that a container names; empty where it names none."""
+    """Give the identifier of the template that a container names; empty if it names none."""
     templates = item.get("ContentTemplateSequence")
     return str(templates[0].get("TemplateIdentifier", "")) if templates else ""

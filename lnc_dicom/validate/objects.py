@@ -1,4 +1,4 @@
-"""A DICOM object, alone and beside the others of its study → violations."""
+"""A DICOM object, alone and together with the others of its study → violations."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lnc_dicom.validate.sr import check_report, groups
 from lnc_dicom.validate.tid1500 import FINDING, REFERENCED_SEGMENT, TRACKING_UID
 
 OURS = "lnc-dicom"
-"""Manufacturer of what we write."""
+"""Manufacturer of the objects that we write."""
 _SEGMENTATIONS = (SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7")  # the second: Label Map Segmentation
 _EVIDENCE = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
 
 
 def check_object(header: Dataset) -> list[Violation]:
-    """Check one object: value representations, its content, and what we promise of our own."""
+    """Check one object: value representations, content, and what we promise of our own objects."""
     found = [*_representations(header), *_promises(header)]
     if header.get("SOPClassUID") in _SEGMENTATIONS:
         found += check_segmentation(header)
@@ -30,7 +30,7 @@ def check_object(header: Dataset) -> list[Violation]:
 
 
 def check_references(header: Dataset, others: Sequence[Dataset]) -> list[Violation]:
-    """Follow what the groups of an SR refer to into the segmentations beside it; others are passed over."""
+    """Follow the references of an SR into those of the segmentations that are given; others are not checked."""
     segs = {str(o.SOPInstanceUID): o for o in others if o.get("SOPClassUID") in _SEGMENTATIONS}
     found: list[Violation] = []
     for where, group in groups(header):
@@ -45,7 +45,7 @@ def check_references(header: Dataset, others: Sequence[Dataset]) -> list[Violati
 
 
 def _segment(group: Dataset, where: str, number: int | None, seg: Dataset) -> Iterator[Violation]:
-    """Hold a group against the segment that it refers to."""
+    """Compare a group with the segment that it refers to."""
     segment = next((s for s in seg.get("SegmentSequence", ()) if s.get("SegmentNumber") == number), None)
     if segment is None:
         what = "the segment that the group refers to is not in the segmentation"
@@ -58,12 +58,12 @@ def _segment(group: Dataset, where: str, number: int | None, seg: Dataset) -> It
             yield Violation("TID 1411", where, what, "Write the TrackingUID of the segment into the group.")
         kind = coded(segment, "SegmentedPropertyTypeCodeSequence")
         if named == key(FINDING) and coded(item, "ConceptCodeSequence") != kind:
-            what = "the group finds something else than the segment shows"
+            what = "finding of the group and type of the segment differ"
             yield Violation("TID 1411", where, what, "Refer to the segment of the finding.")
 
 
 def _evidence(document: Dataset) -> Iterator[Violation]:
-    """Whatever the content refers to is listed as evidence (PS3.3 C.17.2)."""
+    """Check that every object referred to is listed as evidence (PS3.3 C.17.2)."""
     listed = {
         str(sop.get("ReferencedSOPInstanceUID"))
         for keyword in _EVIDENCE
@@ -74,12 +74,12 @@ def _evidence(document: Dataset) -> Iterator[Violation]:
     for where, item in walk(document):
         for reference in item.get("ReferencedSOPSequence", ()):
             if str(reference.get("ReferencedSOPInstanceUID")) not in listed:
-                what = "an object is referred to that is not listed as evidence"
+                what = "the object referred to is not listed as evidence"
                 yield Violation("PS3.3 C.17.2", where, what, "List it in the evidence sequence.")
 
 
 def _representations(header: Dataset) -> Iterator[Violation]:
-    """Every standard element has a value representation that PS3.6 gives it."""
+    """Check that every standard element has a value representation that PS3.6 allows."""
     for element in header.iterall():
         if element.tag.is_private or not dictionary_has_tag(element.tag):
             continue

@@ -23,7 +23,7 @@ def check_segmentation(seg: Dataset) -> Iterator[Violation]:
     numbers = [segment.get("SegmentNumber") for segment in segments]
     if seg.get("SegmentationType") == "LABELMAP":  # pixel values are the numbers: any, 0 is the background
         if len(set(numbers)) < len(numbers):
-            what = "a segment number is there twice"
+            what = "a segment number occurs twice"
             yield Violation("PS3.3 C.8.20.2.3", "SegmentSequence", what, "Give every segment a number of its own.")
     elif numbers != list(range(1, len(numbers) + 1)):
         what = "segment numbers do not count from 1 by one"
@@ -34,11 +34,11 @@ def check_segmentation(seg: Dataset) -> Iterator[Violation]:
     yield from _frames(seg, numbers)
     if not seg.get("ReferencedSeriesSequence"):
         what = "no Referenced Series Sequence"
-        yield Violation("PS3.3 C.7.6.16", "top", what, "Name the source series; viewers find the images by it.")
+        yield Violation("PS3.3 C.7.6.16", "top", what, "Name the source series: viewers find the images by it.")
 
 
 def _segment(segment: Dataset, where: str) -> Iterator[Violation]:
-    """Hold a segment to its Type 1 attributes, its codes, and tracking that is whole."""
+    """Check Type 1 attributes and codes of a segment, and that Tracking ID and Tracking UID go together."""
     for keyword in _TYPE_1:
         if segment.get(keyword) in (None, ""):
             yield Violation("PS3.3 C.8.20.2", where, f"{keyword} is missing", f"Write {keyword} (Type 1).")
@@ -54,7 +54,7 @@ def _segment(segment: Dataset, where: str) -> Iterator[Violation]:
 
 
 def _codes(segment: Dataset, where: str) -> Iterator[Violation]:
-    """Category and type are there; category and side are of their context groups."""
+    """Check that category and type exist, and that category and side are in their context groups."""
     for keyword in _CODES:
         if coded(segment, keyword) is None:
             yield Violation("PS3.3 C.8.20.2", where, f"{keyword} is missing", f"Write {keyword} (Type 1).")
@@ -66,10 +66,10 @@ def _codes(segment: Dataset, where: str) -> Iterator[Violation]:
 
 
 def _frames(seg: Dataset, numbers: Sequence[int | None]) -> Iterator[Violation]:
-    """Every frame has its functional groups and belongs to a segment that is described."""
+    """Check that every frame has its functional groups and belongs to a segment that is described."""
     frames = seg.get("PerFrameFunctionalGroupsSequence", ())
     if len(frames) != int(seg.get("NumberOfFrames") or 0):
-        what = "as many functional groups as frames are wanted"
+        what = "not as many functional groups as frames"
         yield Violation("PS3.3 C.7.6.16", "PerFrameFunctionalGroupsSequence", what, "Describe every frame once.")
     for index, frame in enumerate(frames, start=1):
         for item in frame.get("SegmentIdentificationSequence", ()):

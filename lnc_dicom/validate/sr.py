@@ -1,4 +1,4 @@
-"""A structured report → where it breaks TID 1500 and what it includes (PS3.16), and the rules that no row states."""
+"""A structured report → where it breaks TID 1500, the templates included (PS3.16), and rules outside of the rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from lnc_dicom.validate.content_tree import Key, Violation, children, coded, key, name_of, template_of, walk
-from lnc_dicom.validate.template_rows import match
+from lnc_dicom.validate.template_rows import check_children
 from lnc_dicom.validate.tid1500 import (
     DERIVATION,
     DEVICE_UID,
@@ -30,17 +30,17 @@ from lnc_dicom.validate.tid1500 import (
 )
 
 _DCM = {key(code) for code in codes.DCM.concepts.values()}
-_SMALLEST = {"POINT": 2, "MULTIPOINT": 2, "POLYLINE": 4, "CIRCLE": 4, "ELLIPSE": 8}
-"""Fewest numbers of 2D graphic data by graphic type (PS3.3 C.18.6.1.2)."""
+_MINIMUM_COUNT = {"POINT": 2, "MULTIPOINT": 2, "POLYLINE": 4, "CIRCLE": 4, "ELLIPSE": 8}
+"""Minimum count of 2D graphic data, by graphic type (PS3.3 C.18.6.1.2)."""
 
 
 def check_report(document: Dataset) -> Iterator[Violation]:
-    """Hold an SR with a title of CID 7021 against TID 1500; other SRs are not ours to judge."""
+    """Check an SR with a title of CID 7021 against TID 1500; other SRs are not checked."""
     if name_of(document) not in REPORT_TITLES:
         return
     if template_of(document) != "1500":
         yield Violation("TID 1500", "1", "the root does not name its template", "Write Content Template Sequence 1500.")
-    yield from match(document, ROOT, "TID 1500", "1")
+    yield from check_children(document, ROOT, "TID 1500", "1")
     yield from _containers(document)
     yield from _device(document)
     for where, item in walk(document):
@@ -50,14 +50,14 @@ def check_report(document: Dataset) -> Iterator[Violation]:
 
 
 def groups(document: Dataset) -> Iterator[tuple[str, Dataset]]:
-    """Measurement groups with their positions."""
+    """Give the measurement groups with their positions."""
     for where, container in children(document, "1"):
         if name_of(container) == MEASUREMENTS_NAME:
             yield from ((w, c) for w, c in children(container, where) if name_of(c) == GROUP_NAME)
 
 
 def _containers(document: Dataset) -> Iterator[Violation]:
-    """Hold every group against its template; what is in Imaging Measurements and is no group has no row."""
+    """Check every group against its template; Imaging Measurements may hold nothing but groups."""
     for where, container in children(document, "1"):
         if name_of(container) != MEASUREMENTS_NAME:
             continue
@@ -65,45 +65,45 @@ def _containers(document: Dataset) -> Iterator[Violation]:
             if name_of(item) != GROUP_NAME or item.get("ValueType") != "CONTAINER":
                 yield Violation("TID 1500", place, "not a measurement group", "Put content into measurement groups.")
             elif item.get("RelationshipType") != "CONTAINS":
-                yield Violation("TID 1500", place, "a group that is not contained", "Relate groups by CONTAINS.")
+                yield Violation("TID 1500", place, "a group not related by CONTAINS", "Relate groups by CONTAINS.")
             else:
                 yield from _group(item, place)
 
 
 def _group(group: Dataset, where: str) -> Iterator[Violation]:
-    """Hold a measurement group against TID 1410, 1411 or 1501."""
+    """Check a measurement group against TID 1410, 1411 or 1501."""
     identifier = template_of(group)
     if identifier not in GROUPS:
         what = "the group names none of the templates 1410, 1411 and 1501"
         yield Violation("TID 1500", where, what, "Write Content Template Sequence in the group.")
         return
     template = f"TID {identifier}"
-    yield from match(group, GROUPS[identifier], template, where)
+    yield from check_children(group, GROUPS[identifier], template, where)
     yield from _algorithm(group, where)
-    yield from _doubled(group, template, where)
+    yield from _repeated(group, template, where)
     if identifier in REGIONS:
         yield from _region(group, identifier, where)
 
 
 def _algorithm(group: Dataset, where: str) -> Iterator[Violation]:
-    """TID 4019: name and version go together."""
+    """Check that name and version of an algorithm go together (TID 4019)."""
     names = Counter(name_of(child) for _, child in children(group, where))
     if names[key(codes.DCM.AlgorithmName)] != names[key(codes.DCM.AlgorithmVersion)]:
         what = "an algorithm without name or without version"
         yield Violation("TID 4019", where, what, "Write Algorithm Name and Algorithm Version, both mandatory.")
 
 
-def _doubled(group: Dataset, template: str, where: str) -> Iterator[Violation]:
-    """Refuse the same measurement twice: a reader could not tell which one holds."""
-    seen: set[tuple[Key | None, Key | None, Key | None]] = set()
+def _repeated(group: Dataset, template: str, where: str) -> Iterator[Violation]:
+    """Find measurements that occur twice: a reader could not tell which one is right."""
+    found: set[tuple[Key | None, Key | None, Key | None]] = set()
     for place, child in children(group, where):
         if child.get("ValueType") != "NUM":
             continue
-        told = (name_of(child), _modifier(child, DERIVATION), _modifier(child, METHOD))
-        if told in seen:
-            what = "the same measurement is there twice, with the same derivation and method"
-            yield Violation(template, place, what, "Write it once, or tell the two apart by derivation or method.")
-        seen.add(told)
+        identity = (name_of(child), _modifier(child, DERIVATION), _modifier(child, METHOD))
+        if identity in found:
+            what = "the same measurement occurs twice, with the same derivation and method"
+            yield Violation(template, place, what, "Write it once, or distinguish the two by derivation or method.")
+        found.add(identity)
 
 
 def _modifier(item: Dataset, concept: Code) -> Key | None:
@@ -113,20 +113,20 @@ def _modifier(item: Dataset, concept: Code) -> Key | None:
 
 
 def _region(group: Dataset, identifier: str, where: str) -> Iterator[Violation]:
-    """Conditions of TID 1410 and 1411: one kind of region; with a segment, where it was drawn."""
-    there = {(str(c.get("ValueType")), name_of(c)) for _, c in children(group, where)}
-    kinds = [kind for kind, code in REGIONS[identifier] if (kind, key(code)) in there]
+    """Check the conditions of TID 1410 and 1411: one kind of region; for a segment, the images that it was drawn on."""
+    present = {(str(c.get("ValueType")), name_of(c)) for _, c in children(group, where)}
+    kinds = [kind for kind, code in REGIONS[identifier] if (kind, key(code)) in present]
     if len(kinds) != 1:
         what = "the group has no region" if not kinds else "the group has more than one kind of region"
         yield Violation(f"TID {identifier}", where, what, "Refer to one segment, or give one region.")
-    names = {name for _, name in there}
+    names = {name for _, name in present}
     if key(REFERENCED_SEGMENT) in names and not names & {key(SOURCE_IMAGE), key(SOURCE_SERIES)}:
         what = "a segment without the images that it was drawn on"
         yield Violation(f"TID {identifier}", where, what, "Write Source Series or Source Images for Segmentation.")
 
 
 def _device(document: Dataset) -> Iterator[Violation]:
-    """IHE AIR 6.5.3.1: the device observer is one of the Contributing Equipment."""
+    """Check that the device observer is one of the Contributing Equipment (IHE AIR 6.5.3.1)."""
     equipment = {str(e.DeviceUID) for e in document.get("ContributingEquipmentSequence", ()) if e.get("DeviceUID")}
     for where, item in children(document, "1"):
         if name_of(item) == key(DEVICE_UID) and str(item.get("UID")) not in equipment:
@@ -135,7 +135,7 @@ def _device(document: Dataset) -> Iterator[Violation]:
 
 
 def _codes(item: Dataset, where: str) -> Iterator[Violation]:
-    """Codes of DICOM's own scheme are in DICOM's own dictionary."""
+    """Check that codes of the scheme DCM are in the dictionary of PS3.16 Annex D."""
     for keyword in ("ConceptNameCodeSequence", "ConceptCodeSequence"):
         code = coded(item, keyword)
         if code is not None and code[1] == "DCM" and code not in _DCM and not _is_modality(item):
@@ -144,12 +144,12 @@ def _codes(item: Dataset, where: str) -> Iterator[Violation]:
 
 
 def _is_modality(item: Dataset) -> bool:
-    """Modalities are DCM codes of letters (CID 29), which the dictionary lists under names of their own."""
+    """Whether the item is a modality: DCM codes of letters (CID 29), which the dictionary lists under other names."""
     return name_of(item) == key(codes.DCM.Modality)
 
 
 def _numbers(item: Dataset, where: str) -> Iterator[Violation]:
-    """Units fit the concept; ranges of uncertainty have the unit of their number (TID 310)."""
+    """Check that units fit the concept, and that ranges of uncertainty have the unit of their number (TID 310)."""
     if item.get("ValueType") != "NUM" or not item.get("MeasuredValueSequence"):
         return
     unit = coded(item.MeasuredValueSequence[0], "MeasurementUnitsCodeSequence")
@@ -167,11 +167,11 @@ def _numbers(item: Dataset, where: str) -> Iterator[Violation]:
 
 
 def _graphics(item: Dataset, where: str) -> Iterator[Violation]:
-    """Points in pairs, enough of them for the graphic type (PS3.3 C.18.6); a region is no bag of points."""
+    """Check that points are pairs, and enough for the graphic type (PS3.3 C.18.6); a region is not several points."""
     if item.get("ValueType") != "SCOORD":
         return
     data, kind = item.get("GraphicData") or [], str(item.get("GraphicType"))
-    if kind not in _SMALLEST or len(data) % 2 or len(data) < _SMALLEST[kind]:
+    if kind not in _MINIMUM_COUNT or len(data) % 2 or len(data) < _MINIMUM_COUNT[kind]:
         what = "graphic data that do not fit their graphic type"
         yield Violation("PS3.3 C.18.6", where, what, "Write column and row of every point of the type.")
     if kind == "MULTIPOINT" and name_of(item) == key(IMAGE_REGION):

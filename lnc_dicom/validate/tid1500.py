@@ -2,7 +2,7 @@
 
 TID 300, 310, 1002, 1004, 1410, 1411, 1419, 1500, 1501, 1502, 1600 and 4019.
 
-Templates are extensible: rows of other items are open (any concept of that value type and relationship).
+Templates are extensible: rows for other items are open (any concept of that value type and relationship).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from lnc_dicom.validate.content_tree import Key, key
-from lnc_dicom.validate.template_rows import Row, context_group, named
+from lnc_dicom.validate.template_rows import TemplateRow, context_group, row_for
 
 CONTAINS, CONTEXT, MODIFIER = "CONTAINS", "HAS OBS CONTEXT", "HAS CONCEPT MOD"
 PROPERTY, INFERRED, SELECTED, ACQUISITION = "HAS PROPERTIES", "INFERRED FROM", "SELECTED FROM", "HAS ACQ CONTEXT"
@@ -38,92 +38,96 @@ CATEGORIES = context_group(7150) | {("123037004", "SCT")}
 """CID 7150, and the code that dcmqi and Slicer write for an anatomical structure."""
 
 
-def _coded(row: Row, number: int, more: frozenset[Key] = frozenset()) -> Row:
-    return replace(row, values=context_group(number) | more, group=f"CID {number}")
+def _coded(row: TemplateRow, number: int, more: frozenset[Key] = frozenset()) -> TemplateRow:
+    return replace(row, values=context_group(number) | more, values_name=f"CID {number}")
 
 
 _SITE = replace(
-    named(codes.SCT.FindingSite, "CODE", MODIFIER, most=None),
-    rows=(
-        _coded(named(codes.SCT.Laterality, "CODE", MODIFIER), 244),
-        named(codes.SCT.TopographicalModifier, "CODE", MODIFIER),
+    row_for(codes.SCT.FindingSite, "CODE", MODIFIER, maximum=None),
+    children=(
+        _coded(row_for(codes.SCT.Laterality, "CODE", MODIFIER), 244),
+        row_for(codes.SCT.TopographicalModifier, "CODE", MODIFIER),
     ),
 )
-_ALGORITHM = (  # TID 4019; name and version together, held by `groups`
-    named(codes.DCM.AlgorithmName, "TEXT", MODIFIER, most=None),
-    named(codes.DCM.AlgorithmVersion, "TEXT", MODIFIER, most=None),
-    named(codes.DCM.AlgorithmParameters, "TEXT", MODIFIER, most=None),
-    _coded(named(codes.DCM.AlgorithmFamily, "CODE", MODIFIER), 7162),
-    named(Code("122405", "DCM", "Algorithm Manufacturer"), "TEXT", MODIFIER),
+_ALGORITHM = (  # TID 4019; `sr` checks that name and version go together
+    row_for(codes.DCM.AlgorithmName, "TEXT", MODIFIER, maximum=None),
+    row_for(codes.DCM.AlgorithmVersion, "TEXT", MODIFIER, maximum=None),
+    row_for(codes.DCM.AlgorithmParameters, "TEXT", MODIFIER, maximum=None),
+    _coded(row_for(codes.DCM.AlgorithmFamily, "CODE", MODIFIER), 7162),
+    row_for(Code("122405", "DCM", "Algorithm Manufacturer"), "TEXT", MODIFIER),
 )
-_FROM_IMAGE = Row("image that a region is selected from", "IMAGE", SELECTED, least=1)
+_FROM_IMAGE = TemplateRow("image that a region is selected from", "IMAGE", SELECTED, minimum=1)
 _MEASUREMENT = (  # TID 300 in TID 1419 row 5
-    named(METHOD, "CODE", MODIFIER),
-    _coded(named(DERIVATION, "CODE", MODIFIER), 7464),
+    row_for(METHOD, "CODE", MODIFIER),
+    _coded(row_for(DERIVATION, "CODE", MODIFIER), 7464),
     _SITE,
     *_ALGORITHM,
-    Row("uncertainty", "NUM", PROPERTY, UNCERTAINTIES, most=None),
-    _coded(named(codes.DCM.Normality, "CODE", PROPERTY), 222),
-    Row("region", "SCOORD", INFERRED, most=None, rows=(_FROM_IMAGE,)),
-    Row("region in space", "SCOORD3D", INFERRED, most=None),
-    Row("number", "NUM", INFERRED, most=None),
-    Row("image", "IMAGE", INFERRED, most=None),
-    Row("reference", "COMPOSITE", INFERRED, most=None),
-    Row("equation", "CODE", INFERRED, most=None),
-    Row("equation", "TEXT", INFERRED, most=None),
-    Row("property", "NUM", PROPERTY, most=None),
-    Row("property", "CODE", PROPERTY, most=None),
-    Row("property", "TEXT", PROPERTY, most=None),
-    Row("modifier", "CODE", MODIFIER, most=None),
+    TemplateRow("uncertainty", "NUM", PROPERTY, UNCERTAINTIES, maximum=None),
+    _coded(row_for(codes.DCM.Normality, "CODE", PROPERTY), 222),
+    TemplateRow("region", "SCOORD", INFERRED, maximum=None, children=(_FROM_IMAGE,)),
+    TemplateRow("region in space", "SCOORD3D", INFERRED, maximum=None),
+    TemplateRow("number", "NUM", INFERRED, maximum=None),
+    TemplateRow("image", "IMAGE", INFERRED, maximum=None),
+    TemplateRow("reference", "COMPOSITE", INFERRED, maximum=None),
+    TemplateRow("equation", "CODE", INFERRED, maximum=None),
+    TemplateRow("equation", "TEXT", INFERRED, maximum=None),
+    TemplateRow("property", "NUM", PROPERTY, maximum=None),
+    TemplateRow("property", "CODE", PROPERTY, maximum=None),
+    TemplateRow("property", "TEXT", PROPERTY, maximum=None),
+    TemplateRow("modifier", "CODE", MODIFIER, maximum=None),
 )
 _EVALUATION = (
-    Row("comment", "TEXT", PROPERTY, most=None),
-    Row("property", "CODE", PROPERTY, most=None),
-    Row("modifier", "CODE", MODIFIER, most=None),
-    Row("region", "SCOORD", INFERRED, most=None, rows=(_FROM_IMAGE,)),
-    Row("number", "NUM", INFERRED, most=None),
-    Row("image", "IMAGE", INFERRED, most=None),
+    TemplateRow("comment", "TEXT", PROPERTY, maximum=None),
+    TemplateRow("property", "CODE", PROPERTY, maximum=None),
+    TemplateRow("modifier", "CODE", MODIFIER, maximum=None),
+    TemplateRow("region", "SCOORD", INFERRED, maximum=None, children=(_FROM_IMAGE,)),
+    TemplateRow("number", "NUM", INFERRED, maximum=None),
+    TemplateRow("image", "IMAGE", INFERRED, maximum=None),
 )
 _TIME_POINT = (  # TID 1502
-    named(Code("C2348792", "UMLS", "Time Point"), "TEXT", CONTEXT),
-    named(Code("126070", "DCM", "Subject Time Point Identifier"), "TEXT", CONTEXT),
-    named(Code("126071", "DCM", "Protocol Time Point Identifier"), "TEXT", CONTEXT),
-    named(Code("126072", "DCM", "Time Point Type"), "CODE", CONTEXT),
-    named(Code("126073", "DCM", "Time Point Order"), "NUM", CONTEXT),
+    row_for(Code("C2348792", "UMLS", "Time Point"), "TEXT", CONTEXT),
+    row_for(Code("126070", "DCM", "Subject Time Point Identifier"), "TEXT", CONTEXT),
+    row_for(Code("126071", "DCM", "Protocol Time Point Identifier"), "TEXT", CONTEXT),
+    row_for(Code("126072", "DCM", "Time Point Type"), "CODE", CONTEXT),
+    row_for(Code("126073", "DCM", "Time Point Order"), "NUM", CONTEXT),
 )
 _GROUP_START = (
-    named(Code("C67447", "NCIt", "Activity Session"), "TEXT", CONTEXT),
-    named(codes.DCM.TrackingIdentifier, "TEXT", CONTEXT, least=1),
-    named(TRACKING_UID, "UIDREF", CONTEXT, least=1),
-    replace(named(Code("276214006", "SCT", "Finding category"), "CODE", CONTAINS), values=CATEGORIES, group="CID 7150"),
-    named(FINDING, "CODE", CONTAINS),
+    row_for(Code("C67447", "NCIt", "Activity Session"), "TEXT", CONTEXT),
+    row_for(codes.DCM.TrackingIdentifier, "TEXT", CONTEXT, minimum=1),
+    row_for(TRACKING_UID, "UIDREF", CONTEXT, minimum=1),
+    replace(
+        row_for(Code("276214006", "SCT", "Finding category"), "CODE", CONTAINS),
+        values=CATEGORIES,
+        values_name="CID 7150",
+    ),
+    row_for(FINDING, "CODE", CONTAINS),
     *_TIME_POINT,
-    named(METHOD, "CODE", MODIFIER),
+    row_for(METHOD, "CODE", MODIFIER),
     _SITE,
     *_ALGORITHM,
-    named(Code("126100", "DCM", "Real World Value Map used for measurement"), "COMPOSITE", CONTAINS, most=None),
-    named(Code("130401", "DCM", "Visual explanation"), "IMAGE", CONTAINS, most=None),
+    row_for(Code("126100", "DCM", "Real World Value Map used for measurement"), "COMPOSITE", CONTAINS, maximum=None),
+    row_for(Code("130401", "DCM", "Visual explanation"), "IMAGE", CONTAINS, maximum=None),
 )
 _GROUP_END = (
-    replace(_coded(named(codes.DCM.QualityAssessment, "CODE", CONTAINS), 6044), rows=_EVALUATION),
-    Row("measurement", "NUM", CONTAINS, most=None, rows=_MEASUREMENT),
-    Row("qualitative evaluation", "CODE", CONTAINS, most=None, rows=_EVALUATION),
-    Row("qualitative evaluation in words", "TEXT", CONTAINS, most=None),
+    replace(_coded(row_for(codes.DCM.QualityAssessment, "CODE", CONTAINS), 6044), children=_EVALUATION),
+    TemplateRow("measurement", "NUM", CONTAINS, maximum=None, children=_MEASUREMENT),
+    TemplateRow("qualitative evaluation", "CODE", CONTAINS, maximum=None, children=_EVALUATION),
+    TemplateRow("qualitative evaluation in words", "TEXT", CONTAINS, maximum=None),
 )
 _SOURCE = (
-    named(SOURCE_IMAGE, "IMAGE", CONTAINS, most=None),
-    named(SOURCE_SERIES, "UIDREF", CONTAINS),
+    row_for(SOURCE_IMAGE, "IMAGE", CONTAINS, maximum=None),
+    row_for(SOURCE_SERIES, "UIDREF", CONTAINS),
 )
-_REGION_2D = replace(named(IMAGE_REGION, "SCOORD", CONTAINS, most=None), rows=(_FROM_IMAGE,))
-_REGION_3D = named(IMAGE_REGION, "SCOORD3D", CONTAINS)
+_REGION_2D = replace(row_for(IMAGE_REGION, "SCOORD", CONTAINS, maximum=None), children=(_FROM_IMAGE,))
+_REGION_3D = row_for(IMAGE_REGION, "SCOORD3D", CONTAINS)
 
-GROUPS: dict[str, tuple[Row, ...]] = {
+GROUPS: dict[str, tuple[TemplateRow, ...]] = {
     "1410": (
         *_GROUP_START,
-        replace(_REGION_2D, most=1),
+        replace(_REGION_2D, maximum=1),
         _REGION_3D,
-        named(REFERENCED_SEGMENT, "IMAGE", CONTAINS),
-        named(SEGMENTATION_FRAME, "IMAGE", CONTAINS),
+        row_for(REFERENCED_SEGMENT, "IMAGE", CONTAINS),
+        row_for(SEGMENTATION_FRAME, "IMAGE", CONTAINS),
         *_SOURCE,
         *_GROUP_END,
     ),
@@ -131,19 +135,19 @@ GROUPS: dict[str, tuple[Row, ...]] = {
         *_GROUP_START,
         _REGION_2D,
         _REGION_3D,
-        named(REFERENCED_SEGMENT, "IMAGE", CONTAINS),
-        named(VOLUME_SURFACE, "SCOORD3D", CONTAINS),
+        row_for(REFERENCED_SEGMENT, "IMAGE", CONTAINS),
+        row_for(VOLUME_SURFACE, "SCOORD3D", CONTAINS),
         *_SOURCE,
         *_GROUP_END,
     ),
     "1501": (
         *_GROUP_START,
-        Row("image", "IMAGE", CONTAINS, most=None),
-        Row("object", "COMPOSITE", CONTAINS, most=None),
+        TemplateRow("image", "IMAGE", CONTAINS, maximum=None),
+        TemplateRow("object", "COMPOSITE", CONTAINS, maximum=None),
         *_GROUP_END,
     ),
 }
-"""Rows of a measurement group by template."""
+"""Rows of a measurement group, by template."""
 
 REGIONS: dict[str, tuple[tuple[str, Code], ...]] = {
     "1410": (
@@ -159,34 +163,34 @@ REGIONS: dict[str, tuple[tuple[str, Code], ...]] = {
         ("SCOORD3D", VOLUME_SURFACE),
     ),
 }
-"""What a region may be; a group has one of them (the conditions of TID 1410 and 1411)."""
+"""Kinds of regions, by template; a group has exactly one of them (conditions of TID 1410 and 1411)."""
 
 _LIBRARY = (  # TID 1600, 1602
     replace(
-        Row("library group", "CONTAINER", CONTAINS, frozenset({("126200", "DCM")}), least=1, most=None),
-        rows=(
-            Row("image", "IMAGE", CONTAINS, most=None),
-            Row("descriptor", "CODE", ACQUISITION, most=None),
-            Row("descriptor", "TEXT", ACQUISITION, most=None),
-            Row("descriptor", "NUM", ACQUISITION, most=None),
-            Row("descriptor", "UIDREF", ACQUISITION, most=None),
-            Row("descriptor", "DATE", ACQUISITION, most=None),
-            Row("descriptor", "TIME", ACQUISITION, most=None),
+        TemplateRow("library group", "CONTAINER", CONTAINS, frozenset({("126200", "DCM")}), minimum=1, maximum=None),
+        children=(
+            TemplateRow("image", "IMAGE", CONTAINS, maximum=None),
+            TemplateRow("descriptor", "CODE", ACQUISITION, maximum=None),
+            TemplateRow("descriptor", "TEXT", ACQUISITION, maximum=None),
+            TemplateRow("descriptor", "NUM", ACQUISITION, maximum=None),
+            TemplateRow("descriptor", "UIDREF", ACQUISITION, maximum=None),
+            TemplateRow("descriptor", "DATE", ACQUISITION, maximum=None),
+            TemplateRow("descriptor", "TIME", ACQUISITION, maximum=None),
         ),
     ),
 )
 ROOT = (  # TID 1500, with TID 1204, 1001, 1002 and 1004
-    named(Code("121049", "DCM", "Language of Content Item and Descendants"), "CODE", MODIFIER, least=1),
-    _coded(named(codes.DCM.ObserverType, "CODE", CONTEXT, most=None), 270),
-    named(DEVICE_UID, "UIDREF", CONTEXT, least=1, most=None),
-    Row("observer", "TEXT", CONTEXT, most=None),
-    Row("observer", "PNAME", CONTEXT, most=None),
-    Row("observer", "UIDREF", CONTEXT, most=None),
-    Row("observer", "CODE", CONTEXT, most=None),
-    named(codes.DCM.ProcedureReported, "CODE", MODIFIER, least=1, most=None),
-    replace(named(codes.DCM.ImageLibrary, "CONTAINER", CONTAINS), rows=_LIBRARY),
-    named(IMAGING_MEASUREMENTS, "CONTAINER", CONTAINS),
-    Row("derived measurements or evaluations", "CONTAINER", CONTAINS, most=None),
+    row_for(Code("121049", "DCM", "Language of Content Item and Descendants"), "CODE", MODIFIER, minimum=1),
+    _coded(row_for(codes.DCM.ObserverType, "CODE", CONTEXT, maximum=None), 270),
+    row_for(DEVICE_UID, "UIDREF", CONTEXT, minimum=1, maximum=None),
+    TemplateRow("observer", "TEXT", CONTEXT, maximum=None),
+    TemplateRow("observer", "PNAME", CONTEXT, maximum=None),
+    TemplateRow("observer", "UIDREF", CONTEXT, maximum=None),
+    TemplateRow("observer", "CODE", CONTEXT, maximum=None),
+    row_for(codes.DCM.ProcedureReported, "CODE", MODIFIER, minimum=1, maximum=None),
+    replace(row_for(codes.DCM.ImageLibrary, "CONTAINER", CONTAINS), children=_LIBRARY),
+    row_for(IMAGING_MEASUREMENTS, "CONTAINER", CONTAINS),
+    TemplateRow("derived measurements or evaluations", "CONTAINER", CONTAINS, maximum=None),
 )
 """Rows of the root."""
 
@@ -202,7 +206,7 @@ UNITS: dict[Key, frozenset[str]] = {
     ("PRED-CBF", "99LNC"): frozenset({"ml/[100]g/min"}),
     ("PRED-STEMS", "99LNC"): frozenset({"1"}),
 }
-"""Units in UCUM that fit a concept (CID 7181 and the dimension of the quantity)."""
+"""UCUM units that fit a concept (CID 7181 and the dimension of the quantity)."""
 
 GROUP_NAME: Key = key(MEASUREMENT_GROUP)
 MEASUREMENTS_NAME: Key = key(IMAGING_MEASUREMENTS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pydicom
 from lnc_service.validate.external import EDITION, PROGRAMS, TOGETHER, ask, find_program
-from lnc_service.validate.messages import Kind, Message, explain
+from lnc_service.validate.messages import Message, Severity, explain
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 
@@ -36,13 +36,13 @@ class Finding:
     file: Path | None
     program: str
     messages: tuple[Message, ...] = ()
-    fails: tuple[Kind, ...] = (Kind.ERROR, Kind.NEW)
+    fails: tuple[Severity, ...] = (Severity.ERROR, Severity.NEW)
     not_run: str = ""
 
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong."""
-        return not any(message.kind in self.fails for message in self.messages)
+        return not any(message.severity in self.fails for message in self.messages)
 
 
 def validate(files: Sequence[Path], standard: Path | None = None) -> list[Finding]:
@@ -61,7 +61,7 @@ def validate(files: Sequence[Path], standard: Path | None = None) -> list[Findin
             headers[file].SOPClassUID  # noqa: B018 - a file without a class is not a DICOM object
         except (InvalidDicomError, AttributeError):
             headers.pop(file, None)
-            findings.append(Finding(file, "pydicom", (Message(Kind.ERROR, "not a DICOM object"),)))
+            findings.append(Finding(file, "pydicom", (Message(Severity.ERROR, "not a DICOM object"),)))
     for file, header in headers.items():
         findings += [_own(file, header, list(headers.values())), *_outside(file, header, standard)]
     return [*findings, *_together(headers)]
@@ -76,7 +76,7 @@ def _own(file: Path, header: Dataset, others: Sequence[Dataset]) -> Finding:
 
 def _message(violation: Violation, times: int) -> Message:
     where = f"{violation.rule} at {violation.where}"
-    return Message(Kind.ERROR, f"{where}: {violation.what}", f"{violation.rule} is not kept.", violation.do, times)
+    return Message(Severity.ERROR, f"{where}: {violation.what}", f"{violation.rule} is not kept.", violation.do, times)
 
 
 def _outside(file: Path, header: Dataset, standard: Path | None) -> Iterator[Finding]:
@@ -114,6 +114,6 @@ def _together(headers: dict[Path, Dataset]) -> Iterator[Finding]:
     yield Finding(None, TOGETHER.name, explain(TOGETHER.name, lines), fails)
 
 
-def _fails(header: Dataset) -> tuple[Kind, ...]:
+def _fails(header: Dataset) -> tuple[Severity, ...]:
     """Of what we wrote ourselves nothing may be unexplained."""
-    return (Kind.ERROR, Kind.NEW) if header.get("Manufacturer") == OURS else (Kind.ERROR,)
+    return (Severity.ERROR, Severity.NEW) if header.get("Manufacturer") == OURS else (Severity.ERROR,)

@@ -21,7 +21,7 @@ _ELEMENT = re.compile(r"(?:Element|Module|IE)=?\s?<([A-Za-z0-9]+)>|attribute <([
 _ERROR = re.compile(r"^(Error|ERROR|E:|F:|FATAL|Tag |Traceback|Failed|exit status|no answer)")
 
 
-class Kind(Enum):
+class Severity(Enum):
     """What a message says about the object."""
 
     ERROR = "error"
@@ -35,7 +35,7 @@ class Kind(Enum):
 class Message:
     """What a program said, how often, and what it means."""
 
-    kind: Kind
+    severity: Severity
     text: str
     cause: str = ""
     cure: str = ""
@@ -77,14 +77,14 @@ def explain(program: str, lines: list[str], sop_class: str = "") -> tuple[Messag
     for line in lines:
         message = _explain(program, line, sop_class)
         counted[message] = counted.get(message, 0) + 1
-    return tuple(Message(m.kind, m.text, m.cause, m.cure, n) for m, n in counted.items())
+    return tuple(Message(m.severity, m.text, m.cause, m.cure, n) for m, n in counted.items())
 
 
 def _explain(program: str, line: str, sop_class: str) -> Message:
     row = row_of(program, line, sop_class)
     if row is None:
-        return Message(Kind.ERROR if _ERROR.match(line) else Kind.NEW, without_values(line))
-    return Message(Kind.KNOWN if row.harmless else Kind.ERROR, without_values(line), row.cause, row.cure)
+        return Message(Severity.ERROR if _ERROR.match(line) else Severity.NEW, without_values(line))
+    return Message(Severity.KNOWN if row.harmless else Severity.ERROR, without_values(line), row.cause, row.cure)
 
 
 def without_values(line: str) -> str:

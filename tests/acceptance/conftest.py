@@ -15,6 +15,7 @@ import pytest
 from lnc_service.demo.main import free_port
 from lnc_service.jobs import list_jobs
 from lnc_service.settings import load_settings
+from lnc_service.states import ENDED
 
 from lnc_dicom.cli.console import quieten_libraries
 
@@ -113,34 +114,47 @@ def orthanc(tmp_path, program):
 
 
 class Service:
-    """`lnc serve` as a process."""
+    """`lnc serve` as a process; `program` is what runs `lnc`."""
 
-    def __init__(self, folder, pacs_port):
+    def __init__(self, folder, pacs_port, program=_LNC, more="", quiet_s=1.5, title="ORTHANC", database=""):
         self.port = free_port()
+        self.program = list(program)
+        self.environment = {**os.environ}
         self.spool = folder / "spool"
         self.config = folder / "lnc.toml"
         self.log = folder / "service.log"
         self.config.write_text(
-            f'spool = "{self.spool}"\n[listen]\nhost = "127.0.0.1"\nport = {self.port}\nstudy_quiet_s = 1.5\n'
-            f'[pacs]\nhost = "127.0.0.1"\nport = {pacs_port}\nae_title = "ORTHANC"\ntimeout_s = 5\n'
-            f"[retry]\nfirst_wait_s = 0.5\nattempts = 40\nbackoff = 1.1\n"
+            f'spool = "{self.spool}"\ndatabase_url = "{database}"\n'
+            f'[listen]\nhost = "127.0.0.1"\nport = {self.port}\nstudy_quiet_s = {quiet_s}\n'
+            f'[pacs]\nhost = "127.0.0.1"\nport = {pacs_port}\nae_title = "{title}"\ntimeout_s = 5\n'
+            f"[retry]\nfirst_wait_s = 0.5\nlongest_wait_s = 2\nattempts = 5\nbackoff = 1.1\n{more}"
         )
         self.process = None
+        self.groups = []
 
-    def start(self):
-        command = [
-            sys.executable,
-            "-c",
-            "from lnc_service.cli import main; main()",
-            "serve",
-            "--config",
-            str(self.config),
-        ]
-        before = self.log.read_text().count('"listening"') if self.log.exists() else 0
+    def start(self, command="serve"):
+        event = "listening" if command == "serve" else "working"
+        before = self.events().count(event)
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log, stdout=log, start_new_session=True)
-        wait_for(lambda: self.log.read_text().count('"listening"') > before, 60)
+            self.process = subprocess.Popen(
+                [*self.program, command, "--config", str(self.config)],
+                stderr=log,
+                stdout=log,
+                start_new_session=True,
+                env=self.environment,
+            )
+        self.groups.append(self.process.pid)
+        wait_for(lambda: self.events().count(event) > before, 60)
         return self
+
+    def lines(self, event=None):
+        """Log lines; every one of them is JSON."""
+        text = self.log.read_text() if self.log.exists() else ""
+        lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        return [line for line in lines if event in (None, line["event"])]
+
+    def events(self):
+        return [line["event"] for line in self.lines()]
 
     def kill(self):
         """Pull the plug of everything at once."""
@@ -150,14 +164,14 @@ class Service:
     def stop(self):
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(40)
 
-    def jobs(self):
-        return list_jobs(load_settings(self.config))
+    def jobs(self, **options):
+        return list_jobs(load_settings(self.config), **options)
 
     def finished(self, count):
         """The jobs, once so many have ended."""
-        done = [j for j in self.jobs() if j.state in {"DONE", "REJECTED", "FAILED"}]
+        done = [j for j in self.jobs() if j.state in ENDED]
         return done if len(done) >= count else None
 
     def send(self, storescu, *paths, options=()):

@@ -82,7 +82,7 @@ def test_every_bad_study_gets_its_code_and_the_next_one_is_measured(service, ort
         options = ["-xy"] if folder.name == "LNC-110" else []
         service.send(program("storescu"), folder, options=options)
         expected[folder.name] = len(list(folder.glob("*.dcm")))
-    jobs = wait_for(lambda: service.finished(len(expected)), 90)
+    jobs = wait_for(lambda: service.finished(len(expected)), 300)
     assert sorted(j.code for j in jobs) == sorted(expected)
     assert {j.state for j in jobs} == {"REJECTED"}
     assert {j.code: j.objects for j in jobs} == expected
@@ -90,7 +90,7 @@ def test_every_bad_study_gets_its_code_and_the_next_one_is_measured(service, ort
     assert orthanc.get("/instances") == []
 
     service.send(program("storescu"), data / GOOD)
-    wait_for(lambda: len(orthanc.get("/instances")) == RESULTS, 60)
+    wait_for(lambda: len(orthanc.get("/instances")) == RESULTS, 180)
     assert service.process.poll() is None
 
 
@@ -104,4 +104,4 @@ def test_a_sender_that_hangs_up_in_the_middle_does_no_harm(service, orthanc, dat
         with socket.create_connection(("127.0.0.1", service.port)) as connection:
             connection.sendall(b"\x01\x00\x00\x00\x00\xff" + b"x" * seconds)
     service.send(program("storescu"), data / GOOD)
-    wait_for(lambda: len(orthanc.get("/instances")) == RESULTS, 60)
+    wait_for(lambda: len(orthanc.get("/instances")) == RESULTS, 180)

@@ -5,7 +5,7 @@ import copy
 import pydicom
 import pytest
 from lnc_service.validate.main import validate
-from lnc_service.validate.messages import Kind
+from lnc_service.validate.messages import Severity
 
 from tests.broken_objects import BROKEN_SEG, BROKEN_SR, OWN, written
 
@@ -27,7 +27,9 @@ def test_no_validator_says_anything_new_about_any_object_of_a_real_study(study, 
     files = sorted(out.glob("*.dcm"))
     assert {f.name for f in files} == {o["file"] for o in result["objects"]}
     findings = validate(files)
-    said = [(f.file and f.file.name, f.program, m) for f in findings for m in f.messages if m.kind is not Kind.KNOWN]
+    said = [
+        (f.file and f.file.name, f.program, m) for f in findings for m in f.messages if m.severity is not Severity.KNOWN
+    ]
     assert said == []
     asked = {f.program for f in findings if not f.not_run}
     assert asked >= {OWN, *INSTALLED}

@@ -15,13 +15,13 @@ from lnc_dicom.biomarker.evaluation.metrics import Statistic
 
 LEVEL = 0.95
 FEWEST = 3
-"""Patients without which nothing is resampled or tested."""
-_NO_ROOM, _NOTHING = 1e-9, 1e-12
+"""With fewer patients nothing is resampled or tested."""
+_NO_GAIN, _ROUNDING = 1e-9, 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value and its 95 % interval; nan where it is not defined."""
+    """A value and its 95 % interval; nan if it is not defined."""
 
     value: float
     low: float = math.nan
@@ -32,8 +32,8 @@ class Estimate:
         return self.low <= number <= self.high
 
     def __str__(self) -> str:
-        """Three significant digits and the interval; what is left of rounding is 0."""
-        value, low, high = (f"{0.0 if abs(v) < _NOTHING else v:.3g}" for v in (self.value, self.low, self.high))
+        """Three significant digits and the interval; values below the rounding error are 0."""
+        value, low, high = (f"{0.0 if abs(v) < _ROUNDING else v:.3g}" for v in (self.value, self.low, self.high))
         if math.isnan(self.value):
             return "-"
         return value if math.isnan(self.low) else f"{value} [{low}, {high}]"
@@ -41,23 +41,23 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """How patients are resampled: of how many, how often, with which seed."""
+    """How patients are resampled: their number, the number of resamples, and the seed."""
 
     patients: int
     resamples: int
     seed: int
 
     def estimate(self, statistic: Statistic, among: Ints | None = None) -> Estimate:
-        """Value over patients (all, or some), with the BCa interval.
+        """Value over all or some patients, with its BCa interval.
 
-        Percentiles where the acceleration is not defined; nan where the value is not.
+        Percentile interval if the acceleration is not defined; no interval if the value is not.
         """
         some = np.arange(self.patients) if among is None else among
         value = float(statistic(self._counts(some[None]))[0])
         if not math.isfinite(value) or len(some) < FEWEST:
             return Estimate(value)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # degenerate distributions: looked at below
+            warnings.simplefilter("ignore")  # degenerate distributions are handled below
             result = stats.bootstrap(
                 (some,),
                 lambda index, axis=-1: self._apply(statistic, index, axis),
@@ -80,7 +80,7 @@ class Bootstrap:
         return value.reshape(moved.shape[:-1])
 
     def _counts(self, index: Ints) -> Array:
-        """Count how often each patient was drawn: indices (b, m) → (b, n)."""
+        """Count how often each patient was drawn, (b, n), from indices (b, m)."""
         lines = len(index)
         flat = np.arange(lines)[:, None] * self.patients + index
         counted = np.bincount(flat.ravel(), minlength=lines * self.patients)
@@ -88,7 +88,7 @@ class Bootstrap:
 
 
 def clopper_pearson(share: float, trials: int) -> Estimate:
-    """Exact 95 % interval of a proportion; `share * trials` need not be whole where repeats were averaged."""
+    """Exact 95 % interval of a proportion; `share * trials` is not a whole number if repeats were averaged."""
     low, high = proportion_confint(share * trials, trials, alpha=1 - LEVEL, method="beta")
     return Estimate(share, float(np.nan_to_num(low, nan=0.0)), float(np.nan_to_num(high, nan=1.0)))
 
@@ -99,11 +99,11 @@ def difference(a: Statistic, b: Statistic) -> Statistic:
 
 
 def share_of_gain(model: Statistic, baseline: Statistic, best: Statistic) -> Statistic:
-    """How much of what could be gained over a baseline is gained; nan where nothing could."""
+    """Gain of a model over a baseline as a share of the best possible gain; nan if no gain is possible."""
 
     def value(weights: Array) -> Array:
-        start, room = baseline(weights), best(weights) - baseline(weights)
+        start, possible = baseline(weights), best(weights) - baseline(weights)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.where(np.abs(room) > _NO_ROOM, (model(weights) - start) / room, np.nan))
+            return np.asarray(np.where(np.abs(possible) > _NO_GAIN, (model(weights) - start) / possible, np.nan))
 
     return value

@@ -1,10 +1,11 @@
-"""A cohort and what the network says of it → every score, comparison, test and warning."""
+"""A cohort and the network's outputs for it → every score, comparison, test and warning."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -13,15 +14,22 @@ from sklearn.preprocessing import StandardScaler
 
 from lnc_dicom.biomarker.cohort import Cohort
 from lnc_dicom.biomarker.evaluation.bootstrap import Bootstrap
-from lnc_dicom.biomarker.evaluation.conclusions import UNBELIEVABLE, age_explains, verdicts
-from lnc_dicom.biomarker.evaluation.cross_validation import Outcome, Setting, cross_validate, folds_of_rows
-from lnc_dicom.biomarker.evaluation.design import Kind, Task, tasks_of
-from lnc_dicom.biomarker.evaluation.group_tests import GroupRow, SideRow, group_rows, side_rows
-from lnc_dicom.biomarker.evaluation.inputs import Array, Attainable, Ints, Options, Source
+from lnc_dicom.biomarker.evaluation.conclusions import UNBELIEVABLE, age_explains, findings_of
+from lnc_dicom.biomarker.evaluation.cross_validation import Setting, TaskResult, cross_validate
+from lnc_dicom.biomarker.evaluation.design import Task, TaskKind, tasks_of
+from lnc_dicom.biomarker.evaluation.group_tests import GroupComparison, SideComparison, compare_groups, compare_sides
+from lnc_dicom.biomarker.evaluation.inputs import Array, EvaluationOptions, Ints, OraclePredictions, OutputSource
 from lnc_dicom.biomarker.evaluation.leakage import alarms, split_patients
-from lnc_dicom.biomarker.evaluation.learning_curve import Point, learn
-from lnc_dicom.biomarker.evaluation.permutation import Permutation, permute
-from lnc_dicom.biomarker.evaluation.scoring import Scored, SiteRow, Target, score, site_rows, statistics_of
+from lnc_dicom.biomarker.evaluation.learning_curve import LearningPoint, learning_curve
+from lnc_dicom.biomarker.evaluation.permutation import PermutationTest, permutation_test
+from lnc_dicom.biomarker.evaluation.scoring import (
+    SiteScores,
+    TargetScores,
+    TargetStatistics,
+    score,
+    score_sites,
+    statistics_of,
+)
 
 
 def _silent(_: str) -> None:
@@ -30,119 +38,115 @@ def _silent(_: str) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """Everything that was found; nothing in it names a patient.
+    """Everything an evaluation has found; nothing in it names a patient.
 
     covariates
-        What "age + sex" stands for in this cohort.
+        Names of the covariates of this cohort, which "age + sex" stands for.
     frozen
-        The network was trained on other patients and is the same in all folds.
+        One network, trained on other patients, was used in all folds.
     rejected
-        How many patients could not be used, by code of the reason.
-    alarms, explained
-        Sentences for the top: why something must leak, and what age explains.
+        Number of patients who could not be used, by code of the error.
+    alarms, explained_by_age
+        Sentences for the top of the report: signs of leakage, and tasks whose skill age alone explains.
     findings
         What the scores mean, one sentence per target.
-    outcomes, group, embedding
-        For pictures: predictions, index of each patient's group (n,), first two principal components (n, 2).
+    results, group, embedding
+        For figures: predictions, index of each patient's group (n,), first two principal components of the deep
+        features (n, 2).
     """
 
     patients: int
     regions: tuple[str, ...]
     group_names: tuple[str, ...]
     covariates: tuple[str, ...]
-    options: Options
+    options: EvaluationOptions
     frozen: bool
     rejected: Mapping[str, int]
-    targets: tuple[Target, ...]
-    permutations: tuple[Permutation, ...]
-    learning: tuple[Point, ...]
-    sites: tuple[SiteRow, ...]
-    groups: tuple[GroupRow, ...]
-    sides: tuple[SideRow, ...]
+    targets: tuple[TargetScores, ...]
+    permutations: tuple[PermutationTest, ...]
+    learning_curve: tuple[LearningPoint, ...]
+    sites: tuple[SiteScores, ...]
+    groups: tuple[GroupComparison, ...]
+    sides: tuple[SideComparison, ...]
     alarms: tuple[str, ...]
-    explained: tuple[str, ...]
+    explained_by_age: tuple[str, ...]
     findings: tuple[str, ...]
-    outcomes: tuple[Outcome, ...] = field(repr=False)
+    results: tuple[TaskResult, ...] = field(repr=False)
     group: Ints = field(repr=False)
     embedding: Array = field(repr=False)
 
-    def outcome(self, kind: Kind) -> Outcome:
-        """Predictions of the stems or of the disease."""
-        return next(o for o in self.outcomes if o.task.kind is kind)
+    def result(self, kind: TaskKind) -> TaskResult:
+        """Give the predictions of the stems or of the disease."""
+        return next(o for o in self.results if o.task.kind is kind)
 
 
 def evaluate(
     cohort: Cohort,
-    source: Source,
-    options: Options | None = None,
-    oracle: Attainable | None = None,
+    source: OutputSource,
+    options: EvaluationOptions | None = None,
+    oracle: OraclePredictions | None = None,
     progress: Callable[[str], None] = _silent,
 ) -> Evaluation:
-    """Evaluate a network on a cohort by nested cross-validation, and say what the numbers mean.
+    """Evaluate a network on a cohort by nested cross-validation.
 
     source
-        What the network says: `Seen` of a network trained on other patients, several of them for views of every
-        patient, or a function that gives it for each fold.
-    Raises BadCohort where the patients are too few for the folds.
+        Outputs of a network trained on other patients, or a function that gives them for each fold.
+    Raises BadCohort if there are too few patients for the folds.
     """
-    setting = Setting.of(cohort, source, options or Options())
-    outcomes = cross_validate(setting, oracle, progress)
-    scored = statistics_of(outcomes, cohort.regions, len(cohort))
+    setting = Setting.of(cohort, source, options or EvaluationOptions())
+    results = cross_validate(setting, oracle, progress)
+    statistics = statistics_of(results, cohort.regions, len(cohort))
     bootstrap = Bootstrap(len(cohort), setting.options.resamples, setting.options.seed)
     targets = []
-    for s in scored:
-        progress(f"intervals of {s.name} {s.region}".rstrip())
-        targets.append(score(s, bootstrap))
-    permutations = tuple(permute(setting, Task(kind), progress) for kind in (Kind.STEMS, Kind.DISEASE))
-    return _judge(setting, outcomes, tuple(targets), permutations, learn(setting, tasks_of(cohort), progress), scored)
+    for one in statistics:
+        progress(f"intervals of {one.name} {one.region}".rstrip())
+        targets.append(score(one, bootstrap))
+    tests = tuple(permutation_test(setting, Task(kind), progress) for kind in (TaskKind.STEMS, TaskKind.DISEASE))
+    curve = learning_curve(setting, tasks_of(cohort), progress)
+    return _assemble(setting, results, tuple(targets), tests, curve, statistics)
 
 
-def _judge(
+def _assemble(
     setting: Setting,
-    outcomes: tuple[Outcome, ...],
-    targets: tuple[Target, ...],
-    permutations: tuple[Permutation, ...],
-    learning: tuple[Point, ...],
-    scored: tuple[Scored, ...],
+    results: tuple[TaskResult, ...],
+    targets: tuple[TargetScores, ...],
+    permutations: tuple[PermutationTest, ...],
+    curve: tuple[LearningPoint, ...],
+    statistics: tuple[TargetStatistics, ...],
 ) -> Evaluation:
-    """Add the tables of the cohort, the alarm and the verdicts."""
+    """Add the tables of the cohort, the leakage alarm and the findings."""
     cohort, names = setting.cohort, setting.group_names
     bootstrap = Bootstrap(len(cohort), setting.options.resamples, setting.options.seed)
-    groups = group_rows(cohort, names)
-    rows = setting.rows(Task(Kind.STEMS))
-    found = split_patients(rows.subject, folds_of_rows(setting, rows, 0)) + alarms(targets, permutations)
+    groups = compare_groups(cohort, names)
+    samples = setting.samples(Task(TaskKind.STEMS))
+    found = split_patients(samples.subject, setting.outer_folds(samples, 0)) + alarms(targets, permutations)
     return Evaluation(
         patients=len(cohort),
         regions=cohort.regions,
         group_names=names,
-        covariates=covariate_names(cohort),
+        covariates=cohort.covariate_names,
         options=setting.options,
         frozen=setting.frozen,
-        rejected=dict(Counter(code for _, code in cohort.rejected)),
+        rejected=MappingProxyType(Counter(code for _, code in cohort.rejected)),
         targets=targets,
         permutations=permutations,
-        learning=learning,
-        sites=site_rows(scored, [p.site for p in cohort.patients], bootstrap),
+        learning_curve=curve,
+        sites=score_sites(statistics, [p.site for p in cohort.patients], bootstrap),
         groups=groups,
-        sides=side_rows(cohort, bootstrap),
+        sides=compare_sides(cohort, bootstrap),
         alarms=found,
-        explained=age_explains(targets, groups),
-        findings=((UNBELIEVABLE,) if found else ()) + verdicts(targets, permutations, covariate_names(cohort)),
-        outcomes=outcomes,
+        explained_by_age=age_explains(targets, groups),
+        findings=((UNBELIEVABLE,) if found else ()) + findings_of(targets, permutations, cohort.covariate_names),
+        results=results,
         group=cohort.groups(names),
         embedding=_embedding(setting),
     )
 
 
-def covariate_names(cohort: Cohort) -> tuple[str, ...]:
-    """Name the columns of the covariates."""
-    names = getattr(cohort, "covariate_names", ("age", "sex", "head size"))
-    return tuple(names[: cohort.covariates.shape[1]])
-
-
 def _embedding(setting: Setting) -> Array:
     """First two principal components of the standardised deep features of every patient, (n, 2)."""
     everyone = np.arange(len(setting.cohort))
-    features = setting.views(everyone[setting.patients(0) != 0], everyone[setting.patients(0) == 0])[0].features
+    first = setting.patients(0) == 0
+    features = setting.outputs(everyone[~first], everyone[first]).features
     model = make_pipeline(StandardScaler(), PCA(2, svd_solver="full"))
     return np.asarray(model.fit_transform(features.reshape(len(features), -1)))

@@ -1,4 +1,4 @@
-"""An evaluation → its pictures as PNG; points are patients, but none of them is named."""
+"""An evaluation → its figures as PNG; points are patients, none of them named."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from lnc_dicom.biomarker.cohort import MAPS
 from lnc_dicom.biomarker.evaluation.conclusions import label
-from lnc_dicom.biomarker.evaluation.design import Design, Kind
+from lnc_dicom.biomarker.evaluation.design import Method, TaskKind
 from lnc_dicom.biomarker.evaluation.evaluate import Evaluation
 from lnc_dicom.biomarker.evaluation.scoring import UNITS, calibration_curve, confusion
 
@@ -19,27 +19,33 @@ if TYPE_CHECKING:
 
 _DPI = 110
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito's: told apart by every eye."""
+"""Palette of Okabe and Ito, safe for colour blindness."""
 
 
-def pictures_of(e: Evaluation) -> dict[str, tuple[bytes, str]]:
-    """Every picture by title: the PNG, and a sentence on what it shows."""
+def figures_of(e: Evaluation) -> dict[str, tuple[bytes, str]]:
+    """Every figure by title: the PNG and its caption."""
     drawn = {
-        "Predicted and measured": (_scatter(e), "Out-of-fold predictions of the model; the line is where they agree."),
-        "Confusion": (_confusion(e), "Rows: true; columns: answered by the model; mean over the repeats."),
+        "Predicted and measured": (
+            _scatter(e),
+            "Out-of-fold predictions of the model; the line is the identity.",
+        ),
+        "Confusion": (_confusion(e), "Rows: true class; columns: predicted by the model; mean over the repeats."),
         "Calibration": (
             _calibration(e),
-            "Share of right answers against the probability that the model gave them, with the number of answers.",
+            "Share of correct predictions against their probability, with the number of predictions in each bin.",
         ),
         "Deep features": (
             _embedding(e),
-            "First two principal components of each patient's deep features. A picture is no evidence: see the scores.",
+            "First two principal components of each patient's deep features. An illustration, no evidence.",
         ),
     }
     if e.permutations[0].count:
-        drawn["Shuffled labels"] = (_shuffled(e), "Scores with shuffled labels; the line is the observed score.")
-    if e.learning:
-        drawn["Learning curve"] = (_learning(e), "Whether more patients would help; first repeat only.")
+        drawn["Shuffled labels"] = (
+            _shuffled(e),
+            "Scores with shuffled labels; the line is the observed score.",
+        )
+    if e.learning_curve:
+        drawn["Learning curve"] = (_learning(e), "Scores by number of training patients; first repeat only.")
     return drawn
 
 
@@ -57,56 +63,58 @@ def _figure(columns: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
 
 
 def _scatter(e: Evaluation) -> bytes:
-    """Predicted against measured FA, CBF (all regions) and stems, first repeat."""
+    """Plot predicted against measured FA, CBF (all regions) and stems, first repeat."""
     figure, axes = _figure(len(MAPS) + 1)
     names = [*(q.value.upper() for q in MAPS), "LSA stems"]
     for axis, name, number in zip(axes, names, range(len(names)), strict=True):
-        kind = Kind.MAP if number < len(MAPS) else Kind.STEMS
-        chosen = [o for o in e.outcomes if o.task.kind is kind and (kind is Kind.STEMS or o.task.quantity == number)]
-        for outcome, colour in zip(chosen, _COLOURS, strict=False):
-            region = e.regions[outcome.task.region] if kind is Kind.MAP else None
-            spread = np.random.default_rng(1).uniform(-0.2, 0.2, len(outcome.rows.y)) if kind is Kind.STEMS else 0
-            value = outcome.predicted[Design.MODEL].value[0]
-            axis.plot(outcome.rows.y + spread, value, ".", color=colour, alpha=0.6, label=region)
+        kind = TaskKind.MAP if number < len(MAPS) else TaskKind.STEMS
+        chosen = [o for o in e.results if o.task.kind is kind and (kind is TaskKind.STEMS or o.task.quantity == number)]
+        for result, colour in zip(chosen, _COLOURS, strict=False):
+            region = e.regions[result.task.region] if kind is TaskKind.MAP else None
+            spread = np.random.default_rng(1).uniform(-0.2, 0.2, len(result.samples.y)) if kind is TaskKind.STEMS else 0
+            value = result.predicted[Method.MODEL].value[0]
+            axis.plot(result.samples.y + spread, value, ".", color=colour, alpha=0.6, label=region)
         if chosen:
-            low, high = (f(np.concatenate([o.rows.y for o in chosen])) for f in (np.min, np.max))
+            low, high = (f(np.concatenate([o.samples.y for o in chosen])) for f in (np.min, np.max))
             axis.plot([low, high], [low, high], "-", color="grey", linewidth=1)
         unit = f" ({UNITS[name]})" if UNITS[name] and name != "LSA stems" else ""
         axis.set(title=name, xlabel=f"measured{unit}", ylabel=f"predicted{unit}")
-        if kind is Kind.MAP and chosen:
+        if kind is TaskKind.MAP and chosen:
             axis.legend(fontsize=8)
     return _png(figure)
 
 
 def _confusion(e: Evaluation) -> bytes:
     figure, axes = _figure(2)
-    for axis, kind in zip(axes, (Kind.STEMS, Kind.DISEASE), strict=True):
-        outcome = e.outcome(kind)
-        table = confusion(outcome, Design.MODEL)
+    for axis, kind in zip(axes, (TaskKind.STEMS, TaskKind.DISEASE), strict=True):
+        result = e.result(kind)
+        table = confusion(result, Method.MODEL)
         axis.imshow(table, cmap="Blues", vmin=0)
         for i, line in enumerate(table):
             for j, count in enumerate(line):
                 text = f"{count:.1f}".removesuffix(".0")
                 axis.text(j, i, text, ha="center", va="center", color="white" if count > table.max() / 2 else "black")
-        names = [str(c) for c in outcome.classes] if kind is Kind.STEMS else [str(c + 1) for c in outcome.classes]
+        names = [str(c) for c in result.classes] if kind is TaskKind.STEMS else [str(c + 1) for c in result.classes]
         axis.set_xticks(range(len(names)), names)
         axis.set_yticks(range(len(names)), names)
-        title = "LSA stems" if kind is Kind.STEMS else "disease"
-        axis.set(title=title, xlabel="answered", ylabel="true")
-    axes[1].set_xlabel("answered\n" + "\n".join(f"{i + 1} {n}" for i, n in enumerate(e.group_names)), fontsize=8)
+        title = "LSA stems" if kind is TaskKind.STEMS else "disease"
+        axis.set(title=title, xlabel="predicted", ylabel="true")
+    axes[1].set_xlabel("predicted\n" + "\n".join(f"{i + 1} {n}" for i, n in enumerate(e.group_names)), fontsize=8)
     return _png(figure)
 
 
 def _calibration(e: Evaluation) -> bytes:
     figure, axes = _figure(2)
-    for axis, kind in zip(axes, (Kind.STEMS, Kind.DISEASE), strict=True):
-        curve = calibration_curve(e.outcome(kind), Design.MODEL)
+    for axis, kind in zip(axes, (TaskKind.STEMS, TaskKind.DISEASE), strict=True):
+        curve = calibration_curve(e.result(kind), Method.MODEL)
         axis.plot([0, 1], [0, 1], "-", color="grey", linewidth=1)
         axis.plot(curve[:, 1], curve[:, 2], "o-", color=_COLOURS[0])
-        for count, sure, right in curve:
-            axis.annotate(f"{count:.0f}", (sure, right), xytext=(5, -10), textcoords="offset points", fontsize=8)
-        axis.set(title="LSA stems" if kind is Kind.STEMS else "disease", xlim=(0, 1), ylim=(-0.03, 1.03))
-        axis.set(xlabel="probability of the answer", ylabel="share that was right")
+        for count, probability, correct in curve:
+            axis.annotate(
+                f"{count:.0f}", (probability, correct), xytext=(5, -10), textcoords="offset points", fontsize=8
+            )
+        axis.set(title="LSA stems" if kind is TaskKind.STEMS else "disease", xlim=(0, 1), ylim=(-0.03, 1.03))
+        axis.set(xlabel="predicted probability", ylabel="share correct")
     return _png(figure)
 
 
@@ -128,21 +136,21 @@ def _shuffled(e: Evaluation) -> bytes:
         axis.hist(found.values, bins=20, color="lightgrey", edgecolor="grey")
         axis.axvline(found.observed, color=_COLOURS[1], label=f"observed, p = {found.p:.3g}")
         axis.axvline(found.chance, color="black", linestyle=":", label="chance")
-        title = "LSA stems" if permutation.kind is Kind.STEMS else "disease"
-        axis.set(title=title, xlabel=label(name), ylabel="shuffles")
+        title = "LSA stems" if permutation.kind is TaskKind.STEMS else "disease"
+        axis.set(title=title, xlabel=label(name), ylabel="permutations")
         axis.legend(fontsize=8)
     return _png(figure)
 
 
 def _learning(e: Evaluation) -> bytes:
-    names = list(e.learning[0].scores)
+    names = list(e.learning_curve[0].scores)
     figure, axes = _figure(len(names))
-    patients = [p.patients for p in e.learning]
+    patients = [p.patients for p in e.learning_curve]
     for axis, name in zip(axes, names, strict=True):
-        for design, style in ((Design.MEAN, ":"), (Design.MODEL, "o-")):
-            values = [p.scores[name][design] for p in e.learning]
+        for method, style in ((Method.MEAN, ":"), (Method.MODEL, "o-")):
+            values = [p.scores[name][method] for p in e.learning_curve]
             axis.plot(
-                patients, values, style, color=_COLOURS[0] if design is Design.MODEL else "grey", label=design.value
+                patients, values, style, color=_COLOURS[0] if method is Method.MODEL else "grey", label=method.value
             )
         axis.set(title=name, xlabel="training patients", ylabel="accuracy" if name == "disease" else "R²")
         axis.legend(fontsize=8)

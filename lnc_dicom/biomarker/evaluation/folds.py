@@ -1,4 +1,4 @@
-"""Patients → folds, so that everything of one patient lies in one fold; and the opposite, put in on purpose."""
+"""Patients → folds: all samples of a patient are in the same fold."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lnc_dicom.errors import BadCohort
 
 
 def strata_of(groups: Sequence[str], sites: Sequence[str], folds: int) -> list[str]:
-    """Balance for group and site where a site has enough patients of the group, else for the group."""
+    """Stratify by group and site where a site has enough patients of the group, otherwise by group."""
     cells = Counter(zip(groups, sites, strict=True))
     return [f"{g}|{s}" if cells[g, s] >= folds else g for g, s in zip(groups, sites, strict=True)]
 
 
 def patient_folds(strata: Sequence[str], folds: int, seed: int) -> Ints:
-    """Draw the fold of every patient, (n,), balanced for the strata."""
+    """Draw the fold of every patient, (n,), balanced over the strata. Raises BadCohort for too few patients."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         parts = list(_splitter(strata, folds, seed).split(np.zeros(len(strata)), _dense(strata, folds)))
@@ -37,17 +37,15 @@ def _splitter(strata: Sequence[str], folds: int, seed: int) -> StratifiedKFold:
 
 
 def _dense(strata: Sequence[str], folds: int) -> list[str]:
-    """Give up the strata where not one of them reaches every fold."""
+    """Ignore the strata if none of them is large enough for every fold."""
     return list(strata) if max(Counter(strata).values()) >= folds else [""] * len(strata)
 
 
-def row_folds(subject: Ints, strata: Sequence[str], folds: int, seed: int, *, leak: bool) -> Ints:
-    """Give every row the fold of its patient; with a leak every row one of its own, whoever it belongs to.
+def sample_folds(subject: Ints, strata: Sequence[str], folds: int, seed: int) -> Ints:
+    """Fold of every sample, (m,): the fold of its patient.
 
     subject
-        Index of the patient of each row, (m,), among the `strata` of all patients.
+        Index of the patient of each sample, (m,), into the `strata` of all patients.
     """
-    if leak:
-        return np.asarray(np.random.default_rng(seed).permutation(np.arange(len(subject)) % folds), np.int64)
     present, place = np.unique(subject, return_inverse=True)
     return np.asarray(patient_folds([strata[i] for i in present], folds, seed)[place], np.int64)

@@ -1,11 +1,11 @@
-"""A cohort → how its groups differ, and how left differs from right: the paper's tables, with effect sizes."""
+"""A cohort → comparisons of its groups, and of left and right, with effect sizes: further tables of the paper."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -18,8 +18,8 @@ from lnc_dicom.biomarker.evaluation.metrics import sums
 
 
 @dataclass(frozen=True, slots=True)
-class GroupRow:
-    """One quantity by group: number known, mean and SD per group, test and effect size.
+class GroupComparison:
+    """One quantity by group: number of known values, mean and SD per group, test and effect size.
 
     effect
         Epsilon squared of Kruskal-Wallis (0 to 1); Cramér's V for sex.
@@ -35,11 +35,11 @@ class GroupRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SideRow:
+class SideComparison:
     """One quantity, left minus right: mean difference with its interval, Cohen's dz, p of the paired t-test.
 
     p_wilcoxon
-        Of the signed-rank test. p_holm: the t-test's, corrected for all rows of the table.
+        Of the signed-rank test. p_holm: of the t-test, Holm-corrected over the table.
     """
 
     name: str
@@ -64,7 +64,7 @@ def quantities(cohort: Cohort) -> dict[str, Array]:
     return table
 
 
-def group_rows(cohort: Cohort, group_names: Sequence[str]) -> tuple[GroupRow, ...]:
+def compare_groups(cohort: Cohort, group_names: Sequence[str]) -> tuple[GroupComparison, ...]:
     """Age, sex, and the mean of both sides of stems, FA and CBF, by group."""
     group = cohort.groups(group_names)
     age = np.array([p.age for p in cohort.patients])
@@ -79,7 +79,7 @@ def group_rows(cohort: Cohort, group_names: Sequence[str]) -> tuple[GroupRow, ..
     return tuple(rows)
 
 
-def _kruskal(name: str, values: Array, group: Ints, groups: int) -> GroupRow:
+def _kruskal(name: str, values: Array, group: Ints, groups: int) -> GroupComparison:
     parts = [values[(group == g) & np.isfinite(values)] for g in range(groups)]
     some = [p for p in parts if len(p)]
     count = sum(len(p) for p in some)
@@ -89,72 +89,66 @@ def _kruskal(name: str, values: Array, group: Ints, groups: int) -> GroupRow:
     return _row(name, parts, "Kruskal-Wallis", p, h / max(count - 1, 1))
 
 
-def _cramer(man: Array, group: Ints, groups: int) -> GroupRow:
+def _cramer(man: Array, group: Ints, groups: int) -> GroupComparison:
     parts = [man[(group == g) & np.isfinite(man)] for g in range(groups)]
     table = np.array([[(p == v).sum() for v in (0, 1)] for p in parts])
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
     p, v = math.nan, math.nan
     if min(table.shape, default=0) > 1:
-        chi2, p = (float(x) for x in stats.chi2_contingency(table, correction=False)[:2])
-        v = math.sqrt(chi2 / table.sum() / (min(table.shape) - 1))
+        p = float(stats.chi2_contingency(table, correction=False).pvalue)
+        v = float(stats.contingency.association(table, method="cramer"))
     return _row("share of men", parts, "chi-squared", p, v)
 
 
-def _row(name: str, parts: Sequence[Array], test: str, p: float, effect: float) -> GroupRow:
+def _row(name: str, parts: Sequence[Array], test: str, p: float, effect: float) -> GroupComparison:
     mean = tuple(float(p.mean()) if len(p) else math.nan for p in parts)
     sd = tuple(float(p.std(ddof=1)) if len(p) > 1 else math.nan for p in parts)
-    return GroupRow(name, tuple(len(p) for p in parts), mean, sd, test, p, effect)
+    return GroupComparison(name, tuple(len(p) for p in parts), mean, sd, test, p, effect)
 
 
-def side_rows(cohort: Cohort, bootstrap: Bootstrap) -> tuple[SideRow, ...]:
-    """Left minus right of stems, FA and CBF per region, over the patients in whom both sides are known."""
-    rows = [_side_row(name, sides, bootstrap) for name, sides in quantities(cohort).items()]
-    rows = [r for r in rows if r is not None]
-    defined = [i for i, r in enumerate(rows) if r is not None and math.isfinite(r.p)]
-    if not defined:
-        return tuple(r for r in rows if r is not None)
-    holm = multipletests([r.p for r in rows if r is not None and math.isfinite(r.p)], method="holm")[1]
-    by_row = dict(zip(defined, (float(p) for p in holm), strict=True))
-    return tuple(
-        SideRow(r.name, r.patients, r.left, r.right, r.difference, r.dz, r.p, r.p_wilcoxon, by_row.get(i, math.nan))
-        for i, r in enumerate(rows)
-        if r is not None
-    )
+def compare_sides(cohort: Cohort, bootstrap: Bootstrap) -> tuple[SideComparison, ...]:
+    """Left minus right of stems, FA and CBF per region, over the patients with both sides measured."""
+    compared = [
+        _compare_sides(name, sides, bootstrap)
+        for name, sides in quantities(cohort).items()
+        if np.isfinite(sides).all(axis=1).sum() >= FEWEST
+    ]
+    tested = [c.name for c in compared if math.isfinite(c.p)]
+    if not tested:
+        return tuple(compared)
+    holm = multipletests([c.p for c in compared if math.isfinite(c.p)], method="holm")[1]
+    p_holm = dict(zip(tested, map(float, holm), strict=True))
+    return tuple(replace(c, p_holm=p_holm.get(c.name, math.nan)) for c in compared)
 
 
-def _side_row(name: str, sides: Array, bootstrap: Bootstrap) -> SideRow | None:
-    known = np.flatnonzero(np.isfinite(sides).all(axis=1))
-    if len(known) < FEWEST:
-        return None
-    left, right = sides[known, 0], sides[known, 1]
-    apart = left - right
-    mean, sd = float(apart.mean()), float(apart.std(ddof=1))
-    if sd == 0:
-        return SideRow(
-            name, len(known), left.mean(), right.mean(), Estimate(mean), Estimate(math.nan), math.nan, math.nan
-        )
-    half = float(stats.t.ppf(0.5 + LEVEL / 2, len(known) - 1)) * sd / math.sqrt(len(known))
+def _compare_sides(name: str, sides: Array, bootstrap: Bootstrap) -> SideComparison:
+    known = np.isfinite(sides).all(axis=1)
+    left, right = sides[known].T
+    means = (int(known.sum()), float(left.mean()), float(right.mean()))
+    difference = left - right
+    if difference.std() == 0:
+        return SideComparison(name, *means, Estimate(float(difference.mean())), Estimate(math.nan), math.nan, math.nan)
+    test = stats.ttest_rel(left, right)
+    interval = test.confidence_interval(LEVEL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ties: the normal approximation is used
-        p_wilcoxon = float(stats.wilcoxon(apart, zero_method="pratt").pvalue)
-    return SideRow(
+        p_wilcoxon = float(stats.wilcoxon(difference, zero_method="pratt").pvalue)
+    return SideComparison(
         name,
-        len(known),
-        float(left.mean()),
-        float(right.mean()),
-        Estimate(mean, mean - half, mean + half),
+        *means,
+        Estimate(float(difference.mean()), float(interval.low), float(interval.high)),
         cohen_dz(sides, bootstrap),
-        float(stats.ttest_rel(left, right).pvalue),
+        float(test.pvalue),
         p_wilcoxon,
     )
 
 
 def cohen_dz(sides: Array, bootstrap: Bootstrap) -> Estimate:
-    """Mean over SD of the paired differences of (n, 2), with its bootstrap interval."""
+    """Cohen's dz, mean over SD of the paired differences of (n, 2), with its bootstrap interval."""
     known = np.flatnonzero(np.isfinite(sides).all(axis=1))
-    apart = np.zeros(len(sides))
-    apart[known] = sides[known, 0] - sides[known, 1]
-    parts = np.stack([np.ones(len(sides)), apart, apart**2], axis=-1)[None]
+    difference = np.zeros(len(sides))
+    difference[known] = sides[known, 0] - sides[known, 1]
+    parts = np.stack([np.ones(len(sides)), difference, difference**2], axis=-1)[None]
 
     def dz(total: Array) -> Array:
         count, first, second = (total[..., i] for i in range(3))

@@ -1,10 +1,9 @@
-"""What an evaluation is given: what the network says of the patients, how to evaluate, what can be known at best."""
+"""Inputs of an evaluation: the network's outputs for the patients, the options, and the predictions of an oracle."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -20,26 +19,18 @@ Ints = npt.NDArray[np.int64]
 ORACLE_FILE = "oracle.csv"
 
 
-class Leak(Enum):
-    """Leakage that is put in on purpose, to see whether the alarm hears it."""
-
-    NONE = ""
-    SIDES = "sides"
-    SLICES = "slices"
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """What the network says of n patients, s = left regions then right regions.
+class NetworkOutputs:
+    """Outputs of the network for n patients, s = left regions then right regions.
 
     features
         Deep features, (n, s, 512).
     maps
-        FA (no unit) and CBF (ml/100 g/min) as its own heads predict them, (n, s, 2).
+        FA (no unit) and CBF (ml/100 g/min) as predicted by its heads, (n, s, 2).
     stems
         Expected number of stems left and right, (n, 2).
     logits
-        Of the disease categories of the network, (n, k); which categories does not matter here.
+        Of the network's disease categories, (n, k); they need not be the cohort's.
     """
 
     features: Array = field(repr=False)
@@ -48,40 +39,38 @@ class Seen:
     logits: Array = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Check that everything is about the same patients, and finite."""
+        """Check that all arrays belong to the same patients and are finite."""
         count, places = self.features.shape[:2]
         if self.maps.shape != (count, places, 2) or self.stems.shape != (count, 2) or len(self.logits) != count:
-            raise ValueError("features, maps, stems and logits are not of the same patients and regions")
+            raise ValueError("features, maps, stems and logits do not belong to the same patients and regions")
         if not all(np.isfinite(a).all() for a in (self.features, self.maps, self.stems, self.logits)):
-            raise ValueError("features and predictions have to be finite")
+            raise ValueError("features and predictions must be finite")
 
 
-SeenInFold = Callable[[Ints, Ints], Seen]
-"""(training patients, test patients) → what a network trained on the former says of all n patients.
+OutputsPerFold = Callable[[Ints, Ints], NetworkOutputs]
+"""(training patients, test patients) → outputs for all n patients of a network trained on the former.
 
-What it says of its training patients should be out of fold as well (from networks that have not seen them): the
-regression would trust predictions that are too good. It is asked several times for the same fold.
+The outputs for the training patients should be out of fold as well (from networks not trained on them); otherwise the
+regressions rely on predictions that are too good. It is called several times for the same fold.
 """
-Source = Seen | Sequence[Seen] | SeenInFold
-"""One network trained on other patients; the same with several views of every patient; or a network per fold."""
+OutputSource = NetworkOutputs | OutputsPerFold
+"""Outputs of one network trained on other patients, or of a network per fold."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """How to evaluate.
+class EvaluationOptions:
+    """Parameters of an evaluation.
 
     folds, repeats, inner
-        Outer folds, how often they are drawn anew, and folds inside a training fold.
+        Number of outer folds, of repetitions with new folds, and of inner folds within a training fold.
     resamples, permutations
-        Of the bootstrap and of the permutation test.
+        Of the bootstrap and of the permutation tests.
     fractions
         Shares of the training patients on the learning curve.
     prior_weights
-        How much more than a deep feature a prediction of the network's own heads may count; chosen inside the fold.
-    leak
-        Leakage put in on purpose; SLICES needs several views.
+        Candidate weights of the network's own predictions relative to a deep feature; chosen inside the fold.
     group_names
-        Disease categories in the order of the report; empty: as the table has them.
+        Disease categories in the order of the report; empty: the order of the table.
     simulated, demonstration
         Whether the patients are simulated, and whether the model was trained on simulated patients.
     """
@@ -94,18 +83,17 @@ class Options:
     fractions: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
     prior_weights: tuple[float, ...] = (3.0, 30.0)
     seed: int = 1
-    leak: Leak = Leak.NONE
     group_names: tuple[str, ...] = ()
     simulated: bool = False
     demonstration: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Attainable:
-    """The oracle's predictions for n patients: maps (n, s, 2), expected stems and their class (n, 2), groups (n, k).
+class OraclePredictions:
+    """Predictions of an oracle for n patients: maps (n, s, 2), stems and their class (n, 2), groups (n, k).
 
     group_names
-        What the columns of `groups` are.
+        Names of the columns of `groups`.
     """
 
     maps: Array = field(repr=False)
@@ -115,10 +103,10 @@ class Attainable:
     group_names: tuple[str, ...]
 
 
-def read_oracle(folder: Path, cohort: Cohort) -> Attainable | None:
-    """Read oracle.csv of a simulated cohort for the patients that can be used; None where there is none.
+def read_oracle(folder: Path, cohort: Cohort) -> OraclePredictions | None:
+    """Read oracle.csv of a simulated cohort for the usable patients; None if there is no such file.
 
-    Raises BadCohort where it lacks patients or columns.
+    Raises BadCohort if it lacks patients or columns.
     """
     path = folder / ORACLE_FILE
     if not path.is_file():
@@ -137,7 +125,7 @@ def read_oracle(folder: Path, cohort: Cohort) -> Attainable | None:
     if not set(names) <= set(table.index):
         raise BadCohort(f"{ORACLE_FILE} lacks {len(set(names) - set(table.index))} patients")
     rows = table.loc[names]
-    return Attainable(
+    return OraclePredictions(
         rows[maps].to_numpy(float).reshape(len(names), -1, 2),
         rows[stems].to_numpy(float),
         rows[classes].to_numpy(np.int64),

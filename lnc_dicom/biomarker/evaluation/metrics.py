@@ -1,7 +1,7 @@
-"""Out-of-fold predictions → statistics: functions of how often each patient counts, so that patients can be resampled.
+"""Out-of-fold predictions → statistics: functions of the weight of each patient, so that patients can be resampled.
 
-Everything is a formula over sums per patient (`sums`), but for the area under the curve, which is one over pairs of
-patients (`pairs`). A statistic over several repeats of the cross-validation is the mean of the repeats.
+Every statistic is a formula over sums per patient (`sums`), except the area under the curve, which is one over pairs of
+patients (`pairs`). Over several repeats of the cross-validation it is the mean of the repeats.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from lnc_dicom.biomarker.evaluation.cross_validation import Outcome, Predicted
-from lnc_dicom.biomarker.evaluation.design import Kind
+from lnc_dicom.biomarker.evaluation.cross_validation import OutOfFoldPredictions, TaskResult
+from lnc_dicom.biomarker.evaluation.design import TaskKind
 from lnc_dicom.biomarker.evaluation.inputs import Array, Ints
 
 Statistic = Callable[[Array], Array]
-"""How often each patient counts (b, n) → value (b,)."""
+"""Weights of the patients (b, n), how often each was drawn → value (b,)."""
 
 ECE_BINS = 10
-"""Bins of equal width of the calibration error and curve."""
+"""Number of equally wide bins of the calibration error and curve."""
 _COUNT, _SQUARE, _ABSOLUTE, _SUM, _SUM_SQUARE, _COVERED = range(6)
 
 
@@ -34,27 +34,27 @@ def sums(parts: Array, formula: Callable[[Array], Array]) -> Statistic:
 
 
 def per_patient(values: Array, subject: Ints, patients: int) -> Array:
-    """Sum values of rows (r, m, k) within each patient, (r, n, k)."""
+    """Sum the values of samples (r, m, k) within each patient, (r, n, k)."""
     member = np.zeros((len(subject), patients))
     member[np.arange(len(subject)), subject] = 1.0
     return np.asarray(np.einsum("rmk,mn->rnk", values, member, optimize=True))
 
 
-def error_parts(outcome: Outcome, predicted: Predicted, patients: int) -> Array:
-    """Sum up what every statistic of a regression needs, (r, n, 6)."""
-    y = outcome.rows.y
+def error_parts(result: TaskResult, predicted: OutOfFoldPredictions, patients: int) -> Array:
+    """Add up, per patient, what the statistics of a regression need, (r, n, 6)."""
+    y = result.samples.y
     error = predicted.value - y
-    plain = np.broadcast_to(np.stack([np.ones_like(y), y, y**2], axis=-1), (*error.shape, 3))
-    covered = np.abs(error) <= np.where(np.isnan(predicted.half), np.nan, predicted.half)
-    columns = [plain[..., 0], error**2, np.abs(error), plain[..., 1], plain[..., 2], covered.astype(float)]
-    return per_patient(np.stack(columns, axis=-1), outcome.rows.subject, patients)
+    constant = np.broadcast_to(np.stack([np.ones_like(y), y, y**2], axis=-1), (*error.shape, 3))
+    covered = np.abs(error) <= np.where(np.isnan(predicted.half_width), np.nan, predicted.half_width)
+    columns = [constant[..., 0], error**2, np.abs(error), constant[..., 1], constant[..., 2], covered.astype(float)]
+    return per_patient(np.stack(columns, axis=-1), result.samples.subject, patients)
 
 
 def regression_statistics(parts: Array, *, intervals: bool) -> dict[str, Statistic]:
     """RMSE, RMSE over the mean, R², MAE and coverage of the 90 % intervals.
 
     parts
-        (r, n, 6 * regions): what is explained counts against the mean of its own region.
+        (r, n, 6 * regions). R² is relative to the mean of each region.
     """
     regions = parts.shape[-1] // 6
 
@@ -82,14 +82,14 @@ def regression_statistics(parts: Array, *, intervals: bool) -> dict[str, Statist
     return {name: sums(parts, formula) for name, formula in formulas.items()}
 
 
-def confusion_parts(outcome: Outcome, predicted: Predicted, patients: int) -> Array:
-    """How often each patient's true class (first) met each answer (second), (r, n, classes²)."""
-    k = len(outcome.classes)
-    true = outcome.rows.y.astype(int) - outcome.classes[0]
-    return per_patient(np.eye(k * k)[true * k + predicted.chosen], outcome.rows.subject, patients)
+def confusion_parts(result: TaskResult, predicted: OutOfFoldPredictions, patients: int) -> Array:
+    """Confusion matrix of each patient, true class first, flattened: (r, n, classes²)."""
+    k = len(result.classes)
+    true = result.samples.y.astype(int) - result.classes[0]
+    return per_patient(np.eye(k * k)[true * k + predicted.class_index], result.samples.subject, patients)
 
 
-def confusion_statistics(parts: Array, kind: Kind) -> dict[str, Statistic]:
+def confusion_statistics(parts: Array, kind: TaskKind) -> dict[str, Statistic]:
     """Accuracy; for stems within ±1 and quadratic kappa; for the disease balanced accuracy."""
     k = round(parts.shape[-1] ** 0.5)
     distance = np.abs(np.subtract.outer(np.arange(k), np.arange(k)))
@@ -111,28 +111,28 @@ def confusion_statistics(parts: Array, kind: Kind) -> dict[str, Statistic]:
         return np.asarray(np.nanmean(np.diagonal(t, axis1=-2, axis2=-1) / t.sum(axis=-1), axis=-1))
 
     formulas: dict[str, Callable[[Array], Array]] = {"accuracy": lambda t: share(t, distance == 0)}
-    if kind is Kind.STEMS:
+    if kind is TaskKind.STEMS:
         formulas |= {"within_1": lambda t: share(t, distance <= 1), "quadratic_kappa": kappa}
     else:
         formulas |= {"balanced_accuracy": balanced}
     return {name: sums(parts, formula) for name, formula in formulas.items()}
 
 
-def both_sides_right(outcome: Outcome, predicted: Predicted, patients: int) -> Statistic:
-    """Share of patients of whom every row is answered rightly."""
-    true = outcome.rows.y.astype(int) - outcome.classes[0]
-    counts = np.stack([np.ones_like(predicted.chosen), predicted.chosen == true], axis=-1).astype(float)
-    parts = per_patient(counts, outcome.rows.subject, patients)
+def both_sides_right(result: TaskResult, predicted: OutOfFoldPredictions, patients: int) -> Statistic:
+    """Share of patients with a correct prediction for every sample."""
+    true = result.samples.y.astype(int) - result.classes[0]
+    counts = np.stack([np.ones_like(predicted.class_index), predicted.class_index == true], axis=-1).astype(float)
+    parts = per_patient(counts, result.samples.subject, patients)
     right = np.stack([parts[..., 0] > 0, (parts[..., 0] > 0) & (parts[..., 0] == parts[..., 1])], axis=-1)
     return sums(right.astype(float), lambda t: t[..., 1] / t[..., 0])
 
 
-def probability_statistics(outcome: Outcome, predicted: Predicted, patients: int) -> dict[str, Statistic]:
+def probability_statistics(result: TaskResult, predicted: OutOfFoldPredictions, patients: int) -> dict[str, Statistic]:
     """Brier score (sum over the classes, 0 to 2), expected calibration error, macro area under the curve."""
-    true = outcome.rows.y.astype(int) - outcome.classes[0]
-    square = np.square(predicted.probability - np.eye(len(outcome.classes))[true]).sum(axis=-1)
-    brier = per_patient(np.stack([np.ones_like(square), square], axis=-1), outcome.rows.subject, patients)
-    bins = per_patient(calibration_rows(outcome, predicted), outcome.rows.subject, patients)
+    true = result.samples.y.astype(int) - result.classes[0]
+    square = np.square(predicted.probability - np.eye(len(result.classes))[true]).sum(axis=-1)
+    brier = per_patient(np.stack([np.ones_like(square), square], axis=-1), result.samples.subject, patients)
+    bins = per_patient(calibration_bins(result, predicted), result.samples.subject, patients)
 
     def ece(total: Array) -> Array:
         cells = total.reshape(*total.shape[:-1], ECE_BINS, 3)
@@ -141,24 +141,24 @@ def probability_statistics(outcome: Outcome, predicted: Predicted, patients: int
     return {
         "brier": sums(brier, lambda t: t[..., 1] / t[..., 0]),
         "ece": sums(bins, ece),
-        "macro_auc": pairs(outcome, predicted, patients),
+        "macro_auc": pairs(result, predicted, patients),
     }
 
 
-def calibration_rows(outcome: Outcome, predicted: Predicted) -> Array:
-    """Per row and bin of the answer's probability: count, probability, whether it was right, (r, m, 3 * bins)."""
-    true = outcome.rows.y.astype(int) - outcome.classes[0]
-    sure = np.take_along_axis(predicted.probability, predicted.chosen[..., None], axis=-1)[..., 0]
+def calibration_bins(result: TaskResult, predicted: OutOfFoldPredictions) -> Array:
+    """Per sample and bin of the predicted probability: count, probability, correctness, (r, m, 3 * bins)."""
+    true = result.samples.y.astype(int) - result.classes[0]
+    sure = np.take_along_axis(predicted.probability, predicted.class_index[..., None], axis=-1)[..., 0]
     place = np.minimum((sure * ECE_BINS).astype(int), ECE_BINS - 1)
-    cells = np.stack([np.ones_like(sure), sure, predicted.chosen == true], axis=-1)
+    cells = np.stack([np.ones_like(sure), sure, predicted.class_index == true], axis=-1)
     wide = np.eye(ECE_BINS)[place][..., None] * cells[..., None, :]
     return np.asarray(wide.reshape(*sure.shape, -1))
 
 
-def pairs(outcome: Outcome, predicted: Predicted, patients: int) -> Statistic:
-    """Area under the curve of each class against the rest, averaged over the classes that are there."""
-    k = len(outcome.classes)
-    subject, true = outcome.rows.subject, outcome.rows.y.astype(int) - outcome.classes[0]
+def pairs(result: TaskResult, predicted: OutOfFoldPredictions, patients: int) -> Statistic:
+    """Area under the ROC curve of each class against the rest, averaged over the classes present."""
+    k = len(result.classes)
+    subject, true = result.samples.subject, result.samples.y.astype(int) - result.classes[0]
     is_class = np.zeros((k, patients))
     is_other = np.zeros((k, patients))
     wins = np.zeros((k, patients, patients))

@@ -1,10 +1,11 @@
-"""An evaluation → report.json with every number, report.html with tables and pictures, and the feature embedding."""
+"""An evaluation → report.json (every number), report.html (tables and figures) and features.png (embedding)."""
 
 from __future__ import annotations
 
 import base64
 import json
 import math
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -13,57 +14,51 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lnc_dicom.biomarker.evaluation.bootstrap import Estimate
-from lnc_dicom.biomarker.evaluation.design import Design, Kind
+from lnc_dicom.biomarker.evaluation.design import Method, TaskKind
 from lnc_dicom.biomarker.evaluation.evaluate import Evaluation
-from lnc_dicom.biomarker.evaluation.figures import pictures_of
-from lnc_dicom.biomarker.evaluation.inputs import Leak
-from lnc_dicom.biomarker.evaluation.scoring import UNITS, Target, calibration_curve, confusion
-from lnc_dicom.biomarker.evaluation.tables import design_name, tables_of
+from lnc_dicom.biomarker.evaluation.figures import figures_of
+from lnc_dicom.biomarker.evaluation.scoring import UNITS, TargetScores, calibration_curve, confusion
+from lnc_dicom.biomarker.evaluation.tables import method_name, tables_of
+from lnc_dicom.report import DEMONSTRATION
 
 RESEARCH = "Research only. Not a medical device; not for diagnosis or treatment."
-DEMONSTRATION = "Demonstration model: trained on simulated patients, no clinical meaning."
-SIMULATED = "Simulated cohort: these numbers check the software and say nothing about patients."
+DEMONSTRATION_NOTE = f"{DEMONSTRATION.capitalize()}."
+SIMULATED = "Simulated cohort: these numbers verify the software and are no evidence about patients."
 _FITTED = (
-    "Inside the training fold: standardisation, lossless PCA, ridge (FA, CBF, stems) or multinomial logistic "
-    "regression (disease); penalty and weight of the network's own predictions chosen on the inner folds; 90 % "
-    "intervals are conformal from inner residuals; probabilities are temperature-scaled on inner logits; the number of "
-    "stems is a normal distribution cut between the whole numbers."
+    "Fitted inside the training fold: standardisation, lossless PCA, ridge (FA, CBF, stems) or multinomial logistic "
+    "regression (disease). The penalty and the prior weight of the network's own predictions are chosen on the inner "
+    "folds; 90 % intervals are conformal, from the residuals of the inner folds; probabilities are temperature-scaled "
+    "on their logits; the number of stems is a normal variable rounded to whole numbers."
 )
 FILES = ("report.json", "report.html", "features.png")
 
 
 def write_report(folder: Path, e: Evaluation) -> None:
     """Write report.json, report.html (self-contained) and features.png."""
-    pictures = pictures_of(e)
-    (folder / FILES[0]).write_text(json.dumps(numbers(e), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / FILES[1]).write_text(_page(e, pictures), encoding="utf-8")
-    (folder / FILES[2]).write_bytes(pictures["Deep features"][0])
+    figures = figures_of(e)
+    (folder / FILES[0]).write_text(json.dumps(report_json(e), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / FILES[1]).write_text(_page(e, figures), encoding="utf-8")
+    (folder / FILES[2]).write_bytes(figures["Deep features"][0])
 
 
 def banners(e: Evaluation) -> list[str]:
-    """Say what has to stand above every number."""
+    """Collect the notes that stand above every number."""
     texts = [RESEARCH]
-    texts += [DEMONSTRATION] if e.options.demonstration else []
+    texts += [DEMONSTRATION_NOTE] if e.options.demonstration else []
     texts += [SIMULATED] if e.options.simulated else []
-    if e.options.leak is not Leak.NONE:
-        texts.append(f"Leakage put in on purpose ({e.options.leak.value}): these numbers show the alarm, nothing else.")
     return texts
 
 
 def protocol(e: Evaluation) -> list[str]:
-    """How it was done, in sentences."""
+    """Sentences on how the evaluation was done."""
     o = e.options
     network = (
         "The network was trained on other patients and is the same in all folds; only the regressions on its deep "
-        "features and predictions are fitted here."
+        "features and predictions are fitted in the folds."
         if e.frozen
         else "The network was trained anew in every outer training fold."
     )
-    grouped = (
-        "Folds split rows, not patients: leakage on purpose."
-        if o.leak is not Leak.NONE
-        else "All sides and views of a patient share a fold; folds are balanced for group, and for site where possible."
-    )
+    grouped = "Both sides of a patient are in the same fold; folds are balanced over group, and site where possible."
     left_out = sum(e.rejected.values())
     codes = ", ".join(f"{code}: {count}" for code, count in sorted(e.rejected.items()))
     return [
@@ -72,35 +67,35 @@ def protocol(e: Evaluation) -> list[str]:
         f"Nested cross-validation: {o.folds} outer folds, {o.repeats} times; {o.inner} inner folds. {grouped}",
         network,
         _FITTED,
-        f"'{design_name(Design.AGE, e)}' and volumetry are regressions fitted in the same way on the same folds.",
+        f"'{method_name(Method.AGE, e)}' and volumetry are regressions fitted in the same way in the same folds.",
         f"Intervals: 95 %, BCa bootstrap of patients ({o.resamples} resamples), Clopper-Pearson for proportions.",
     ]
 
 
-def _page(e: Evaluation, pictures: dict[str, tuple[bytes, str]]) -> str:
+def _page(e: Evaluation, figures: dict[str, tuple[bytes, str]]) -> str:
     environment = Environment(
         loader=PackageLoader("lnc_dicom.biomarker.evaluation", "."), autoescape=True, undefined=StrictUndefined
     )
-    embedded = {title: (base64.b64encode(png).decode(), text) for title, (png, text) in pictures.items()}
+    embedded = {title: (base64.b64encode(png).decode(), text) for title, (png, text) in figures.items()}
     return environment.get_template("page.html").render(
         banners=banners(e),
         alarms=e.alarms,
-        explained=e.explained,
+        explained_by_age=e.explained_by_age,
         findings=e.findings,
         protocol=protocol(e),
         tables=tables_of(e),
-        pictures=embedded,
+        figures=embedded,
     )
 
 
-def numbers(e: Evaluation) -> dict[str, Any]:
-    """Every number, ready for JSON: null where one is not defined; [value, low, high] for estimates."""
-    classes = (Kind.STEMS, Kind.DISEASE)
+def report_json(e: Evaluation) -> dict[str, Any]:
+    """Every number as JSON values: [value, low, high] for estimates, None where a number is not defined."""
+    classes = (TaskKind.STEMS, TaskKind.DISEASE)
     found: dict[str, Any] = _plain(
         {
             "notes": banners(e),
             "alarms": e.alarms,
-            "explained_by_age": e.explained,
+            "explained_by_age": e.explained_by_age,
             "findings": e.findings,
             "patients": e.patients,
             "left_out": e.rejected,
@@ -110,10 +105,10 @@ def numbers(e: Evaluation) -> dict[str, Any]:
             "network_trained_on_other_patients": e.frozen,
             "options": e.options,
             "targets": [_target(t) for t in e.targets],
-            "confusion": {k.value: {d: confusion(e.outcome(k), d) for d in e.outcome(k).predicted} for k in classes},
-            "calibration": {k.value: calibration_curve(e.outcome(k), Design.MODEL) for k in classes},
+            "confusion": {k.value: {d: confusion(e.result(k), d) for d in e.result(k).predicted} for k in classes},
+            "calibration": {k.value: calibration_curve(e.result(k), Method.MODEL) for k in classes},
             "permutations": {p.kind.value: {"count": p.count, **p.scores} for p in e.permutations},
-            "learning_curve": e.learning,
+            "learning_curve": e.learning_curve,
             "sites": e.sites,
             "group_table": e.groups,
             "left_right": e.sides,
@@ -122,26 +117,26 @@ def numbers(e: Evaluation) -> dict[str, Any]:
     return found
 
 
-def _target(target: Target) -> dict[str, Any]:
+def _target(target: TargetScores) -> dict[str, Any]:
     return {
         "name": target.name,
         "region": target.region,
         "unit": UNITS[target.name],
-        "rows": target.rows,
+        "samples": target.samples,
         "scores": target.scores,
         "differences": {f"{a.value} - {b.value}": s for (a, b), s in target.differences.items()},
         "share_of_oracle_gain": target.shares,
     }
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401, PLR0911 - whatever JSON can hold
-    """Turn nested values into what JSON knows."""
+def _plain(value: Any) -> Any:  # noqa: ANN401, PLR0911 - any JSON value
+    """Convert nested values to JSON values."""
     match value:
         case Estimate():
             return _plain([value.value, value.low, value.high])
         case Enum():
             return value.value
-        case dict():
+        case Mapping():
             return {str(_plain(k)): _plain(v) for k, v in value.items()}
         case list() | tuple():
             return [_plain(v) for v in value]

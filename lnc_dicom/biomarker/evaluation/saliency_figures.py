@@ -1,56 +1,70 @@
-"""Saliency on the T1 → a page of slices as PNG, and volumes as NIfTI."""
+"""Saliency on the T1 → a PNG of slices, and NIfTI volumes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import highdicom as hd
 import numpy as np
+import numpy.typing as npt
 import SimpleITK as sitk
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.predictions import Target
 from lnc_dicom.report import BANNER
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = npt.NDArray[Any]
 _AXIAL_MM, _CORONAL_MM = (-6, 0, 6, 12), (-8, 4)
 _HALF_MM = 60
 _TITLES = {
     Target.FA: "predicted FA",
     Target.CBF: "predicted CBF",
     Target.STEMS: "predicted stems",
-    Target.DISEASE: "likeliest category",
+    Target.DISEASE: "most likely category",
 }
 
 
 def draw_saliency(
     path: Path, volume: hd.Volume, labels: hd.Volume, saliency: Mapping[Target, hd.Volume], note: str
 ) -> None:
-    """Draw every answer in a row: the T1 in grey, the saliency above a fifth of its largest value in colour.
+    """Draw one row of slices per target: the T1 in grey, saliency above a fifth of its maximum in colour.
 
-    Slices are in radiological order: the patient's left is on the right.
+    Radiological convention: the patient's left is on the right of the image.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415 - takes half a second to import; only pictures need it
+    from matplotlib.figure import Figure  # noqa: PLC0415 - takes half a second to import; only figures need it
 
     columns = len(_AXIAL_MM) + len(_CORONAL_MM)
     figure = Figure(figsize=(2.6 * columns, 2.8 * len(saliency) + 0.8), layout="constrained", facecolor="black")
     grid = figure.subplots(len(saliency), columns, squeeze=False)
     upright, found = (v.to_patient_orientation("LPS") for v in (volume, labels))
-    middle = np.argwhere(np.isin(found.array, [s.label for s in STRUCTURES if s.name == "putamen"])).mean(axis=0)
-    for row, (answer, one) in zip(grid, saliency.items(), strict=True):
-        heat = one.to_patient_orientation("LPS").array
+    middle = _centre(found)
+    for row, (target, one) in zip(grid, saliency.items(), strict=True):
+        overlay = one.to_patient_orientation("LPS").array
         for axes, (axis, mm) in zip(row, [(2, m) for m in _AXIAL_MM] + [(1, m) for m in _CORONAL_MM], strict=True):
-            cut = round(float(middle[axis] + mm / upright.spacing[axis]))
-            _draw_slice(axes, upright, heat, axis, cut, middle)
-        row[0].set_title(_TITLES[answer], color="white", fontsize=10, loc="left")
+            index = round(float(middle[axis] + mm / upright.spacing[axis]))
+            _draw_slice(axes, upright, overlay, axis, index, middle)
+        row[0].set_title(_TITLES[target], color="white", fontsize=10, loc="left")
     figure.suptitle(f"{BANNER}. {note}", color="white", fontsize=10)
     figure.savefig(path, dpi=100, metadata={"Software": None})
 
 
-def _draw_slice(axes, volume: hd.Volume, heat, axis: int, cut: int, middle) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
-    """Grey slice with the heat over it."""
+def _centre(labels: hd.Volume) -> npt.NDArray[np.float64]:
+    """Voxel index of the centroid of both putamina; of all structures if neither was found."""
+    putamen = np.isin(labels.array, [s.label for s in STRUCTURES if s.name == "putamen"])
+    return np.asarray(np.argwhere(putamen if putamen.any() else labels.array > 0).mean(axis=0))
+
+
+def _draw_slice(
+    axes: Axes, volume: hd.Volume, saliency: Array, axis: int, index: int, middle: npt.NDArray[np.float64]
+) -> None:
+    """Draw a grey slice with the saliency over it."""
     first, second = (a for a in range(3) if a != axis)
-    image, over = np.take(volume.array, cut, axis).T, np.take(heat, cut, axis).T
+    image, over = np.take(volume.array, index, axis).T, np.take(saliency, index, axis).T
     spacing = volume.spacing
     low, high = np.percentile(image[image > 0], [2, 99]) if (image > 0).any() else (0, 1)
     aspect = spacing[second] / spacing[first]
@@ -64,5 +78,5 @@ def _draw_slice(axes, volume: hd.Volume, heat, axis: int, cut: int, middle) -> N
 
 
 def write_nifti(path: Path, volume: hd.Volume) -> None:
-    """Write a volume as NIfTI; other programs lay it on the T1 by its affine."""
+    """Write a volume as NIfTI, with the affine that places it on the T1."""
     sitk.WriteImage(volume.to_simpleitk(), str(path))

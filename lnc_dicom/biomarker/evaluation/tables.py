@@ -1,4 +1,4 @@
-"""An evaluation → tables of text: what the console prints and the page shows, each with a sentence on its meaning."""
+"""An evaluation → tables of text for the console and the page, each with its interpretation."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from lnc_dicom.biomarker.evaluation.bootstrap import Estimate
 from lnc_dicom.biomarker.evaluation.conclusions import label
-from lnc_dicom.biomarker.evaluation.design import Design, Kind
+from lnc_dicom.biomarker.evaluation.design import Method, TaskKind
 from lnc_dicom.biomarker.evaluation.evaluate import Evaluation
-from lnc_dicom.biomarker.evaluation.scoring import UNITS, Target
+from lnc_dicom.biomarker.evaluation.scoring import UNITS, TargetScores
 
 _SCORES = {
-    Kind.MAP: ("rmse", "rmse_over_mean", "r2", "mae", "coverage"),
-    Kind.STEMS: (
+    TaskKind.MAP: ("rmse", "rmse_over_mean", "r2", "mae", "coverage"),
+    TaskKind.STEMS: (
         "rmse",
         "r2",
         "mae",
@@ -26,78 +26,78 @@ _SCORES = {
         "brier",
         "ece",
     ),
-    Kind.DISEASE: ("accuracy", "balanced_accuracy", "macro_auc", "brier", "ece"),
+    TaskKind.DISEASE: ("accuracy", "balanced_accuracy", "macro_auc", "brier", "ece"),
 }
 _PERCENT = {"rmse_over_mean", "coverage", "accuracy", "within_1", "both_sides_right", "balanced_accuracy"}
-_TITLES = {Kind.MAP: "FA and CBF", Kind.STEMS: "Task 1: LSA stems", Kind.DISEASE: "Task 2: disease"}
+_TITLES = {TaskKind.MAP: "FA and CBF", TaskKind.STEMS: "Task 1: LSA stems", TaskKind.DISEASE: "Task 2: disease"}
 _MEANING = {
-    Kind.MAP: (
-        "RMSE/mean is the paper's figure. It means something only beside the mean predictor: what lies between them is "
-        "skill. R² counts against the mean of each region. Intervals: BCa bootstrap of patients (95 %); they tell what "
-        "other patients of the same kind would give, not what another network would."
+    TaskKind.MAP: (
+        "RMSE/mean is the score of the paper. It is meaningful only next to the mean predictor: the difference is the "
+        "skill. R² is relative to the mean of each region. Intervals: BCa bootstrap of patients (95 %); they cover the "
+        "choice of patients, not that of the network."
     ),
-    Kind.STEMS: (
+    TaskKind.STEMS: (
         "One value per patient and side. Two readings of the same arteries agree on the exact number in about two "
-        "of three cases, so accuracy cannot come near 100 %. Intervals of proportions are Clopper-Pearson with one "
-        "trial per patient, as if both sides always agreed: rather too wide than too narrow. The mean predictor "
-        "answers with the most frequent number of the whole cohort."
+        "of three cases, so accuracy cannot approach 100 %. Intervals of proportions are Clopper-Pearson with one "
+        "trial per patient, as if both sides always agreed: conservative. The mean predictor predicts the most "
+        "frequent number of the whole cohort."
     ),
-    Kind.DISEASE: (
-        "One value per patient. The mean predictor answers with the largest group. Brier score: 0 best, 2 worst; ECE "
-        "is taken over ten bins and is never 0 in so few patients. Accuracy: Clopper-Pearson interval."
+    TaskKind.DISEASE: (
+        "One value per patient. The mean predictor predicts the largest group. Brier score: 0 is best, 2 worst; ECE "
+        "uses ten bins and is never 0 with so few patients. Accuracy: Clopper-Pearson interval."
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Title, headings, lines of text, and what it means."""
+    """Title, headings, rows of text, and interpretation."""
 
     title: str
     headings: tuple[str, ...]
-    lines: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str, ...], ...]
     meaning: str
 
 
 def tables_of(e: Evaluation) -> tuple[Table, ...]:
-    """Every table, in the order of the page."""
+    """Every table with at least one row, in the order of the page."""
     tables = [paper_table(e)]
-    tables += [_scores(e, kind) for kind in Kind]
+    tables += [_scores(e, kind) for kind in TaskKind]
     tables += [_differences(e), _shares(e), _permutations(e), _sites(e), _groups(e), _sides(e)]
-    return tuple(t for t in tables if t.lines)
+    return tuple(t for t in tables if t.rows)
 
 
 def paper_table(e: Evaluation) -> Table:
-    """Give the paper's table: RMSE over the mean per region and accuracy of both tasks, by design."""
-    designs = tuple(e.targets[0].scores)
-    lines = []
+    """Give the table of the paper: RMSE over the mean per region and accuracy of both tasks, by method."""
+    methods = tuple(e.targets[0].scores)
+    rows = []
     for t in e.targets:
-        score = "rmse_over_mean" if t.kind is Kind.MAP else "accuracy"
-        lines.append((_name(t), f"{label(score)} (%)", *(percent(t.scores[d][score]) for d in designs)))
+        score = "rmse_over_mean" if t.kind is TaskKind.MAP else "accuracy"
+        rows.append((_name(t), f"{label(score)} (%)", *(percent(t.scores[d][score]) for d in methods)))
     return Table(
-        "The paper's table, with what it has to be compared with",
-        ("target", "score", *(design_name(d, e) for d in designs)),
-        tuple(lines),
-        "Every column is predicted out of fold on the same folds; less is better for RMSE/mean, more for accuracy. "
-        "The paper's 0.154 to 0.213 % is ten times below what FA, and seventy times below what CBF repeats to; as "
-        "ratios, 15 to 21 % is what the mean predictor gives.",
+        "The table of the paper, with baselines",
+        ("target", "score", *(method_name(d, e) for d in methods)),
+        tuple(rows),
+        "Every column is predicted out of fold in the same folds; lower is better for RMSE/mean, higher for accuracy. "
+        "The paper's 0.154 to 0.213 % is ten times below the repeatability of FA and seventy times below that of CBF; "
+        "read as ratios, 15 to 21 % is what the mean predictor reaches.",
     )
 
 
-def design_name(design: Design, e: Evaluation) -> str:
-    """Name of a design, with the covariates that this cohort has."""
-    return design.value.replace("age + sex", " + ".join(e.covariates))
+def method_name(method: Method, e: Evaluation) -> str:
+    """Name of a method, with the covariates of this cohort."""
+    return method.value.replace("age + sex", " + ".join(e.covariates))
 
 
 def percent(estimate: Estimate) -> str:
-    """Give an estimate in percent."""
+    """Format an estimate in percent."""
     if math.isnan(estimate.value):
         return "-"
     text = f"{100 * estimate.value:.1f}"
     return text if math.isnan(estimate.low) else f"{text} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
-def _name(target: Target) -> str:
+def _name(target: TargetScores) -> str:
     return f"{target.name} {target.region}".rstrip()
 
 
@@ -107,19 +107,19 @@ def _cell(score: str, scores: Mapping[str, Estimate]) -> str:
     return percent(scores[score]) if score in _PERCENT else str(scores[score])
 
 
-def _scores(e: Evaluation, kind: Kind) -> Table:
+def _scores(e: Evaluation, kind: TaskKind) -> Table:
     names = _SCORES[kind]
-    lines = [
-        (_name(t), design_name(d, e), *(_cell(n, scores) for n in names))
+    rows = [
+        (_name(t), method_name(d, e), *(_cell(n, scores) for n in names))
         for t in e.targets
         if t.kind is kind
         for d, scores in t.scores.items()
     ]
     headings = tuple(f"{label(n)} (%)" if n in _PERCENT else label(n) for n in names)
-    return Table(_TITLES[kind], ("target", "predicted from", *headings), tuple(lines), _units(e, kind) + _MEANING[kind])
+    return Table(_TITLES[kind], ("target", "predicted from", *headings), tuple(rows), _units(e, kind) + _MEANING[kind])
 
 
-def _units(e: Evaluation, kind: Kind) -> str:
+def _units(e: Evaluation, kind: TaskKind) -> str:
     units = {t.name: UNITS[t.name] for t in e.targets if t.kind is kind and UNITS[t.name]}
     text = "; ".join(f"{name} in {unit}" for name, unit in units.items())
     return f"{text}. " if text else ""
@@ -128,38 +128,38 @@ def _units(e: Evaluation, kind: Kind) -> str:
 def _differences(e: Evaluation) -> Table:
     some = [t for t in e.targets if t.region in {"", "all inputs"}]
     columns = tuple(some[0].differences)
-    lines = [
+    rows = [
         (_name(t), label(n), *(str(t.differences[pair][n]) for pair in columns))
         for t in some
         for n in t.differences[columns[0]]
     ]
     return Table(
         "Differences on the same patients",
-        ("target", "score", *(f"{design_name(a, e)} - {design_name(b, e)}" for a, b in columns)),
-        tuple(lines),
-        "First minus second with its 95 % interval, resampled together. An interval that includes 0 means that the two "
-        "cannot be told apart. Negative is better for RMSE, RMSE/mean and the Brier score.",
+        ("target", "score", *(f"{method_name(a, e)} - {method_name(b, e)}" for a, b in columns)),
+        tuple(rows),
+        "First minus second with its 95 % interval, resampled together. If the interval includes 0, the two do not "
+        "differ significantly. Negative is better for RMSE, RMSE/mean and the Brier score.",
     )
 
 
 def _shares(e: Evaluation) -> Table:
     some = [t for t in e.targets if t.region in {"", "all inputs"} and t.shares]
     columns = tuple(some[0].shares) if some else ()
-    lines = [
+    rows = [
         (_name(t), label(n), *(percent(t.shares[d][n]) for d in columns)) for t in some for n in t.shares[columns[0]]
     ]
     return Table(
         "Share of the oracle's gain over the mean predictor (%)",
-        ("target", "score", *(design_name(d, e) for d in columns)),
-        tuple(lines),
-        "The oracle reads everything that the T1 shows without error, knows age and sex, and was fitted on very many "
-        "simulated people. "
-        "100 % is all that can be known; where the oracle itself gains little, the share means little.",
+        ("target", "score", *(method_name(d, e) for d in columns)),
+        tuple(rows),
+        "The oracle knows everything that the T1 shows, without error, and age and sex; it was fitted to very many "
+        "simulated people. 100 % is the best possible result; where the oracle itself gains little, the share means "
+        "little.",
     )
 
 
 def _permutations(e: Evaluation) -> Table:
-    lines = [
+    rows = [
         (
             _TITLES[p.kind],
             label(name),
@@ -172,31 +172,31 @@ def _permutations(e: Evaluation) -> Table:
         for name, s in p.scores.items()
     ]
     count = e.permutations[0].count if e.permutations else 0
-    frozen = "" if e.frozen else " The network itself was not trained again on shuffled labels."
+    frozen = "" if e.frozen else " The network itself was not retrained on shuffled labels."
     return Table(
         "Shuffled labels",
-        ("task", "score", "as observed (first repeat)", "shuffled mean [99.9 %]", "chance", "p"),
-        tuple(lines),
+        ("task", "score", "observed (first repeat)", "shuffled mean [99.9 %]", "chance", "p"),
+        tuple(rows),
         f"Labels shuffled {count} times between patients, both sides together; p = (1 + shuffled at least as good) / "
-        f"(1 + shuffled). The first score of each task counts for the alarm: a shuffled mean above chance beyond its "
-        f"interval shows that the folds leak.{frozen}",
+        f"(1 + shuffled). The alarm uses the first score of each task: if the interval of the shuffled mean lies above "
+        f"chance, the folds leak.{frozen}",
     )
 
 
 def _sites(e: Evaluation) -> Table:
     names = tuple(e.sites[0].scores) if e.sites else ()
-    lines = [(r.site, str(r.patients), *(percent(r.scores[n]) for n in names)) for r in e.sites]
+    rows = [(r.site, str(r.patients), *(percent(r.scores[n]) for n in names)) for r in e.sites]
     return Table(
         "By scanner",
         ("site", "patients", *(f"{n.replace('rmse_over_mean', 'RMSE/mean')} (%)" for n in names)),
-        tuple(lines),
-        "The model's scores among the patients of each scanner; every scanner is also in the training folds, so this "
-        "does not tell how the model does at a scanner that it has not seen.",
+        tuple(rows),
+        "Scores of the model for the patients of each scanner. Every scanner is also in the training folds, so this "
+        "does not show how the model performs at a new scanner.",
     )
 
 
 def _groups(e: Evaluation) -> Table:
-    lines = [
+    rows = [
         (
             r.name,
             *(f"{m:.3g} ± {s:.2g} (n {k})" for m, s, k in zip(r.mean, r.sd, r.known, strict=True)),
@@ -209,14 +209,14 @@ def _groups(e: Evaluation) -> Table:
     return Table(
         "The groups",
         ("", *e.group_names, "test", "p", "effect size"),
-        tuple(lines),
+        tuple(rows),
         "Mean ± SD, of both sides together for stems, FA and CBF. Effect size: epsilon squared (Kruskal-Wallis), "
-        "Cramér's V (chi-squared). A small p for age means that age may stand behind any other difference.",
+        "Cramér's V (chi-squared). A small p for age means that age may explain any other difference.",
     )
 
 
 def _sides(e: Evaluation) -> Table:
-    lines = [
+    rows = [
         (
             r.name,
             str(r.patients),
@@ -233,15 +233,15 @@ def _sides(e: Evaluation) -> Table:
     return Table(
         "Left and right",
         ("", "patients", "left", "right", "left - right", "Cohen's dz", "p (t)", "p (Wilcoxon)", "p (t, Holm)"),
-        tuple(lines),
-        "Paired within patients, with 95 % intervals. A p above 0.05 does not show that the sides are equal: look at "
-        "how large a difference the interval still allows.",
+        tuple(rows),
+        "Paired within patients, with 95 % intervals. A p above 0.05 does not show that the sides are equal: see how "
+        "large a difference the interval still allows.",
     )
 
 
 def console_rows(e: Evaluation, write: Callable[[str], None]) -> Sequence[tuple[str, ...]]:
-    """Hand the warnings and findings to `write`, and give the paper's table, headings first, for the console."""
-    for text in (*e.alarms, *e.explained, *e.findings):
+    """Pass alarms and findings to `write`; returns the table of the paper for the console, headings first."""
+    for text in (*e.alarms, *e.explained_by_age, *e.findings):
         write(text)
     table = paper_table(e)
-    return [table.headings, *table.lines]
+    return [table.headings, *table.rows]

@@ -1,55 +1,44 @@
-"""Batch normalisation for inference: its statistics measured anew, on crops and with weights as they are.
+"""Batch normalisation for inference: statistics of all training patients under the current weights.
 
-The running means that training leaves lag behind the weights and belong to augmented crops; with them the predictions
-of people who differ by little were off by more than they differ (Wu & Johnson, Rethinking "Batch" in BatchNorm, 2021).
+The running means of training lag behind the weights and belong to augmented crops. With them, predictions of people
+who differ little were off by more than their difference (Wu & Johnson, Rethinking "Batch" in BatchNorm, 2021).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim.swa_utils import update_bn
 
 from lnc_dicom.autocast import learning_precision
-from lnc_dicom.biomarker.network import BiomarkerNetwork, has_region, ready
-from lnc_dicom.biomarker.train.augment import inner
+from lnc_dicom.biomarker.crops import without_margin
+from lnc_dicom.biomarker.network import BiomarkerNetwork, input_channels, ready
 
-_Norm = nn.BatchNorm3d | nn.BatchNorm1d
-
-MOST = 400
-"""Patients that are enough for statistics over all their voxels."""
+MAX_PATIENTS = 400
+"""Enough patients for statistics over all their voxels."""
 
 
 @torch.no_grad()
-def settle(network: BiomarkerNetwork, crops: Tensor, device: str, batch: int) -> None:
-    """Measure the statistics of every batch normalisation on crops with a margin (n, s, 2, L, P, S), in place.
+def update_batch_norm(network: BiomarkerNetwork, crops: Tensor, device: str, batch: int) -> None:
+    """Recompute the statistics of every batch normalisation on crops with a margin (n, s, 2, L, P, S), in place.
 
-    Those of the features come last, from a backbone that already works as it will in inference: the heads then say of
-    the mean of these people what they learned to say of it.
+    The normalisation of the features is updated last, with the backbone already in its inference state: its mean is
+    then the mean of these patients.
     """
-    dropout = network.dropout.p
-    network.dropout.p = 0.0
-    step = max(1, len(crops) // MOST)
+    step = max(1, len(crops) // MAX_PATIENTS)
     batches = [some for some in torch.split(crops[::step], batch) if len(some) > 1]
-    for turn in ([m for m in network.backbone.modules() if isinstance(m, nn.BatchNorm3d)], [network.level]):
-        _measure(network, turn, batches, device)
-    network.dropout.p = dropout
+    ready(network)
+    with learning_precision(device):
+        update_bn((input_channels(without_margin(some).to(device)) for some in batches), network.backbone)
+    update_bn(_flat_features(network, batches, device), network.level)
     ready(network)
 
 
-def _measure(network: BiomarkerNetwork, norms: Sequence[_Norm], batches: Iterable[Tensor], device: str) -> None:
-    """Measure the statistics of some normalisations, while all others stay as they are."""
-    ready(network)
-    momenta = {}
-    for norm in norms:
-        norm.reset_running_stats()
-        momenta[norm], norm.momentum = norm.momentum, None  # None: the plain mean over all batches
-        norm.train()
+def _flat_features(network: BiomarkerNetwork, batches: Sequence[Tensor], device: str) -> Iterator[Tensor]:
+    """Features of batches of patients as the input of the feature normalisation, (patients * sides, regions * 512)."""
     for some in batches:
-        seen = inner(some).to(device)
         with learning_precision(device):
-            features = network.features(seen)
-        network.heads(features, has_region(seen))
-    for norm, momentum in momenta.items():
-        norm.momentum = momentum
+            features = network.features(without_margin(some).to(device))
+        yield features.reshape(-1, network.level.num_features)

@@ -1,4 +1,4 @@
-"""One training from a cohort to a model that can be installed."""
+"""A cohort → an installable model: split, train, calibrate, write."""
 
 from __future__ import annotations
 
@@ -12,27 +12,32 @@ import numpy.typing as npt
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from lnc_dicom.biomarker.cohort import Cohort
-from lnc_dicom.biomarker.network import Architecture, BiomarkerNetwork, initialised_from, standardised
+from lnc_dicom.biomarker.network import (
+    BiomarkerArchitecture,
+    BiomarkerNetwork,
+    initialised_from,
+    standardised_demographics,
+)
 from lnc_dicom.biomarker.train.calibrate import calibrate, measure_skill
-from lnc_dicom.biomarker.train.model_card import About, write_model
-from lnc_dicom.biomarker.train.trainer import Epoch, Schedule, predict, train_network
+from lnc_dicom.biomarker.train.model_card import ModelDescription, write_model
+from lnc_dicom.biomarker.train.trainer import BiomarkerSchedule, Epoch, predict, train_network
 from lnc_dicom.errors import BadCohort
 
-KEPT_ASIDE = 0.2
-"""Share of the patients that only watch the training and calibrate its results."""
+HELD_OUT_SHARE = 0.2
+"""Share of the patients held out for validation and calibration."""
 FEWEST = 15
-"""Fewer patients than this cannot be split so that every category is on both sides."""
-_WATCHED = 200
-"""So many simulated people are looked at after every epoch."""
+"""With fewer patients, a stratified split is not possible."""
+_VALIDATION_SUBJECTS = 200
+"""Simulated people who are predicted after every epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """Where a model is written, under which name, and how it is trained."""
+    """The folder of a model, its description, and how it is trained."""
 
     out: Path
-    about: About
-    schedule: Schedule
+    description: ModelDescription
+    schedule: BiomarkerSchedule
 
 
 def train_model(
@@ -40,63 +45,65 @@ def train_model(
     plan: TrainingPlan,
     progress: Callable[[Epoch], None],
     start: BiomarkerNetwork | None = None,
-    aside: Cohort | None = None,
+    calibration_cohort: Cohort | None = None,
 ) -> None:
-    """Train, calibrate and write a model. Stop it and call it again to go on from the last epoch.
+    """Train, calibrate and write a model. If it was stopped, call it again to resume after the last epoch.
 
-    aside
-        Patients that only watch the training and calibrate its results; None: a fifth of the cohort.
     start
-        A trained network to begin with; its weights are taken as far as regions and categories are the same.
+        Initial network; weights whose shape differs (other regions or categories) are not taken.
+    calibration_cohort
+        Patients for validation and calibration only; None: a fifth of the cohort is held out.
+    Raises BadCohort if there are too few patients to split.
     """
-    names = plan.about.groups
-    some, others = _parted(cohort, plan.schedule.seed) if aside is None else (cohort, aside)
-    network = initialised_from(start, Architecture(cohort.regions, len(names))) if start else None
-    run = train_network(some, others, names, plan.schedule, progress, network, plan.out / "training.pt")
+    names = plan.description.groups
+    if calibration_cohort is None:
+        training, held_out = (cohort.subset(i) for i in split(cohort, plan.schedule.seed))
+    else:
+        training, held_out = cohort, calibration_cohort
+    network = initialised_from(start, BiomarkerArchitecture(cohort.regions, len(names))) if start else None
+    run = train_network(training, held_out, names, plan.schedule, progress, network, plan.out / "training.pt")
     trained = run.network.to("cpu")
-    with_covariates = predict(trained, others.crops, standardised(others.persons))
-    without_covariates = predict(trained, others.crops)
+    with_covariates = predict(trained, held_out.crops, standardised_demographics(held_out.demographics))
+    without_covariates = predict(trained, held_out.crops)
     calibrations = tuple(
-        calibrate(outputs, others, run.scales, names) for outputs in (with_covariates, without_covariates)
+        calibrate(outputs, held_out, run.scales, names) for outputs in (with_covariates, without_covariates)
     )
-    skill = measure_skill(with_covariates, others, run.scales, names)
-    write_model(plan.out / "model", plan.about, run, calibrations, skill, plan.schedule, len(some))
+    skill = measure_skill(with_covariates, held_out, run.scales, names)
+    write_model(plan.out / "model", plan.description, run, calibrations, skill, plan.schedule, len(training))
 
 
-def _parted(cohort: Cohort, seed: int) -> tuple[Cohort, Cohort]:
-    training, watching = split(cohort, seed)
-    return cohort.chosen(training), cohort.chosen(watching)
-
-
-def pretrain_virtually(
+def pretrain_on_simulated(
     people: Cohort,
     names: tuple[str, ...],
     plan: TrainingPlan,
     progress: Callable[[Epoch], None],
     start: BiomarkerNetwork | None = None,
 ) -> BiomarkerNetwork:
-    """Train a network on simulated people, before it sees a study; all but those who only watch are learned from."""
-    training, watching = split(people, plan.schedule.seed)
-    some = people.chosen(np.sort(np.concatenate([training, watching[_WATCHED:]])))
-    others = people.chosen(watching[:_WATCHED])
-    network = initialised_from(start, Architecture(people.regions, len(names))) if start else None
-    return train_network(some, others, names, plan.schedule, progress, network, plan.out / "virtual.pt").network
+    """Train a network on simulated people before it is trained on studies; at most 200 of them are for validation."""
+    training, held_out = split(people, plan.schedule.seed)
+    some = people.subset(np.sort(np.concatenate([training, held_out[_VALIDATION_SUBJECTS:]])))
+    others = people.subset(held_out[:_VALIDATION_SUBJECTS])
+    network = initialised_from(start, BiomarkerArchitecture(people.regions, len(names))) if start else None
+    return train_network(some, others, names, plan.schedule, progress, network, plan.out / "simulated.pt").network
 
 
 def split(cohort: Cohort, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Patients to learn from and patients kept aside, with the same share of every category."""
+    """Split into the indices of training and of held-out patients, with the same share of every category.
+
+    Raises BadCohort if there are too few patients.
+    """
     groups = cohort.groups(cohort.group_names)
     if len(cohort) < FEWEST or np.bincount(groups).min() < 3:  # noqa: PLR2004
         raise BadCohort(f"{len(cohort)} usable patients, {np.bincount(groups).min()} in the smallest group: too few")
-    splitter = StratifiedShuffleSplit(1, test_size=KEPT_ASIDE, random_state=seed)
-    training, watching = next(splitter.split(groups, groups))
-    return np.sort(training).astype(np.int64), np.sort(watching).astype(np.int64)
+    splitter = StratifiedShuffleSplit(1, test_size=HELD_OUT_SHARE, random_state=seed)
+    training, held_out = next(splitter.split(groups, groups))
+    return np.sort(training).astype(np.int64), np.sort(held_out).astype(np.int64)
 
 
 def describe_epoch(epoch: Epoch) -> str:
-    """Say how a training is going, in one line; skills are those of the patients kept aside."""
+    """One line about an epoch; skills are those of the validation patients."""
     return (
-        f"{epoch.part} {epoch.number}: loss {epoch.loss:.3f}, skill of FA {epoch.fa:.2f}, CBF {epoch.cbf:.2f}, "
-        f"stems {epoch.stems:.2f}, category right {100 * epoch.accuracy:.0f} %"
+        f"{epoch.phase} {epoch.number}: loss {epoch.loss:.3f}, skill of FA {epoch.fa:.2f}, CBF {epoch.cbf:.2f}, "
+        f"stems {epoch.stems:.2f}, accuracy of the category {100 * epoch.accuracy:.0f} %"
         + ("" if math.isnan(epoch.privileged) else f", privileged {epoch.privileged:.2f}")
     )

@@ -1,4 +1,4 @@
-"""A finished training → a folder that `load_model` reads: weights, digests, calibration, and the card."""
+"""A finished training → a model folder that `load_model` reads: weights, calibration, digests and model card."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pathlib import Path
 import torch
 
 from lnc_dicom.biomarker.calibration import FILE as CALIBRATION
-from lnc_dicom.biomarker.calibration import Calibration, save_calibrations
-from lnc_dicom.biomarker.load import ABOUT, NETWORK
+from lnc_dicom.biomarker.calibration import BiomarkerCalibration, save_calibrations
+from lnc_dicom.biomarker.load import NETWORK
 from lnc_dicom.biomarker.network import save_network
 from lnc_dicom.biomarker.train.calibrate import Skill
-from lnc_dicom.biomarker.train.trainer import Epoch, Run, Schedule
+from lnc_dicom.biomarker.train.trainer import BiomarkerSchedule, Epoch, TrainingRun
 from lnc_dicom.report import DEMONSTRATION
-from lnc_dicom.weights_file import sha256
+from lnc_dicom.weights_file import ABOUT, sha256
 
 CURVE = "curve.png"
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """What a model is called and where its patients come from."""
+class ModelDescription:
+    """Name and version of a model, its disease categories, and the origin of its training data."""
 
     name: str
     version: str
@@ -35,14 +35,14 @@ class About:
 
 def write_model(
     folder: Path,
-    about: About,
-    run: Run,
-    calibrations: Sequence[Calibration],
+    about: ModelDescription,
+    run: TrainingRun,
+    calibrations: Sequence[BiomarkerCalibration],
     skill: Skill,
-    schedule: Schedule,
+    schedule: BiomarkerSchedule,
     trained_on: int,
 ) -> None:
-    """Write weights, calibrations (age and sex known; unknown), digests, learning curve and card."""
+    """Write the weights, both calibrations (age and sex known; unknown), digests, training curve and model card."""
     folder.mkdir(parents=True, exist_ok=True)
     save_network(folder / NETWORK, run.network, {"patients": str(trained_on), "seed": str(schedule.seed)})
     (folder / NETWORK).chmod(0o644)
@@ -65,7 +65,7 @@ def write_model(
 
 
 def _draw_curve(path: Path, curve: Sequence[Epoch]) -> None:
-    """Draw loss, and skill on the patients kept aside, over the epochs of both parts."""
+    """Plot the loss, and the skill on the held-out patients, over the epochs of both phases."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - takes half a second to import; only training draws
 
     figure = Figure(figsize=(10, 4), layout="constrained")
@@ -76,13 +76,20 @@ def _draw_curve(path: Path, curve: Sequence[Epoch]) -> None:
     for name in ("fa", "cbf", "stems", "accuracy"):
         label = "category, accuracy" if name == "accuracy" else f"{name}, 1 - MSE / variance"
         skill.plot(epochs, [getattr(e, name) for e in curve], label=label, linewidth=1)
-    skill.set(title="patients kept aside", xlabel="epoch", ylim=(-0.5, 1))
+    skill.set(title="held-out patients", xlabel="epoch", ylim=(-0.5, 1))
     skill.axhline(0, color="grey", linewidth=0.5)
     skill.legend(fontsize=8)
     figure.savefig(path, dpi=100, metadata={"Software": None})
 
 
-def _card(about: About, run: Run, skill: Skill, schedule: Schedule, trained_on: int, digests: dict[str, str]) -> str:
+def _card(
+    about: ModelDescription,
+    run: TrainingRun,
+    skill: Skill,
+    schedule: BiomarkerSchedule,
+    trained_on: int,
+    digests: dict[str, str],
+) -> str:
     architecture = run.network.architecture
     weights = sum(p.numel() for p in run.network.parameters())
     rows = [
@@ -101,13 +108,14 @@ def _card(about: About, run: Run, skill: Skill, schedule: Schedule, trained_on: 
         trained_on=trained_on,
         weights=f"{weights / 1e6:.1f}",
         width=architecture.width,
-        schedule=f"{schedule.pretraining} epochs of pre-training, {schedule.finetuning} of fine-tuning, "
-        f"{schedule.batch} patients per step, AdamW, one cycle to {schedule.rate}, seed {schedule.seed}",
-        curve=f"\n![learning curve]({CURVE})\n" if run.curve else "",
+        schedule=f"{schedule.pretraining} epochs of pre-training and {schedule.finetuning} of fine-tuning, "
+        f"{schedule.batch} patients per step, AdamW, "
+        f"one-cycle schedule with a peak learning rate of {schedule.rate}, seed {schedule.seed}",
+        curve=f"\n![training curve]({CURVE})\n" if run.curve else "",
         torch=f"torch {torch.__version__}, {platform.machine()}",
-        aside=skill.patients,
+        held_out=skill.patients,
         rows="\n".join(rows),
-        stems=f"{skill.stems_rmse:.2f} (always the mean: {skill.stems_mean_rmse:.2f})",
+        stems=f"{skill.stems_rmse:.2f} (mean of the training patients: {skill.stems_mean_rmse:.2f})",
         accuracy=f"{100 * skill.accuracy:.0f} %",
         digests="\n".join(f"`{file}` SHA-256 `{digest}`" for file, digest in digests.items()),
     )
@@ -116,38 +124,39 @@ def _card(about: About, run: Run, skill: Skill, schedule: Schedule, trained_on: 
 _CARD = """# {name} {version}
 
 {warning}
-A 3D ResNet18 that looks at {regions} of both sides on a T1-weighted image, is told age and sex where the header tells
-them, and predicts mean FA and CBF of each, the number of LSA stems per hemisphere, and the category ({groups}).
+A 3D ResNet18. Input: crops of {regions} of both sides from a T1-weighted image, and age and sex if the header holds
+both. Output: predicted mean FA and CBF of each region, number of LSA stems per hemisphere, and disease category
+({groups}).
 
 ## Intended use
 
-Research. **Not for diagnosis.** LSA are not resolved on a T1 of 1 mm: the model estimates an expected number, it
-does not count vessels; FA and CBF are predictions, not measurements.
+Research. **Not for diagnosis.** A 1 mm T1 does not resolve the LSA: the model estimates an expected number of stems and
+does not count vessels. FA and CBF are predictions, not measurements.
 
 ## Data
 
 {note}
-{trained_on} patients were learned from.
+Trained on {trained_on} patients.
 
 ## Training
 
-ResNet18 of MONAI with {width} channels in its first stage, 512 deep features per region, {weights} million weights;
+MONAI's ResNet18 with {width} channels in the first stage, 512 deep features per region, {weights} million weights;
 {schedule}; {torch}.
 
-What age and sex add was learned last, by two linear heads beside it: where neither is known, it says what the image
-alone tells.
+The effect of age and sex was fitted last, by two linear heads. Where age or sex is unknown, predictions use the image
+alone.
 {curve}
-## On {aside} patients kept aside
+## Results on {held_out} held-out patients
 
-They chose nothing but the calibration (intervals, temperature, line of the stems). RMSE in the unit of the map; beside
-it what always saying the mean of the training patients gives.
+They were used for calibration only (intervals, temperature, line of the stems). RMSE in the unit of the map; in the
+columns "mean", the RMSE of the mean of the training patients as the prediction.
 
-| region | FA | FA, the mean | CBF | CBF, the mean |
+| region | FA | FA, mean | CBF | CBF, mean |
 |---|---|---|---|---|
 {rows}
 
-Stems per hemisphere, RMSE: {stems}. Category, accuracy: {accuracy}. Cross-validated numbers with baselines and
-intervals come from `lnc evaluate biomarker`.
+Stems per hemisphere, RMSE: {stems}. Category, accuracy: {accuracy}. `lnc evaluate biomarker` gives cross-validated
+numbers with baselines and intervals.
 
 {digests}
 """

@@ -1,7 +1,7 @@
 """Simulated people → a cohort of crops, without DICOM and segmentation in between.
 
-For pre-training: thousands of people in minutes, with true labels where a study has those of the segmentation. A
-network is fine-tuned afterwards on studies that went the whole way.
+For the first phase of training: thousands of people in minutes, with true labels instead of segmented ones. The network
+is fine-tuned afterwards on studies that went through the whole pipeline.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from lnc_dicom.biomarker.crops import MARGIN, SHAPE, cut_crops, volumetry_ml
 from lnc_dicom.biomarker.train.privileged import privileged_targets_of
 from lnc_dicom.cohort_table import Patient
 from lnc_dicom.segment.synthesis.label_maps import load_label_map, load_palette
-from lnc_dicom.simulate.images import make_deep_t1, prepare
+from lnc_dicom.simulate.images import make_deep_t1, prepare_anatomy
 from lnc_dicom.simulate.main import mean_brain_ml
 from lnc_dicom.simulate.parameters import GROUPS, REGIONS, SITES
-from lnc_dicom.simulate.subjects import People, Study, draw_people
+from lnc_dicom.simulate.subjects import CohortDesign, People, draw_people
 
 
-def make_virtual(
+def simulate_crops(
     anatomy: Path, regions: tuple[str, ...], count: int, seed: int, cache: Path, progress: Callable[[str], None]
 ) -> Cohort:
-    """Make the crops of simulated people, or take them from the cache (a .npy file that is mapped, not read)."""
-    study = Study()
-    people = draw_people(count, study, seed)
+    """Simulate the crops of `count` people, resuming from the cache (memory-mapped .npy files) if it exists."""
+    design = CohortDesign()
+    people = draw_people(count, design, seed)
     size = (count, 2 * len(regions), 2, *(n + 2 * MARGIN for n in SHAPE))
     cache.mkdir(parents=True, exist_ok=True)
     done_file, crops_file, volumes_file = cache / "done.npy", cache / "crops.npy", cache / "volumes.npy"
@@ -43,16 +43,16 @@ def make_virtual(
     maps = sorted(anatomy.glob("*.nii*"))
     brain_ml = mean_brain_ml(maps, palette)
     for number, path in enumerate(maps):
-        turn = [i for i in range(count) if i % len(maps) == number and not done[i]]
-        if not turn:
+        wanted = [i for i in range(count) if i % len(maps) == number and not done[i]]
+        if not wanted:
             continue
         progress(f"{int(done.sum())} of {count} people")
-        model = prepare(load_label_map(path, palette), palette)
-        for i in turn:
-            t1, labels = make_deep_t1(model, palette, people, i, seed * 100_003 + i, brain_ml)
+        prepared = prepare_anatomy(load_label_map(path, palette), palette)
+        for i in wanted:
+            t1, labels = make_deep_t1(prepared, palette, people, i, seed * 100_003 + i, brain_ml)
             crops[i] = cut_crops(t1, labels, regions, MARGIN).numpy()
             volumes[i] = volumetry_ml(labels, regions)
-        done[turn] = True
+        done[wanted] = True
         np.save(done_file, done)
     return Cohort(
         regions,
@@ -60,14 +60,14 @@ def make_virtual(
         torch.from_numpy(np.asarray(crops)),
         _measured(people, regions),
         np.asarray(volumes),
-        privileged_targets=privileged_targets_of(people, regions, np.asarray(volumes), study, seed),
+        privileged_targets=privileged_targets_of(people, regions, np.asarray(volumes), design, seed),
     )
 
 
 def _patients(people: People) -> tuple[Patient, ...]:
     return tuple(
         Patient(
-            f"virtual-{i}",
+            f"simulated-{i}",
             GROUPS[people.group[i]],
             (int(people.stems_read[i, 0]), int(people.stems_read[i, 1])),
             float(people.age[i]),
@@ -80,6 +80,6 @@ def _patients(people: People) -> tuple[Patient, ...]:
 
 def _measured(people: People, regions: tuple[str, ...]) -> np.ndarray:
     """FA and CBF as the maps would show them, (n, s, 2)."""
-    rows = [REGIONS.index(r) for r in regions]
-    both = np.stack([people.fa[:, rows], people.cbf[:, rows]], axis=-1)
-    return both.transpose(0, 2, 1, 3).reshape(len(people), 2 * len(rows), 2)
+    columns = [REGIONS.index(r) for r in regions]
+    both = np.stack([people.fa[:, columns], people.cbf[:, columns]], axis=-1)
+    return both.transpose(0, 2, 1, 3).reshape(len(people), 2 * len(columns), 2)

@@ -1,8 +1,8 @@
 """Measurement report (TID 1500) → FHIR R4: a bundle of a DiagnosticReport and its Observations.
 
-After the mapping of HL7's "DICOM SR to FHIR" guide: a measurement group is an Observation whose members are the
-measurements and the qualitative evaluations, its finding site a BodyStructure, its algorithm a Device. Where the guide
-needs R5 (ImagingSelection), the study is referred to instead; ranges of uncertainty and derivation are components.
+Follows HL7's "DICOM SR to FHIR" guide: a measurement group is an Observation whose members are its measurements and
+qualitative evaluations; its finding site is a BodyStructure, its algorithm a Device. Where the guide needs R5
+(ImagingSelection), the study is referred to instead. Ranges of uncertainty and derivations are components.
 """
 
 from __future__ import annotations
@@ -10,26 +10,28 @@ from __future__ import annotations
 import io
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import pydicom
+from highdicom.sr.utils import find_content_items
 from pydicom import Dataset
+from pydicom.sr.codedict import codes
 
 from lnc_dicom.encode.fhir.values import about_patient, about_study, concept, issued, quantity, uid_identifier
 from lnc_dicom.encode.objects import EncodedObject
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import provenance_of
 from lnc_dicom.encode.seg.binary import segmentation
 from lnc_dicom.encode.sr.document import measurement_report
 from lnc_dicom.outputs import FILES_OF, Output
 from lnc_dicom.report import Report
 
-_GROUP, _FINDING, _CATEGORY, _SITE, _METHOD = "125007", "121071", "276214006", "363698007", "370129005"
+_FINDING, _CATEGORY, _SITE, _METHOD = "121071", "276214006", "363698007", "370129005"
 _LATERALITY, _TRACKING_UID, _ALGORITHM, _VERSION = "272741003", "112040", "111001", "111003"
 _STRUCTURAL = {_FINDING, _CATEGORY, _SITE, _METHOD}
-"""Coded items of a group that become something else than a member."""
+"""Coded items of a group that do not become members."""
 _RADIOLOGY = {"system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "RAD", "display": "Radiology"}
 _IMAGING = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "imaging"}
 _STATUS = "preliminary"
@@ -39,12 +41,15 @@ Json = dict[str, Any]
 
 
 def fhir_report(report: Report, now: datetime, objects: Sequence[EncodedObject]) -> str:
-    """Give the SR as FHIR; the SR is taken from the objects, or made where it is not among them."""
+    """Give the SR as FHIR; the SR is taken from the objects, or encoded where it is not among them.
+
+    Its UID is the same either way; `now` counts only for a result that was not made before.
+    """
     found = next((o for o in objects if o.name in FILES_OF[Output.SR]), None)
     if found is not None:
         return _dump(pydicom.dcmread(io.BytesIO(found.data)))
-    origin = Origin(report, now)
-    return _dump(measurement_report(report, origin, segmentation(report, origin)))
+    provenance = provenance_of(report, now)
+    return _dump(measurement_report(report, provenance, segmentation(report, provenance)))
 
 
 def _dump(document: Dataset) -> str:
@@ -53,21 +58,21 @@ def _dump(document: Dataset) -> str:
 
 @dataclass(slots=True)
 class _Bundle:
-    """Resources in the making; UUIDs follow from the document and the place in it, so they are always the same."""
+    """Resources collected so far; their UUIDs are derived from document and position, so they never change."""
 
     document: Dataset = field(repr=False)
     entries: list[Json] = field(default_factory=list)
     devices: dict[tuple[str, str], Json] = field(default_factory=dict)
 
     def add(self, resource: Json) -> Json:
-        """Add a resource; gives the reference to it."""
+        """Add a resource and give the reference to it."""
         place = f"{self.document.SOPInstanceUID}/{len(self.entries)}"
         url = f"urn:uuid:{uuid.uuid5(_NAMESPACE, place)}"
         self.entries.append({"fullUrl": url, "resource": resource})
         return {"reference": url}
 
     def about(self) -> Json:
-        """Give what every Observation of the document has."""
+        """Give the elements that all Observations of the document share."""
         return {
             "status": _STATUS,
             "subject": about_patient(self.document),
@@ -76,7 +81,7 @@ class _Bundle:
         }
 
     def device(self, name: str, version: str) -> Json:
-        """Give the reference to an algorithm, added once."""
+        """Give the reference to an algorithm, which is added once."""
         if (name, version) not in self.devices:
             device = {
                 "resourceType": "Device",
@@ -89,9 +94,10 @@ class _Bundle:
 
 
 def bundle(document: Dataset) -> Json:
-    """Map a whole measurement report."""
+    """Map a measurement report to a Bundle."""
     made = _Bundle(document)
-    groups = [made.add(_group(item, made)) for item in _groups(document)]
+    found = find_content_items(document, name=codes.DCM.MeasurementGroup, recursive=True)
+    groups = [made.add(_group(item, made)) for item in found]
     result = {
         "resourceType": "DiagnosticReport",
         "identifier": [uid_identifier(document.SOPInstanceUID)],
@@ -118,17 +124,8 @@ def bundle(document: Dataset) -> Json:
     }
 
 
-def _groups(item: Dataset) -> Iterator[Dataset]:
-    """Measurement groups anywhere below an item."""
-    for child in item.get("ContentSequence", ()):
-        if _name(child) == _GROUP:
-            yield child
-        else:
-            yield from _groups(child)
-
-
 def _group(group: Dataset, made: _Bundle) -> Json:
-    """Map a measurement group (TID 1411, 1501)."""
+    """Map a measurement group (TID 1410, 1411, 1501) to an Observation."""
     children = list(group.ContentSequence)
     coded = {_name(c): c for c in children if c.ValueType == "CODE"}
     algorithm = {_name(c): str(c.TextValue) for c in children if c.ValueType == "TEXT"}
@@ -154,7 +151,7 @@ def _group(group: Dataset, made: _Bundle) -> Json:
 
 
 def _site(site: Dataset, children: Sequence[Dataset], made: _Bundle) -> Json:
-    """Map a finding site with its side: text for people, a BodyStructure with the tracking UID for machines."""
+    """Map a finding site with its side: as text, and as BodyStructure with the tracking UID."""
     place = concept(site.ConceptCodeSequence[0])
     side = next((c for c in site.get("ContentSequence", ()) if _name(c) == _LATERALITY), None)
     structure: Json = {"resourceType": "BodyStructure", "location": place, "patient": about_patient(made.document)}
@@ -173,7 +170,7 @@ def _site(site: Dataset, children: Sequence[Dataset], made: _Bundle) -> Json:
 
 
 def _member(item: Dataset, shared: Json, method: Dataset | None) -> Json:
-    """Map a measurement (TID 300, 1419) or a qualitative evaluation; what modifies it becomes a component or a note."""
+    """Map a measurement (TID 300, 1419) or a qualitative evaluation; its modifiers become components or notes."""
     found: Json = {"resourceType": "Observation", **shared, "category": [{"coding": [_IMAGING]}]}
     found["code"] = concept(item.ConceptNameCodeSequence[0])
     parts = list(item.get("ContentSequence", ()))
@@ -197,6 +194,6 @@ def _value(item: Dataset) -> Json:
 
 
 def _name(item: Dataset) -> str:
-    """Code value of an item's concept name; empty for references without one."""
+    """Give the code value of an item's concept name; empty if it has none."""
     names = item.get("ConceptNameCodeSequence")
     return str(names[0].CodeValue) if names else ""

@@ -6,27 +6,29 @@ from typing import Any
 
 from pydicom import Dataset
 
+from lnc_dicom.quantities import QUANTITIES
+
 _SYSTEMS = {
     "SCT": "http://snomed.info/sct",
     "DCM": "http://dicom.nema.org/resources/ontology/DCM",
     "LN": "http://loinc.org",
     "UCUM": "http://unitsofmeasure.org",
 }
-_UNITS = {"ml/[100]g/min": "mL/(100.g)/min"}
-"""Units that DICOM spells in its own way, in UCUM's."""
+_UCUM = {properties.unit.value: properties.ucum for properties in QUANTITIES.values()}
+"""Units as UCUM spells them, by their spelling in DICOM."""
 _LOCAL = "urn:lnc-dicom:codes"
-"""Coding system of what has no standard code (99LNC)."""
+"""Coding system of our own codes (99LNC)."""
 Json = dict[str, Any]
 
 
 def concept(code: Dataset) -> Json:
-    """Give a coded entry as CodeableConcept."""
+    """Map a coded entry to a CodeableConcept."""
     system = _SYSTEMS.get(str(code.CodingSchemeDesignator), _LOCAL)
     return {"coding": [{"system": system, "code": str(code.CodeValue), "display": str(code.CodeMeaning)}]}
 
 
 def quantity(item: Dataset) -> Json:
-    """Give the number of a NUM item with its unit; why there is none where there is none."""
+    """Give the number of a NUM item with its unit, or the reason why it has no value."""
     measured = item.get("MeasuredValueSequence")
     if not measured:
         reason = {"system": "http://terminology.hl7.org/CodeSystem/data-absent-reason", "code": "unknown"}
@@ -38,13 +40,13 @@ def quantity(item: Dataset) -> Json:
             "value": float(measured[0].NumericValue),
             "unit": str(unit.CodeMeaning),
             "system": _SYSTEMS["UCUM"],
-            "code": _UNITS.get(code, code),
+            "code": _UCUM.get(code, code),
         }
     }
 
 
 def about_patient(document: Dataset) -> Json:
-    """Refer to the patient by the identifier that DICOM has, no more; the receiver looks for the person."""
+    """Refer to the patient by Patient ID and its issuer alone; the receiver resolves the reference."""
     number = str(document.get("PatientID") or "")
     if not number:
         return {"type": "Patient", "display": "not identified"}
@@ -60,12 +62,12 @@ def about_study(document: Dataset) -> Json:
 
 
 def uid_identifier(uid: object) -> Json:
-    """Give a DICOM UID as Identifier."""
+    """Map a DICOM UID to an Identifier."""
     return {"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}
 
 
 def issued(document: Dataset) -> str:
-    """Give the time of the content as instant, with the zone."""
+    """Map Content Date and Time to an instant, with the time zone."""
     day, time, zone = str(document.ContentDate), str(document.ContentTime), str(document.TimezoneOffsetFromUTC)
     clock = f"{time[:2]}:{time[2:4]}:{time[4:6]}"
     return f"{day[:4]}-{day[4:6]}-{day[6:]}T{clock}{zone[:3]}:{zone[3:]}"

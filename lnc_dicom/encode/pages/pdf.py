@@ -1,4 +1,4 @@
-"""The summary pages → Encapsulated PDF (PS3.3 A.45.1), for archives and records that show documents only."""
+"""The summary pages → Encapsulated PDF (PS3.3 A.45.1), for archives and record systems that show documents only."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 from pydicom.valuerep import DA, TM
 
 from lnc_dicom.codes import MRI_HEAD_REPORT
-from lnc_dicom.encode.pages.summary_page import Picture
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.pages.canvas import RgbImage
+from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.report import Report
 
 SERIES_NUMBER = 9005
@@ -25,9 +25,9 @@ _DPI = 125.0
 _TITLE = "AI summary (RESEARCH)"
 
 
-def encapsulated_pdf(report: Report, origin: Origin, pages: Sequence[Picture]) -> SOPClass:
+def encapsulated_pdf(report: Report, provenance: Provenance, pages: Sequence[RgbImage]) -> SOPClass:
     """Encode the pages as one document. No patient data is drawn on them: Burned In Annotation NO."""
-    common = origin.common("pdf", SERIES_NUMBER, "AI summary as PDF (RESEARCH)")
+    common = provenance.common("pdf", SERIES_NUMBER, "AI summary as PDF (RESEARCH)")
     equipment = common.pop("contributing_equipment")
     source = report.sources[0]
     document = SOPClass(
@@ -48,16 +48,16 @@ def encapsulated_pdf(report: Report, origin: Origin, pages: Sequence[Picture]) -
     document.ConceptNameCodeSequence = [CodedConcept.from_code(MRI_HEAD_REPORT)]
     document.MIMETypeOfEncapsulatedDocument = "application/pdf"
     document.SourceInstanceSequence = [_reference(one) for one in report.sources]
-    data = pdf(pages, origin.now)
+    data = pdf(pages, provenance.now)
     document.EncapsulatedDocumentLength = len(data)
     document.EncapsulatedDocument = data + b"\0" * (len(data) % 2)
-    document.ContentDate, document.ContentTime = DA(origin.now.date()), TM(origin.now.time())
-    origin.finish(document)
+    document.ContentDate, document.ContentTime = DA(provenance.now.date()), TM(provenance.now.time())
+    provenance.finish(document)
     return document
 
 
-def pdf(pages: Sequence[Picture], now: datetime) -> bytes:
-    """Give a PDF with a picture, uint8 (rows, columns, 3), on every page; the same input gives the same bytes."""
+def pdf(pages: Sequence[RgbImage], now: datetime) -> bytes:
+    """Write pages, uint8 (rows, columns, 3), as PDF; the same pages and time give the same bytes."""
     first, *others = (Image.fromarray(page) for page in pages)
     buffer, made = io.BytesIO(), now.timetuple()
     first.save(
@@ -76,7 +76,7 @@ def pdf(pages: Sequence[Picture], now: datetime) -> bytes:
 
 
 def _patient(source: Dataset) -> dict[str, Any]:
-    """Give what highdicom's constructor asks for, as it stands in the source."""
+    """Give the patient and study attributes that highdicom's constructor takes, as in the source."""
     names = {
         "patient_id": "PatientID",
         "patient_name": "PatientName",

@@ -1,12 +1,14 @@
-"""What the biomarker model predicts → the second table of the second page. Every line says that it is a prediction."""
+"""Predictions of the biomarker model → the second table of the second summary page, headed as predictions."""
 
 from __future__ import annotations
 
 from PIL import ImageDraw
 
 from lnc_dicom.anatomy import Side
+from lnc_dicom.encode.number_text import predicted_text
 from lnc_dicom.encode.pages.canvas import AMBER, GREY, WHITE, font
-from lnc_dicom.predictions import BiomarkerResult, PredictedValue
+from lnc_dicom.predictions import BiomarkerResult
+from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import DEMONSTRATION, Report
 
 _STEP = 31
@@ -15,21 +17,21 @@ _COLUMNS = (26, 390, 590, 790, 990)
 
 
 def draw_predictions(draw: ImageDraw.ImageDraw, report: Report, x: int, y: int) -> int:
-    """Draw what was predicted under (x, y); nothing where there is no model. Returns where it ends."""
+    """Draw what was predicted below (x, y); nothing without a model. Returns the y where the table ends."""
     found = report.biomarker
     if found is None:
         return y
-    draw.text((x, y), f"PredictedValue from the {found.basis}, not measured, with 90 % intervals", WHITE, font(20))
+    draw.text((x, y), f"Predicted from the {found.basis}, not measured, with 90 % intervals", WHITE, font(20))
     made = f"{found.model.name} {found.model.version}"
     draw.text((x, y + 28), f"{made}: {DEMONSTRATION}" if found.demonstration else made, AMBER, font(16))
     y += 56
     if not found.familiar:
-        draw.text((x, y), "Not to be believed: this head is unlike those that the model learned from", AMBER, font(16))
+        draw.text((x, y), "Unreliable: this head is unlike those that the model was trained on", AMBER, font(16))
         y += 28
     heads = ("FA left", "FA right", "CBF left", "CBF right")
     for edge, text in zip(_COLUMNS[1:], heads, strict=True):
         draw.text((x + edge, y), text, WHITE, font(17), anchor="ra")
-    draw.text((x + _COLUMNS[0], y), "CBF in ml/100 g/min", GREY, font())
+    draw.text((x + _COLUMNS[0], y), f"CBF in {QUANTITIES[Quantity.CBF].unit_text}", GREY, font())
     y += _STEP
     for name in dict.fromkeys(r.structure.name for r in found.regions):
         draw.text((x + _COLUMNS[0], y), name, WHITE, font(18))
@@ -43,20 +45,17 @@ def draw_predictions(draw: ImageDraw.ImageDraw, report: Report, x: int, y: int) 
 
 
 def _row(found: BiomarkerResult, name: str) -> tuple[str, str, str, str]:
-    """FA of both sides, then CBF of both sides; "-" where nothing was predicted."""
+    """Give FA left and right, then CBF left and right; "-" where nothing was predicted."""
     by_side = {r.structure.side: r for r in found.regions if r.structure.name == name}
-    fa = [_interval(by_side[s].fa, 2) if s in by_side else "-" for s in Side]
-    cbf = [_interval(by_side[s].cbf, 0) if s in by_side else "-" for s in Side]
+    fa_digits, cbf_digits = QUANTITIES[Quantity.FA].digits, QUANTITIES[Quantity.CBF].digits
+    fa = [predicted_text(by_side[s].fa, fa_digits) if s in by_side else "-" for s in Side]
+    cbf = [predicted_text(by_side[s].cbf, cbf_digits) if s in by_side else "-" for s in Side]
     return fa[0], fa[1], cbf[0], cbf[1]
 
 
 def _lines(report: Report, found: BiomarkerResult) -> list[str]:
-    """Stems of both hemispheres, and the disease categories where they may be shown."""
-    lines = [f"LSA stems, {r.side.value}: {_interval(r.expected, 1)}" for r in found.stems]
+    """Give the stems of both hemispheres, and the disease categories where they may be shown."""
+    lines = [f"LSA stems, {r.side.value}: {predicted_text(r.expected, 1)}" for r in found.stems]
     if report.shows_disease:
         lines += [f"{name}: {100 * p:.0f} %" for name, p in found.disease.items()]
     return lines
-
-
-def _interval(predicted: PredictedValue, digits: int) -> str:
-    return f"{predicted.value:.{digits}f} ({predicted.low:.{digits}f} to {predicted.high:.{digits}f})"

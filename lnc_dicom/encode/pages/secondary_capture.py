@@ -1,4 +1,4 @@
-"""A picture → RGB Secondary Capture (PS3.3 A.8.1): every PACS since the 1990s can show it."""
+"""A page → RGB Secondary Capture (PS3.3 A.8.1), which every PACS can show."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from highdicom.sc import SCImage
 
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.report import Report
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """Where a picture goes: `role` names its series for the UIDs, `derivation` says what it is."""
+class CaptureSeries:
+    """A series of pages: `role` is the name that its UIDs derive from, `derivation` says what the pages show."""
 
     role: str
     number: int
@@ -23,15 +23,15 @@ class Series:
 
 
 def secondary_capture(
-    report: Report, origin: Origin, picture: npt.NDArray[np.uint8], series: Series, instance: int = 1
+    report: Report, provenance: Provenance, page: npt.NDArray[np.uint8], series: CaptureSeries, instance: int = 1
 ) -> SCImage:
-    """Encode a picture, uint8 (rows, columns, 3). It holds no patient data: Burned In Annotation NO (C.7.6.1.1.3)."""
-    common = origin.common(series.role, series.number, series.description)
+    """Encode a page, uint8 (rows, columns, 3). No patient data is burned in: Burned In Annotation NO (C.7.6.1.1.3)."""
+    common = provenance.common(series.role, series.number, series.description)
     if instance > 1:
-        common |= {"sop_instance_uid": origin.uid(f"{series.role}/{instance}"), "instance_number": instance}
+        common |= {"sop_instance_uid": provenance.uid(f"{series.role}/{instance}"), "instance_number": instance}
     image = SCImage.from_ref_dataset(
         ref_dataset=report.sources[0],
-        pixel_array=picture,
+        pixel_array=page,
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
@@ -45,5 +45,5 @@ def secondary_capture(
     image.BurnedInAnnotation = "NO"
     image.DerivationDescription = series.derivation
     image.ConversionType = "WSD"
-    origin.finish(image)
+    provenance.finish(image)
     return image

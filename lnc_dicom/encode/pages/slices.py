@@ -1,6 +1,6 @@
-"""Report → slices through the basal ganglia as pictures, cut along the patient's axes and interpolated.
+"""Report → square slices through the basal ganglia along the patient's axes, interpolated.
 
-A slice is square; its columns run to the patient's left, so the left side is on the right (radiological order).
+Columns run to the patient's left, so the left side is on the right (radiological convention).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lnc_dicom.geometry.resampling import resample, resample_labels
 from lnc_dicom.report import Report
 
 SPAN_MM = 132.0
-"""Side of a slice: the nuclei and most of the lateral ventricles."""
+"""Width and height of a slice: the nuclei and most of the lateral ventricles."""
 _WINDOW = (0.5, 99.8)
 _LEFT, _BACK, _DOWN = (1, 0, 0), (0, 1, 0), (0, 0, -1)
 Floats = npt.NDArray[np.float64]
@@ -25,30 +25,34 @@ Box = tuple[slice, slice, slice]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A slice `mm` away from the middle of putamen and pallidum: up if axial, back if coronal."""
+    """A slice at a distance `mm` from the middle of putamen and pallidum: up if axial, back if coronal."""
 
     plane: str
     mm: float
 
     @property
     def down(self) -> tuple[int, int, int]:
-        """Where the rows run, LPS."""
+        """Direction in which the row index grows, LPS."""
         return _BACK if self.plane == "axial" else _DOWN
 
     @property
     def shift_mm(self) -> Floats:
-        """From the middle to the slice, LPS."""
+        """Vector from the middle to the slice, LPS millimetres."""
         return np.array([0, 0, self.mm] if self.plane == "axial" else [0, self.mm, 0], float)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cutter:
-    """Cuts slices of `size` pixels from a T1 and whatever lies on its grid.
+    """Cuts slices of `size` pixels from a T1 and from volumes on its grid.
 
     part
-        The T1 around the basal ganglia; what lies outside is never shown.
+        The T1 around the basal ganglia; the rest is never shown.
     box
-        Where it lies in the T1's grid.
+        Position of `part` in the grid of the T1.
+    centre_mm
+        Middle of putamen and pallidum, LPS.
+    window
+        Grey levels from black to white.
     """
 
     part: Volume = field(repr=False)
@@ -58,21 +62,21 @@ class Cutter:
     size: int
 
     def grey(self, cut: Slice) -> Floats:
-        """T1 from 0 to 1, (size, size)."""
+        """Give the T1, 0 (black) to 1 (white), (size, size)."""
         low, high = self.window
         return np.clip((self.values(self.part, cut) - low) / max(high - low, 1e-6), 0, 1)
 
     def values(self, part: Volume, cut: Slice) -> Floats:
-        """Sample a volume linearly, (size, size)."""
+        """Sample a volume, linearly interpolated, (size, size)."""
         found = resample(part, self._grid(cut), (self.size, self.size, 1))[..., 0]
         return np.asarray(found.numpy(), np.float64)
 
     def labels(self, part: Volume, cut: Slice) -> npt.NDArray[np.uint8]:
-        """Labels of the nearest voxels, (size, size)."""
+        """Give the labels of the nearest voxels, (size, size)."""
         return np.asarray(resample_labels(part, self._grid(cut), (self.size, self.size, 1))[..., 0], np.uint8)
 
     def _grid(self, cut: Slice) -> Floats:
-        """(4, 4): row, column, 0 of the picture → LPS millimetres."""
+        """Give the affine, (4, 4): row, column, 0 of the slice → LPS millimetres."""
         pixel_mm = SPAN_MM / self.size
         right, down = np.array(_LEFT, float), np.array(cut.down, float)
         lps_mm = np.eye(4)
@@ -90,13 +94,13 @@ def cutter(report: Report, size: int) -> Cutter:
 
 
 def cut_out(volume: Volume, box: Box) -> Volume:
-    """Give part of a volume; it stays where it is in patient space."""
+    """Crop a volume; its position in patient space stays."""
     part = volume[box]  # type: ignore[index]  # highdicom's annotation knows tuples of one
     return part.with_array(np.ascontiguousarray(part.array))  # once, not for every slice
 
 
 def _box(volume: Volume, centre_mm: Floats) -> Box:
-    """Voxels within the reach of any slice."""
+    """Give the box of all voxels that any slice can show."""
     middle = (volume.inverse_affine @ [*centre_mm, 1])[:3]
     reach = np.ceil(SPAN_MM * np.sqrt(3) / 2 / np.array(volume.spacing))
     low = np.maximum(np.floor(middle - reach), 0).astype(int)
@@ -106,7 +110,7 @@ def _box(volume: Volume, centre_mm: Floats) -> Box:
 
 
 def _window(volume: Volume, centre_mm: Floats) -> tuple[float, float]:
-    """Grey levels from black to white: percentiles of the brain around the basal ganglia, not of the scalp."""
+    """Give the grey levels from black to white: percentiles of the brain around the basal ganglia, not of the scalp."""
     lps_mm = np.diag([2.0, 2.0, 2.0, 1.0])
     lps_mm[:3, 3] = centre_mm - 40
     low, high = np.percentile(resample(volume, lps_mm, (40, 40, 40)).numpy(), _WINDOW)
@@ -114,21 +118,21 @@ def _window(volume: Volume, centre_mm: Floats) -> tuple[float, float]:
 
 
 def _centre_mm(labels: Volume) -> Floats:
-    """Middle of putamen and pallidum of both sides, in LPS millimetres."""
+    """Give the middle of putamen and pallidum of both sides, LPS millimetres."""
     wanted = [s.label for s in STRUCTURES if s.name in {"putamen", "pallidum"}]
     index = np.argwhere(np.isin(labels.array, wanted)).mean(axis=0)
     return np.asarray(labels.affine[:3, :3] @ index + labels.affine[:3, 3])
 
 
 def colours() -> Floats:
-    """Colour of every label, (labels, 3), 0 to 255; 0 is black."""
+    """Give the colour of every label, (labels, 3), 0 to 255; label 0 is black."""
     table = np.zeros((len(STRUCTURES) + 1, 3))
     table[[s.label for s in STRUCTURES]] = [s.rgb for s in STRUCTURES]
     return table
 
 
 def is_outline(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Labelled pixels with a neighbour of another label."""
+    """Find the labelled pixels that have a neighbour with another label."""
     padded = np.pad(labels, 1)
     shifts = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
     return np.asarray((labels > 0) & np.any([labels != shifted for shifted in shifts], axis=0))

@@ -1,4 +1,4 @@
-"""Report → the pictures of the summary pages: overlays and volumes; then what was measured in maps and predicted."""
+"""Report → the summary pages: first overlays and volumes, then measured maps and predictions."""
 
 from __future__ import annotations
 
@@ -6,19 +6,29 @@ import textwrap
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
 from highdicom import Volume
 from PIL import Image, ImageDraw
 
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.encode.pages.canvas import ALARM, AMBER, BLACK, GREEN, GREY, SIZE, TOP, WHITE, Colour, font, new_page
+from lnc_dicom.encode.pages.canvas import (
+    ALARM,
+    AMBER,
+    BLACK,
+    GREEN,
+    GREY,
+    SIZE,
+    TOP,
+    WHITE,
+    Colour,
+    RgbImage,
+    font,
+    new_page,
+)
 from lnc_dicom.encode.pages.maps_table import draw_quantities, measured_quantities
 from lnc_dicom.encode.pages.predictions_table import draw_predictions
 from lnc_dicom.encode.pages.slices import Cutter, Slice, colours, cut_out, cutter, is_outline
-from lnc_dicom.report import DEMONSTRATION_MODEL, OWN_CAVEATS, UNFAMILIAR, Report
+from lnc_dicom.report import DEMONSTRATION_MODEL, RESEARCH_ONLY, UNFAMILIAR, Report
 from lnc_dicom.types import Measurement
-
-Picture = npt.NDArray[np.uint8]
 
 TILE = 224
 """Side of a slice in pixels."""
@@ -32,8 +42,8 @@ _CAVEAT_LETTERS = 118
 _BOTTOM = TOP + 3 * TILE + 10
 
 
-def draw_pages(report: Report, now: datetime) -> tuple[Picture, ...]:
-    """Draw the pages, uint8 (1024, 1024, 3) each; the second only where something was measured in maps or predicted.
+def draw_pages(report: Report, now: datetime) -> tuple[RgbImage, ...]:
+    """Draw the pages, uint8 (1024, 1024, 3) each; the second only if maps were measured or something was predicted.
 
     Slices are in radiological order: the patient's left is on the right.
     """
@@ -45,7 +55,7 @@ def draw_pages(report: Report, now: datetime) -> tuple[Picture, ...]:
 
 
 def _first(report: Report, now: datetime, number: str) -> Image.Image:
-    """Nine slices on the left, the table of volumes on the right, caveats below."""
+    """Draw nine slices on the left, the table of volumes on the right, caveats below."""
     page, draw = new_page("Deep grey matter volumes on T1", report.model, now, number)
     cut = cutter(report, TILE)
     labels = cut_out(report.labels, cut.box)
@@ -55,7 +65,7 @@ def _first(report: Report, now: datetime, number: str) -> Image.Image:
         caption(draw, one, x, y, TILE)
     _table(draw, report)
     notes = (
-        "R, L: the patient's right and left. Slices are cut from the source series, interpolated for display.\n"
+        "R, L: right and left of the patient. Slices are cut from the source series and interpolated for display.\n"
         "adults: mean ± SD of the left side in mL, not adjusted for age, N about 58,830 (braincharts)"
     )
     draw.text((12, _BOTTOM), notes, GREY, font())
@@ -64,7 +74,7 @@ def _first(report: Report, now: datetime, number: str) -> Image.Image:
 
 
 def _second(report: Report, now: datetime) -> Image.Image:
-    """Show what was measured in maps, then what was predicted."""
+    """Draw the measured maps, below them the predictions."""
     page, draw = new_page("FA, CBF and predictions", report.model, now, "page 2 of 2")
     y = draw_quantities(draw, report, 12, TOP + 6)
     draw_predictions(draw, report, 12, y + 14)
@@ -72,14 +82,14 @@ def _second(report: Report, now: datetime) -> Image.Image:
 
 
 def caption(draw: ImageDraw.ImageDraw, cut: Slice, x: int, y: int, size: int) -> None:
-    """Name plane and sides of a slice whose upper left corner is (x, y)."""
+    """Label plane and sides of a slice whose upper left corner is (x, y)."""
     draw.text((x + 5, y + size // 2), "R", WHITE, font(17), anchor="lm")
     draw.text((x + size - 5, y + size // 2), "L", WHITE, font(17), anchor="rm")
     draw.text((x + 5, y + size - 4), cut.plane, WHITE, font(), anchor="lb", stroke_width=1, stroke_fill=BLACK)
 
 
-def _tile(cut: Cutter, structures: Volume, one: Slice) -> Picture:
-    """One slice with the structures filled and outlined."""
+def _tile(cut: Cutter, structures: Volume, one: Slice) -> RgbImage:
+    """Draw one slice with the structures filled and outlined."""
     grey = cut.grey(one) * 255
     labels = cut.labels(structures, one)
     strength = np.where(labels > 0, np.where(is_outline(labels), 1.0, _FILL), 0.0)[..., None]
@@ -87,7 +97,7 @@ def _tile(cut: Cutter, structures: Volume, one: Slice) -> Picture:
 
 
 def _table(draw: ImageDraw.ImageDraw, report: Report) -> None:
-    """Volumes left and right with the population's mean and SD; failed structures say so."""
+    """Draw left and right volumes with mean and SD of the population; failed structures are marked."""
     x, step = _COLUMNS * TILE + 14, 86
     end = SIZE - 10
     columns = ((0, x + 150), (1, end))
@@ -108,8 +118,11 @@ def _table(draw: ImageDraw.ImageDraw, report: Report) -> None:
 
 
 def _caveats(draw: ImageDraw.ImageDraw, report: Report, y: int) -> None:
-    """Only caveats of ours: the name of a file that was left out could name the patient. What does not fit is told."""
-    own = [caveat for caveat in report.caveats if caveat.code in OWN_CAVEATS]
+    """Draw the caveats whose text is ours, the most important first; if some do not fit, the last line says so.
+
+    Any other text could name the patient. That this is research only is in the banner already.
+    """
+    own = [caveat for caveat in report.caveats if caveat.is_our_text and caveat.code != RESEARCH_ONLY]
     own.sort(key=lambda caveat: caveat.code not in {DEMONSTRATION_MODEL, UNFAMILIAR})
     found = [f"{caveat.code} {caveat.text}" for caveat in own]
     lines = [line for reason in found for line in textwrap.wrap(reason, _CAVEAT_LETTERS, subsequent_indent="    ")]

@@ -12,40 +12,40 @@ from highdicom.sr import CodedConcept
 from pydicom import Dataset
 
 from lnc_dicom.codes import ANATOMICAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, BRAIN, LATERALITY, STRUCTURE
-from lnc_dicom.encode.provenance import MANUFACTURER, Origin
+from lnc_dicom.encode.provenance import MANUFACTURER, Provenance
 from lnc_dicom.report import Report, failure_text
 from lnc_dicom.types import Measurement
 
 SERIES_NUMBER = 9001
-"""In a high block, out of the way of the scanner's series."""
+"""In a high range that scanners do not use."""
 
 
-def segmentation(report: Report, origin: Origin) -> Segmentation:
-    """Encode the labels, all structures described, empty ones included: they were looked for, or failed.
+def segmentation(report: Report, provenance: Provenance) -> Segmentation:
+    """Encode the labels. All structures are described, empty ones too: they were not found, or failed.
 
-    The pixels are handed over as a Volume: position comes from the affine, never from the order of the sources.
+    The pixels are passed as a Volume: positions come from the affine, never from the order of the sources.
     """
-    labels, sources = where_structures_are(report.labels, report.sources)
+    labels, sources = crop_to_labels(report.labels, report.sources)
     seg = Segmentation(
         source_images=sources,
         pixel_array=labels,
         segmentation_type=SegmentationTypeValues.BINARY,
-        segment_descriptions=[_description(m, report, origin) for m in report.measurements],
+        segment_descriptions=[_description(m, report, provenance) for m in report.measurements],
         content_label="DEEP_GREY_MATTER",
         content_description="Deep grey matter, automatic, not reviewed (RESEARCH)",
         content_creator_name="lnc-dicom^automatic",
         omit_empty_frames=True,
-        **origin.common("seg", SERIES_NUMBER, "AI deep grey matter SEG (RESEARCH)"),
+        **provenance.common("seg", SERIES_NUMBER, "AI deep grey matter SEG (RESEARCH)"),
     )
-    origin.finish(seg)
+    provenance.finish(seg)
     return seg
 
 
-def where_structures_are(labels: Volume, sources: Sequence[Dataset]) -> tuple[Volume, list[Dataset]]:
-    """Give the slices between the first and the last that hold a label, and the images that lie there.
+def crop_to_labels(labels: Volume, sources: Sequence[Dataset]) -> tuple[Volume, list[Dataset]]:
+    """Crop to the slices from the first to the last with a label, and to the source images that lie there.
 
-    Looking up the place of every image is most of the time that encoding takes; those without a frame are not named,
-    but for the first, from which patient and study are copied.
+    Matching source images to slices takes most of the encoding time, so images beside the crop are left out, except for
+    the first, from which patient and study are copied.
     """
     held = np.flatnonzero(labels.array.any(axis=(1, 2)))
     first, last = (int(held[0]), int(held[-1])) if held.size else (0, 0)
@@ -57,8 +57,8 @@ def where_structures_are(labels: Volume, sources: Sequence[Dataset]) -> tuple[Vo
     return part, [sources[0], *(s for s, k in zip(sources[1:], slices[1:], strict=True) if first <= k <= last)]
 
 
-def _description(measurement: Measurement, report: Report, origin: Origin) -> SegmentDescription:
-    """Describe a segment; one that failed is empty and says why."""
+def _description(measurement: Measurement, report: Report, provenance: Provenance) -> SegmentDescription:
+    """Describe a segment; one that failed is empty, with the reason in its description."""
     structure = measurement.structure
     description = SegmentDescription(
         segment_number=structure.label,
@@ -70,7 +70,7 @@ def _description(measurement: Measurement, report: Report, origin: Origin) -> Se
             report.model.name, ARTIFICIAL_INTELLIGENCE, report.model.version, source=MANUFACTURER
         ),
         tracking_id=structure.title,
-        tracking_uid=origin.tracking_uid(structure.title),
+        tracking_uid=provenance.tracking_uid(structure.title),
         anatomic_regions=[BRAIN],
         display_color=CIELabColor.from_rgb(*structure.rgb),
     )

@@ -1,4 +1,4 @@
-"""Everything found → Comprehensive 3D SR with TID 1500 (PS3.16)."""
+"""Report → Comprehensive 3D SR after TID 1500 (PS3.16)."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from lnc_dicom.codes import BRAIN_MRI
-from lnc_dicom.encode.provenance import DEVICE_SERIAL_NUMBER, MANUFACTURER, Origin
+from lnc_dicom.encode.provenance import DEVICE_SERIAL_NUMBER, MANUFACTURER, Provenance
 from lnc_dicom.encode.sr.changes import change_groups
-from lnc_dicom.encode.sr.outline import Canvas
+from lnc_dicom.encode.sr.outline import Placement
 from lnc_dicom.encode.sr.predictions import prediction_groups
 from lnc_dicom.encode.sr.relationships import relate_methods, separate
 from lnc_dicom.encode.sr.structures import structure_groups
-from lnc_dicom.encode.sr.study_level import overall_groups
+from lnc_dicom.encode.sr.study_level import study_level_groups
 from lnc_dicom.report import BANNER, Report
 
 SERIES_NUMBER = 9002
 
 
-def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Comprehensive3DSR:
+def measurement_report(report: Report, provenance: Provenance, seg: Segmentation) -> Comprehensive3DSR:
     """Encode every measurement with its segment, site, side, method, algorithm and quality.
 
-    A structure that failed keeps its group and its quality, without a number of its own.
+    A structure that failed keeps its group and its quality, without its volume.
     """
-    canvas = Canvas(report.labels, report.sources)
+    placement = Placement(report.labels, report.sources)
     content = MeasurementReport(
-        observation_context=ObservationContext(observer_device_context=_observer(report, origin)),
+        observation_context=ObservationContext(observer_device_context=_observer(report, provenance)),
         procedure_reported=BRAIN_MRI,
         imaging_measurements=[
-            *(g for m in report.measurements for g in structure_groups(m, report, origin, seg, canvas)),
-            *overall_groups(report, origin, canvas),
-            *change_groups(report.change, origin, canvas),
-            *prediction_groups(report.biomarker, origin, canvas, with_disease=report.shows_disease),
+            *(g for m in report.measurements for g in structure_groups(m, report, provenance, seg, placement)),
+            *study_level_groups(report, provenance, placement),
+            *change_groups(report.change, provenance, placement),
+            *prediction_groups(report.biomarker, provenance, placement, with_disease=report.shows_disease),
         ],
         referenced_images=[_library_entry(report)],
     )
@@ -52,20 +52,20 @@ def measurement_report(report: Report, origin: Origin, seg: Segmentation) -> Com
         is_complete=all(m.passed for m in report.measurements),
         is_final=False,
         is_verified=False,
-        previous_versions=[origin.replaced.reference()] if origin.replaced else None,
-        **origin.common("sr", SERIES_NUMBER, "AI measurements (RESEARCH)"),
+        previous_versions=[provenance.replaced.reference()] if provenance.replaced else None,
+        **provenance.common("sr", SERIES_NUMBER, "AI measurements (RESEARCH)"),
     )
     document.CompletionFlagDescription = f"Automatic, not reviewed. {BANNER}."
     separate(document)
     relate_methods(document)
-    origin.finish(document)
+    provenance.finish(document)
     return document
 
 
 def _library_entry(report: Report) -> Dataset:
-    """One image of the series for the image library; all 176 would cost ten seconds and say no more.
+    """Give one image of the series for the image library; all 176 would take ten seconds and add no information.
 
-    highdicom describes single-frame images only; a multi-frame image gets its first frame's attributes at the top.
+    highdicom describes single-frame images only: a multi-frame image gets its geometry at the top level.
     """
     entry = copy.copy(min(report.sources, key=lambda source: str(source.SOPInstanceUID)))
     if "PixelSpacing" not in entry:
@@ -78,12 +78,12 @@ def _library_entry(report: Report) -> Dataset:
     return entry
 
 
-def _observer(report: Report, origin: Origin) -> ObserverContext:
+def _observer(report: Report, provenance: Provenance) -> ObserverContext:
     """Name the device as in Contributing Equipment (IHE AIR Table 6.5.3.1-1)."""
     return ObserverContext(
         observer_type=codes.DCM.Device,
         observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
-            uid=UID(origin.device_uid()),
+            uid=UID(provenance.device_uid()),
             name=MANUFACTURER,
             manufacturer_name=MANUFACTURER,
             model_name=report.model.name,

@@ -1,8 +1,7 @@
 """Numbers that belong to no segment → TID 1501 groups that viewers of SR can show.
 
-In OHIF 3.13 one group without coordinates turns the whole report black, and of a group five lines are drawn. Hence
-every number is inferred from coordinates (TID 320), long groups are split, and the first line, a comment, says what it
-is about.
+OHIF 3.13 shows the whole report black if one group has no coordinates, and draws five lines per group. So every number
+is inferred from coordinates (TID 320), long groups are split, and the first line is a comment that names the topic.
 """
 
 from __future__ import annotations
@@ -26,19 +25,19 @@ from highdicom.sr import Measurement as MeasurementItem
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.encode.sr.outline import Anchor, Outline
 
 NUMBERS_PER_GROUP = 4
-"""Five lines are drawn; one of them is the comment."""
+"""OHIF draws five lines; one of them is the comment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What a group is about: its title, where in the body, where on the images, and how its numbers were made.
+    """What a group is about: its title, finding site, position on the images, method and algorithm.
 
     place
-        Finds a place on the images, another one for every group.
+        Gives a position on the images, another one at every call.
     """
 
     title: str
@@ -50,20 +49,20 @@ class Topic:
 
 def topic_groups(
     topic: Topic,
-    origin: Origin,
+    provenance: Provenance,
     items: Sequence[MeasurementItem],
     evaluations: Sequence[QualitativeEvaluation] = (),
 ) -> list[MeasurementsAndQualitativeEvaluations]:
-    """Give the groups of a topic; the tracking identifier of all but the first ends with a number."""
-    parts = [items[i : i + NUMBERS_PER_GROUP] for i in range(0, len(items), NUMBERS_PER_GROUP)]
-    titles = [topic.title, *(f"{topic.title}, {i}" for i in range(2, len(parts) + 1))]
-    return [_group(topic, title, origin, part, evaluations) for title, part in zip(titles, parts, strict=False)]
+    """Give the groups of a topic; from the second on, the tracking identifier ends with a number."""
+    chunks = [items[i : i + NUMBERS_PER_GROUP] for i in range(0, len(items), NUMBERS_PER_GROUP)]
+    titles = [topic.title, *(f"{topic.title}, {i}" for i in range(2, len(chunks) + 1))]
+    return [_group(topic, title, provenance, chunk, evaluations) for title, chunk in zip(titles, chunks, strict=False)]
 
 
 def _group(
     topic: Topic,
     title: str,
-    origin: Origin,
+    provenance: Provenance,
     items: Sequence[MeasurementItem],
     evaluations: Sequence[QualitativeEvaluation],
 ) -> MeasurementsAndQualitativeEvaluations:
@@ -71,7 +70,7 @@ def _group(
     for item in items:
         _infer_from(place, item)
     group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(UID(origin.tracking_uid(title)), title),
+        tracking_identifier=TrackingIdentifier(UID(provenance.tracking_uid(title)), title),
         finding_sites=[topic.site],
         method=topic.method,
         algorithm_id=topic.algorithm,
@@ -84,7 +83,7 @@ def _group(
 
 
 def _infer_from(place: Outline | Anchor, item: MeasurementItem) -> None:
-    """Let a number be inferred from coordinates (TID 320); highdicom takes them only when the item is made."""
+    """Add the coordinates that a number is inferred from (TID 320); highdicom takes them in the constructor only."""
     parts = item[0].get("ContentSequence") or ContentSequence()
     parts.append(place.coordinates())
     item[0].ContentSequence = parts

@@ -1,10 +1,11 @@
-"""Numbers and judgements → content items: NUM with its interval in its own unit (PS3.16 TID 300, 310), CODE."""
+"""Numbers, evaluations and structures → content items of measurement groups (PS3.16 TID 300, 310)."""
 
 from __future__ import annotations
 
 from highdicom.sr import (
     CodedConcept,
     ContentSequence,
+    FindingSite,
     MeasurementProperties,
     QualitativeEvaluation,
     RelationshipTypeValues,
@@ -14,11 +15,14 @@ from highdicom.sr import Measurement as MeasurementItem
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from lnc_dicom.anatomy import Structure
+from lnc_dicom.codes import LATERALITY, STRUCTURE
+
 _UNCERTAINTIES = ("371886008", "371885007")
-"""Ranges of upper and lower measurement uncertainty."""
+"""Codes of the ranges of upper and lower measurement uncertainty."""
 
 
-def measured(
+def number_item(
     name: Code,
     value: float,
     unit: Code,
@@ -27,9 +31,10 @@ def measured(
     derivation: Code | None = None,
     method: Code | None = None,
 ) -> MeasurementItem:
-    """Encode a number; `interval` is written as ranges below and above it.
+    """Encode a number as NUM, rounded to `digits` decimals.
 
-    highdicom gives the ranges no unit (0.28.2), which is wrong for all but numbers without one.
+    interval
+        Low and high end, in the same unit; written as ranges of uncertainty below and above the number (TID 310).
     """
     rounded = round(value, digits)
     properties = None
@@ -47,14 +52,17 @@ def measured(
         method=method,
         properties=properties,
     )
-    for part in item[0].get("ContentSequence", ()):
+    for part in item[0].get("ContentSequence", ()):  # highdicom 0.28.2 writes ranges in the unit "1"
         if part.ConceptNameCodeSequence[0].CodeValue in _UNCERTAINTIES:
             part.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = [CodedConcept.from_code(unit)]
     return item
 
 
-def judged(question: Code, answer: Code, reason: str = "") -> QualitativeEvaluation:
-    """Encode a coded answer; a reason follows it as a comment, for which TID 1411 and TID 1501 have no row."""
+def evaluation_item(question: Code, answer: Code, reason: str = "") -> QualitativeEvaluation:
+    """Encode a coded answer to a coded question; the reason, if any, is a comment below it.
+
+    TID 1411 and TID 1501 have no row for the comment, but are extensible.
+    """
     item = QualitativeEvaluation(CodedConcept.from_code(question), CodedConcept.from_code(answer))
     if reason:
         comment = CodedConcept.from_code(codes.DCM.Comment)
@@ -62,3 +70,8 @@ def judged(question: Code, answer: Code, reason: str = "") -> QualitativeEvaluat
             [TextContentItem(comment, reason, RelationshipTypeValues.HAS_PROPERTIES)]
         )
     return item
+
+
+def site_of(structure: Structure) -> FindingSite:
+    """Name a structure as finding site; its side is a modifier."""
+    return FindingSite(STRUCTURE[structure.name], laterality=LATERALITY[structure.side])

@@ -1,22 +1,18 @@
-"""Relationships and continuity that highdicom (0.28.2) writes otherwise than templates and readers want them."""
+"""Relationships and continuity that highdicom (0.28.2) does not write as templates and readers need them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from highdicom.sr import RelationshipTypeValues, ValueTypeValues
+from highdicom.sr.utils import find_content_items
 from pydicom import Dataset
-
-_GROUP = "125007"
-_METHOD = "370129005"
+from pydicom.sr.codedict import codes
 
 
 def relate_methods(document: Dataset) -> None:
     """Make the method of a measurement group a modifier (TID 1419 row 1, TID 1501): HAS CONCEPT MOD, not CONTAINS."""
-    for group in _containers(document):
-        if _name(group) == _GROUP:
-            for item in group.ContentSequence:
-                if _name(item) == _METHOD:
-                    item.RelationshipType = "HAS CONCEPT MOD"
+    for group in find_content_items(document, name=codes.DCM.MeasurementGroup, recursive=True):
+        for method in find_content_items(group, name=codes.SCT.MeasurementMethod):
+            method.RelationshipType = RelationshipTypeValues.HAS_CONCEPT_MOD.value
 
 
 def separate(document: Dataset) -> None:
@@ -25,17 +21,5 @@ def separate(document: Dataset) -> None:
     highdicom writes CONTINUOUS, and readers then print numbers without their names.
     """
     document.ContinuityOfContent = "SEPARATE"
-    for container in _containers(document):
+    for container in find_content_items(document, value_type=ValueTypeValues.CONTAINER, recursive=True):
         container.ContinuityOfContent = "SEPARATE"
-
-
-def _containers(item: Dataset) -> Iterator[Dataset]:
-    for child in item.get("ContentSequence", ()):
-        if child.ValueType == "CONTAINER":
-            yield child
-            yield from _containers(child)
-
-
-def _name(item: Dataset) -> str:
-    names = item.get("ConceptNameCodeSequence")
-    return str(names[0].CodeValue) if names else ""

@@ -1,4 +1,4 @@
-"""What belongs to no single structure → TID 1501 groups: asymmetry of pairs, quality of the images."""
+"""Asymmetry of pairs and quality of the images → TID 1501 groups."""
 
 from __future__ import annotations
 
@@ -23,43 +23,49 @@ from lnc_dicom.codes import (
     STRUCTURE,
     USABLE,
 )
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.encode.sr.groups import Topic, topic_groups
-from lnc_dicom.encode.sr.items import judged, measured
-from lnc_dicom.encode.sr.outline import Canvas
+from lnc_dicom.encode.sr.items import evaluation_item, number_item
+from lnc_dicom.encode.sr.outline import Placement
 from lnc_dicom.measure.gates import EDGE_WIDTH, MISFIT, TURN
 from lnc_dicom.measure.volumetry import asymmetry
 from lnc_dicom.report import Report, failure_text
 from lnc_dicom.types import Asymmetry
 
 _DIGITS = 4
-UNITS = {EDGE_WIDTH.code: MILLIMETRE, MISFIT.code: MILLIMETRE, TURN.code: DEGREE}
-"""Units of the gates' numbers, by code; all others have none."""
+_UNITS = {EDGE_WIDTH.code: MILLIMETRE, MISFIT.code: MILLIMETRE, TURN.code: DEGREE}
+"""Units of gates, by code; the numbers of all other gates have none."""
 
 
-def overall_groups(report: Report, origin: Origin, canvas: Canvas) -> list[MeasurementsAndQualitativeEvaluations]:
-    """Give a group per pair of structures that has an asymmetry, and those for the quality of the images."""
-    pairs = [group for row in asymmetry(report.measurements) for group in _asymmetry(row, origin, canvas)]
-    return [*pairs, *_quality(report, origin, canvas)]
+def study_level_groups(
+    report: Report, provenance: Provenance, placement: Placement
+) -> list[MeasurementsAndQualitativeEvaluations]:
+    """Give the groups of asymmetry, one per pair of structures, then those of image quality."""
+    pairs = [group for one in asymmetry(report.measurements) for group in _asymmetry(one, provenance, placement)]
+    return [*pairs, *_quality(report, provenance, placement)]
 
 
-def _asymmetry(row: Asymmetry, origin: Origin, canvas: Canvas) -> list[MeasurementsAndQualitativeEvaluations]:
-    """(L - R) / ((L + R) / 2) of a pair, shown between the two; what is not defined is left out."""
-    values = {"volume": row.volume, **{q.value: v for q, v in row.quantities.items()}}
-    items = [measured(ASYMMETRY[name], v, NO_UNITS, _DIGITS) for name, v in values.items() if v is not None]
-    site = FindingSite(STRUCTURE[row.name], laterality=BILATERAL)
-    between = partial(canvas.anchor, [s.label for s in STRUCTURES if s.name == row.name])
-    return topic_groups(Topic(f"{row.name.capitalize()}, asymmetry", site, between, INDEX_OF_SIDES), origin, items)
+def _asymmetry(
+    one: Asymmetry, provenance: Provenance, placement: Placement
+) -> list[MeasurementsAndQualitativeEvaluations]:
+    """Give (L - R) / ((L + R) / 2) of a pair, shown between the two; values that are not defined are left out."""
+    values = {"volume": one.volume, **{q.value: v for q, v in one.quantities.items()}}
+    items = [number_item(ASYMMETRY[name], v, NO_UNITS, _DIGITS) for name, v in values.items() if v is not None]
+    site = FindingSite(STRUCTURE[one.name], laterality=BILATERAL)
+    between = partial(placement.anchor, [s.label for s in STRUCTURES if s.name == one.name])
+    return topic_groups(Topic(f"{one.name.capitalize()}, asymmetry", site, between, INDEX_OF_SIDES), provenance, items)
 
 
-def _quality(report: Report, origin: Origin, canvas: Canvas) -> list[MeasurementsAndQualitativeEvaluations]:
-    """Numbers of the study's gates, and whether the images could be used for every structure."""
+def _quality(
+    report: Report, provenance: Provenance, placement: Placement
+) -> list[MeasurementsAndQualitativeEvaluations]:
+    """Give the numbers of the study's gates, and whether the images were usable for every structure."""
     failed = [failure_text(m) for m in report.measurements if not m.passed]
-    verdict = judged(QUALITY, PARTLY_USABLE if failed else USABLE, "; ".join(failed))
+    usable = evaluation_item(QUALITY, PARTLY_USABLE if failed else USABLE, "; ".join(failed))
     items = [
-        measured(Code(c.code, LOCAL_SCHEME, c.name), c.value, UNITS.get(c.code, NO_UNITS), _DIGITS)
+        number_item(Code(c.code, LOCAL_SCHEME, c.name), c.value, _UNITS.get(c.code, NO_UNITS), _DIGITS)
         for c in report.checks
         if math.isfinite(c.value)
     ]
-    topic = Topic("Images, quality", FindingSite(BRAIN), partial(canvas.anchor, [s.label for s in STRUCTURES]))
-    return topic_groups(topic, origin, items, [verdict])
+    topic = Topic("Images, quality", FindingSite(BRAIN), partial(placement.anchor, [s.label for s in STRUCTURES]))
+    return topic_groups(topic, provenance, items, [usable])

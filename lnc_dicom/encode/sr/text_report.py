@@ -1,7 +1,7 @@
-"""Report → Enhanced SR of plain sentences after TID 2000 (PS3.16): for viewers that print a report but no TID 1500.
+"""Report → Enhanced SR of sentences after TID 2000 (PS3.16), for viewers that show text reports but no TID 1500.
 
-OHIF shows an SR as text unless its title is 126000, and the names of the items only where the content is SEPARATE. The
-source is named as a series: it would print a line for every image.
+OHIF shows an SR as text unless its title is 126000, and the names of its items only if the content is SEPARATE. The
+source is referred to as a series, because OHIF would print a line for every image.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from lnc_dicom.codes import MRI_HEAD_REPORT, SOURCE_SERIES
-from lnc_dicom.encode.provenance import MANUFACTURER, Origin
+from lnc_dicom.encode.provenance import MANUFACTURER, Provenance
 from lnc_dicom.encode.sr.sentences import caveat_sentences, measured_sentences, predicted_sentences
 from lnc_dicom.report import BANNER, Report
 
@@ -31,25 +31,25 @@ SERIES_NUMBER = 9003
 _ENGLISH = Code("en-US", "RFC5646", "English (United States)")
 
 
-def text_report(report: Report, origin: Origin) -> EnhancedSR:
-    """Encode what was found as sentences under Summary, Findings (measured) and Impressions (predicted)."""
+def text_report(report: Report, provenance: Provenance) -> EnhancedSR:
+    """Encode sentences under Summary (caveats), Findings (measured) and Impressions (predicted)."""
     root = ContainerContentItem(MRI_HEAD_REPORT, is_content_continuous=False, template_id="2000")
-    root.ContentSequence = ContentSequence([*_context(report, origin), *_sections(report)], is_root=False)
+    root.ContentSequence = ContentSequence([*_context(report, provenance), *_sections(report)], is_root=False)
     document = EnhancedSR(
         evidence=list(report.sources),
         content=root,
         is_complete=all(m.passed for m in report.measurements),
         is_final=False,
         is_verified=False,
-        **origin.common("text", SERIES_NUMBER, "AI report as text (RESEARCH)"),
+        **provenance.common("text", SERIES_NUMBER, "AI report as text (RESEARCH)"),
     )
     document.CompletionFlagDescription = f"Automatic, not reviewed. {BANNER}."
-    origin.finish(document)
+    provenance.finish(document)
     return document
 
 
-def _context(report: Report, origin: Origin) -> list[CodeContentItem | TextContentItem | UIDRefContentItem]:
-    """Language (TID 1204), device observer (TID 1002, 1004) and the source series."""
+def _context(report: Report, provenance: Provenance) -> list[CodeContentItem | TextContentItem | UIDRefContentItem]:
+    """Give language (TID 1204), device observer (TID 1002, 1004) and source series."""
     about, series = RelationshipTypeValues.HAS_OBS_CONTEXT, UID(report.sources[0].SeriesInstanceUID)
     language = CodeContentItem(
         codes.DCM.LanguageOfContentItemAndDescendants, _ENGLISH, RelationshipTypeValues.HAS_CONCEPT_MOD
@@ -57,7 +57,7 @@ def _context(report: Report, origin: Origin) -> list[CodeContentItem | TextConte
     return [
         language,
         CodeContentItem(codes.DCM.ObserverType, codes.DCM.Device, about),
-        UIDRefContentItem(codes.DCM.DeviceObserverUID, UID(origin.device_uid()), about),
+        UIDRefContentItem(codes.DCM.DeviceObserverUID, UID(provenance.device_uid()), about),
         TextContentItem(codes.DCM.DeviceObserverName, MANUFACTURER, about),
         TextContentItem(codes.DCM.DeviceObserverManufacturer, MANUFACTURER, about),
         TextContentItem(codes.DCM.DeviceObserverModelName, report.model.name, about),
@@ -66,7 +66,7 @@ def _context(report: Report, origin: Origin) -> list[CodeContentItem | TextConte
 
 
 def _sections(report: Report) -> list[ContainerContentItem]:
-    """Sections of TID 2000 (CID 7001) with their sentences (CID 7002); what is empty is left out."""
+    """Give the sections of TID 2000 (CID 7001) with their sentences (CID 7002); no Impressions without predictions."""
     dcm = codes.DCM
     sections = [
         _section(dcm.Summary, dcm.Summary, caveat_sentences(report)),

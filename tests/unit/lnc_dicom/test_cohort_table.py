@@ -15,7 +15,7 @@ def _cohort(folder, *lines, header=HEADER, folders=("a", "b")):
     return folder
 
 
-def test_what_was_written_is_read_back(tmp_path):
+def test_a_written_table_is_read_back_unchanged(tmp_path):
     patients = (Patient("a", "ill", (3, 4), 61.5, "F", "X"), Patient("b", "well", (5, 5), math.nan, "", ""))
     for p in patients:
         (tmp_path / p.name).mkdir()
@@ -29,20 +29,23 @@ def test_what_was_written_is_read_back(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (["a,ill,3,4,61,F,X"], "1 folders have no line"),
-        (["a,ill,3,4,61,F,X", "b,ill,3,4,61,F,X", "c,ill,3,4,61,F,X"], "1 patients have no folder, first in line 4"),
-        (["a,ill,3,4,61,F,X", "a,ill,3,4,61,F,X", "b,ill,1,1,6,M,X"], "named more than once, first in line 2"),
-        (["a,ill,-1,4,61,F,X", "b,ill,3,4,61,F,X"], "line 2: stems_left has to be a whole number"),
-        (["a,ill,3,4,61,F,X", "b,ill,3,40,61,F,X"], "line 3: stems_right has to be a whole number"),
+        (["a,ill,3,4,61,F,X"], "1 folders have no row"),
+        (
+            ["a,ill,3,4,61,F,X", "b,ill,3,4,61,F,X", "c,ill,3,4,61,F,X"],
+            "1 patients have no folder, the first in line 4",
+        ),
+        (["a,ill,3,4,61,F,X", "a,ill,3,4,61,F,X", "b,ill,1,1,6,M,X"], "listed more than once, the first in line 2"),
+        (["a,ill,-1,4,61,F,X", "b,ill,3,4,61,F,X"], "line 2: stems_left must be a whole number"),
+        (["a,ill,3,4,61,F,X", "b,ill,3,40,61,F,X"], "line 3: stems_right must be a whole number"),
         (["a,ill,3,4.5,61,F,X", "b,ill,3,4,61,F,X"], "line 2: stems_right"),
-        (["a,ill,3,4,190,F,X", "b,ill,3,4,61,F,X"], "line 2: age has to lie between"),
-        (["a,ill,3,4,old,F,X", "b,ill,3,4,61,F,X"], "line 2: age has to be a number"),
+        (["a,ill,3,4,190,F,X", "b,ill,3,4,61,F,X"], "line 2: age must be between"),
+        (["a,ill,3,4,old,F,X", "b,ill,3,4,61,F,X"], "line 2: age must be a number"),
         (["a,ill,3,4,61,?,X", "b,ill,3,4,61,F,X"], "line 2: sex"),
         (["a,,3,4,61,F,X", "b,ill,3,4,61,F,X"], "line 2: group is empty"),
         ([], "names no patient"),
     ],
 )
-def test_a_table_that_cannot_be_is_refused_with_line_and_column(tmp_path, lines, said):
+def test_an_invalid_table_is_refused_with_line_and_column(tmp_path, lines, said):
     with pytest.raises(BadCohort, match=said):
         read_table(_cohort(tmp_path, *lines))
 
@@ -52,12 +55,12 @@ def test_missing_columns_are_named(tmp_path):
         read_table(_cohort(tmp_path, "a,ill,61,F,X", header="patient,group,age,sex,site"))
 
 
-def test_a_folder_without_table_is_no_cohort(tmp_path):
+def test_a_folder_without_a_table_is_refused(tmp_path):
     with pytest.raises(BadCohort, match="is missing"):
         read_table(tmp_path)
 
 
-def test_an_error_never_repeats_what_stands_in_the_table(tmp_path):
+def test_an_error_never_quotes_the_table(tmp_path):
     with pytest.raises(BadCohort) as caught:
         read_table(_cohort(tmp_path, "CANARY,ill,3,4,61,F,X"))
     assert "CANARY" not in str(caught.value)

@@ -2,17 +2,22 @@
 
 import json
 import shutil
+from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pydicom
 import pytest
 
-from lnc_dicom.pipeline import STAGES, analyse
+from lnc_dicom.errors import WrongPose
+from lnc_dicom.pipeline import analyse, process
 from lnc_dicom.quantities import Quantity
 from lnc_dicom.result_json import result_json
 from lnc_dicom.study.read import read_study
-from lnc_dicom.tools import Tools
-from tests.factories import NOW
+from lnc_dicom.tools import STAGES, Tools
+from lnc_dicom.types import Pose
+from tests.factories import NOW, BoxSegmenter, write_series
+from tests.unit.lnc_dicom.encode.oracle import Oracle
 
 XA30 = "siemens-xa30-enhanced"
 T1, FA, DWI, ASL, RELATIVE = (
@@ -24,15 +29,15 @@ T1, FA, DWI, ASL, RELATIVE = (
 )
 
 
-def _study(data, folder, spoils):
-    """Copy series of the real study, each spoilt by a function that gives False for an instance to leave out."""
-    for name, spoil in {T1: None, **spoils}.items():
+def _study(data, folder, faults):
+    """Copy series of the real study, each damaged by a function that returns False for an instance to leave out."""
+    for name, fault in {T1: None, **faults}.items():
         for path in sorted(p for p in (data / XA30 / name).rglob("*") if p.is_file()):
-            if spoil is None:
+            if fault is None:
                 shutil.copy(path, folder / f"{name} {path.name}")
                 continue
             dataset = pydicom.dcmread(path)
-            if spoil(dataset) is not False:
+            if fault(dataset) is not False:
                 dataset.save_as(folder / f"{name} {path.name}")
     return read_study([folder])
 
@@ -107,8 +112,8 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_bad_map_is_left_out_with_its_code_and_the_rest_goes_on(data, segmenter, tmp_path, name):
-    spoils, expected, left = CASES[name]
-    report = analyse(_study(data, tmp_path, spoils), Tools(segmenter, NOW))
+    faults, expected, left = CASES[name]
+    report = analyse(_study(data, tmp_path, faults), Tools(segmenter, NOW))
     codes = {c.code for c in report.caveats}
     assert codes & {f"LNC-{n}" for n in range(410, 421)} == expected
     assert {m.map.quantity for m in report.maps} == (left or set())
@@ -132,16 +137,48 @@ def test_the_same_study_gives_the_same_result(data, segmenter, tmp_path):
 
 
 def test_a_t1_alone_passes_every_stage_without_a_caveat_of_maps(data, segmenter, tmp_path):
-    from contextlib import contextmanager
-
-    seen = []
-
-    @contextmanager
-    def stage(name):
-        seen.append(name)
-        yield
-
-    report = analyse(_study(data, tmp_path, {}), Tools(segmenter, NOW, stage))
+    stages = _Stages()
+    report = analyse(_study(data, tmp_path, {}), Tools(segmenter, NOW, stages))
     assert report.maps == ()
     assert [c.code for c in report.caveats] == ["LNC-400"]
-    assert seen == list(STAGES[:-1])
+    assert stages.visited == list(STAGES[:-1])
+
+
+class _Stages:
+    """Remembers the stages that were begun."""
+
+    def __init__(self):
+        self.visited = []
+
+    def __call__(self, name):
+        self.visited.append(name)
+        return nullcontext()
+
+
+class _Turned(BoxSegmenter):
+    """Finds a head that is turned too far."""
+
+    def __call__(self, volume):
+        return replace(super().__call__(volume), pose=Pose(90.0, 1.0, 1.0))
+
+
+def test_a_study_that_a_gate_refuses_never_reaches_the_biomarker_model(tmp_path):
+    write_series(tmp_path)
+    stages = _Stages()
+    with pytest.raises(WrongPose):
+        analyse(read_study([tmp_path]), Tools(_Turned(), NOW, stages, predictor=Oracle()))
+    assert stages.visited[-1] == "regions"
+
+
+def test_caveats_of_the_study_come_before_those_of_predictions(tmp_path):
+    write_series(tmp_path)
+    (tmp_path / "notes.dcm").write_text("no DICOM object")
+    report = analyse(read_study([tmp_path]), Tools(BoxSegmenter(), NOW, predictor=Oracle(distance=2.0)))
+    assert [c.code for c in report.caveats] == ["LNC-400", "LNC-401", "LNC-408", "LNC-421", "LNC-424"]
+
+
+def test_every_stage_is_visited_once_and_in_order(tmp_path):
+    write_series(tmp_path)
+    stages = _Stages()
+    process(read_study([tmp_path]), Tools(BoxSegmenter(), NOW, stages))
+    assert stages.visited == list(STAGES)

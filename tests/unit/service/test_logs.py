@@ -48,9 +48,38 @@ def test_an_uncaught_error_loses_its_message_in_threads_too():
     assert "CANARY" not in json.dumps(found)
 
 
-def test_a_record_that_cannot_be_printed_is_not_printed_raw():
-    assert "CANARY" not in json.dumps(_lines("log.info('stage', extra={'job': object(), 'x': 'CANARY'})"))
+def test_a_value_that_is_not_json_is_withheld():
+    (line,) = _lines("log.info('stage', extra={'job': object(), 'x': 'CANARY'})")
+    assert (line["event"], line["job"]) == ("stage", "withheld")
 
 
 def test_no_allowed_field_is_free_text():
     assert not {"name", "patient", "text", "message", "path", "uid", "study", "series"} & set(FIELDS)
+
+
+def test_an_uncaught_error_that_needs_arguments_is_logged_too():
+    (line,) = _lines("b'CANARY'.decode('utf-16-be') and b'\\xff'.decode()")
+    assert (line["event"], line["error"]) == ("crashed", "UnicodeDecodeError")
+
+
+def test_the_engine_prints_nothing_of_its_own(tmp_path):
+    found = _lines(
+        "import dbos\n"
+        f"url = 'sqlite:///{tmp_path}/w.sqlite'\n"
+        "dbos.DBOS(config={'name': 'lnc', 'system_database_url': url, 'log_level': 'DEBUG'})\n"
+        "dbos.DBOS.launch()\n"
+        "logging.getLogger('dbos').error('CANARY')\n"
+        "dbos.DBOS.destroy()"
+    )
+    assert found
+    assert all(line["event"] == "withheld" for line in found)
+
+
+def test_lines_of_a_child_are_printed_if_they_are_events_of_ours():
+    found = _lines(
+        "from lnc_service.logs import relay\n"
+        "relay(['{\"event\": \"stage\"}', 'terminate called: CANARY', '[\"CANARY\"]'], 'compute')"
+    )
+    assert [line["event"] for line in found] == ["stage", "withheld", "withheld"]
+    assert found[1]["program"] == "compute"
+    assert "CANARY" not in json.dumps(found)

@@ -1,5 +1,5 @@
 import pytest
-from lnc_service.settings import Settings, load_settings
+from lnc_service.settings import Retry, Settings, load_settings
 
 from lnc_dicom.errors import BadSettings
 from lnc_dicom.outputs import DEFAULT_OUTPUTS, Output
@@ -116,3 +116,22 @@ def test_fhir_is_made_where_the_site_asks_for_it_though_nobody_gets_it_by_dicom(
 def test_an_unknown_kind_is_refused(toml):
     with pytest.raises(BadSettings, match=r"pacs\.objects"):
         load_settings(toml(GOOD + 'objects = ["CANARY"]\n'))
+
+
+def test_a_destination_is_found_by_its_name_wherever_it_stands_in_the_file(toml):
+    settings = load_settings(toml(OTHERS.replace('ae_title = "PACS"', 'ae_title = "PACS"\nname = "main"')))
+    assert settings.destination("main").host == "pacs.example"
+    assert settings.destination("RECORDS").host == "records.example"
+    assert settings.destination("PACS") is None
+
+
+def test_two_destinations_of_the_same_name_are_refused(toml):
+    with pytest.raises(BadSettings, match="same name"):
+        load_settings(toml(OTHERS.replace("ARCHIVE", "PACS")))
+
+
+def test_waits_grow_to_the_longest_and_outlast_days():
+    retry = Retry(first_wait_s=5, backoff=2, longest_wait_s=60)
+    assert [retry.wait_s(n) for n in (1, 2, 3, 4, 5)] == pytest.approx([5, 10, 20, 40, 60])
+    assert retry.wait_s(100_000) == 60
+    assert Retry().give_up_after_h >= 72

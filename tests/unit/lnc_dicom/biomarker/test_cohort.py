@@ -39,7 +39,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_cohort_holds_what_the_table_and_the_studies_say(folder):
+def test_a_cohort_combines_the_table_and_the_studies(folder):
     cohort = _load(folder, Analyst())
     assert len(cohort) == 3
     assert cohort.crops.shape == (3, 4, 2, *(n + 2 * MARGIN for n in SHAPE))
@@ -49,7 +49,7 @@ def test_a_cohort_holds_what_the_table_and_the_studies_say(folder):
     assert (cohort.volumes > 0.5).all()
 
 
-def test_an_unknown_age_is_the_mean_of_the_others(folder):
+def test_an_unknown_age_is_imputed_by_the_mean(folder):
     np.testing.assert_allclose(_load(folder, Analyst()).covariates[:, 0], [50, 60, 70])
 
 
@@ -85,7 +85,7 @@ def test_the_cache_names_no_patient(folder):
     assert len(list((folder / ".cache").iterdir())) == 3
 
 
-def test_a_rejected_study_leaves_the_others(folder):
+def test_a_rejected_study_does_not_affect_the_others(folder):
     analyst = Analyst()
 
     def picky(study):
@@ -107,6 +107,6 @@ def test_a_cohort_without_any_usable_study_is_refused(folder):
         _load(folder, refuse)
 
 
-def test_a_category_that_the_model_does_not_know_is_refused(folder):
+def test_an_unknown_category_is_refused(folder):
     with pytest.raises(BadCohort, match="1 categories"):
         _load(folder, Analyst()).groups(("well", "else"))

@@ -28,7 +28,7 @@ def plain():
     return volume, BoxSegmenter()(volume).labels
 
 
-def test_a_crop_has_one_place_per_region_and_side_left_first(plain):
+def test_there_is_a_crop_per_region_and_side_left_first(plain):
     crops = cut_crops(*plain, DEFAULT_REGIONS)
     assert crops.shape == (6, 2, *SHAPE)
     assert [s.title for s in structures_of(DEFAULT_REGIONS)][2:4] == ["Pallidum, left", "Caudate, right"]
@@ -40,7 +40,7 @@ def test_the_mask_of_a_crop_has_the_volume_of_its_region(plain):
     np.testing.assert_allclose(found_ml, volumetry_ml(plain[1], ALL_REGIONS)[:-2], rtol=0.1)
 
 
-def test_the_region_lies_in_the_middle(plain):
+def test_the_region_is_in_the_centre_of_its_crop(plain):
     for mask in cut_crops(*plain, DEFAULT_REGIONS)[:, 1].numpy():
         middle = np.array([np.average(np.arange(n), weights=mask.sum(axis=tuple({0, 1, 2} - {a}))) for a, n in
                            enumerate(mask.shape)])  # fmt: skip
@@ -48,7 +48,7 @@ def test_the_region_lies_in_the_middle(plain):
 
 
 @pytest.mark.parametrize(("order", "signs"), LAYOUTS[::7])
-def test_crops_are_the_same_however_the_axes_lie(plain, order, signs):
+def test_crops_do_not_depend_on_the_orientation_of_the_axes(plain, order, signs):
     volume, labels = plain
     turned = _volume(*layout(volume.array, volume.affine, order, signs))
     turned_labels = _volume(*layout(labels.array, labels.affine, order, signs))
@@ -66,7 +66,7 @@ def test_a_mirrored_head_has_the_same_crops_with_sides_exchanged(plain):
     np.testing.assert_allclose(others, torch.cat([crops[3:], crops[:3]]), atol=2e-3)
 
 
-def test_the_scale_of_the_scanner_does_not_matter(plain):
+def test_crops_do_not_depend_on_the_scale_of_the_scanner(plain):
     volume, labels = plain
     brighter = volume.with_array(volume.array * 37)
     np.testing.assert_allclose(
@@ -82,14 +82,14 @@ def test_a_region_that_was_not_found_has_no_crop(plain):
     assert not torch.isnan(crops[[0, 2, 3, 4, 5]]).any()
 
 
-def test_without_white_matter_there_is_no_crop_at_all(plain):
+def test_without_white_matter_there_is_no_crop(plain):
     volume, labels = plain
     without = labels.with_array(np.where(labels.array >= 13, 0, labels.array).astype(np.uint8))
     assert np.isnan(white_level(volume, without))
     assert torch.isnan(cut_crops(volume, without, DEFAULT_REGIONS)).all()
 
 
-def test_the_grid_of_a_crop_says_where_it_lies(plain):
+def test_the_affine_of_a_crop_maps_its_mask_onto_the_structure(plain):
     volume, labels = plain
     crops = cut_crops(volume, labels, DEFAULT_REGIONS)
     for i, structure in enumerate(structures_of(DEFAULT_REGIONS)):

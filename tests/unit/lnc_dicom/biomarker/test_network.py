@@ -3,16 +3,16 @@ import torch
 from lnc_dicom.biomarker.crops import SHAPE
 from lnc_dicom.biomarker.network import (
     FEATURES,
-    Architecture,
+    BiomarkerArchitecture,
     BiomarkerNetwork,
     initialised_from,
     load_network,
     ready,
     save_network,
-    standardised,
+    standardised_demographics,
 )
 
-ARCHITECTURE = Architecture(("caudate", "putamen", "pallidum"), 3)
+ARCHITECTURE = BiomarkerArchitecture(("caudate", "putamen", "pallidum"), 3)
 
 
 def _noisy():
@@ -45,7 +45,7 @@ def test_both_sides_share_one_network():
     torch.testing.assert_close(plain.groups, exchanged.groups, atol=1e-4, rtol=1e-4)
 
 
-def test_weights_come_back_as_half_precision(tmp_path):
+def test_weights_are_stored_in_half_precision(tmp_path):
     network = _noisy()
     save_network(tmp_path / "n.safetensors", network, {"note": "x"})
     again = load_network(tmp_path / "n.safetensors")
@@ -54,15 +54,15 @@ def test_weights_come_back_as_half_precision(tmp_path):
     torch.testing.assert_close(again(crops).maps, network(crops).maps, atol=0.05, rtol=0.05)
 
 
-def test_a_network_for_other_categories_keeps_the_backbone():
+def test_a_network_for_other_categories_keeps_the_backbone_of_the_trained_one():
     network = _noisy()
-    other = initialised_from(network, Architecture(ARCHITECTURE.regions, 2))
+    other = initialised_from(network, BiomarkerArchitecture(ARCHITECTURE.regions, 2))
     assert other.groups.out_features == 2
     assert torch.equal(other.backbone.conv1.weight, network.backbone.conv1.weight)
     assert torch.equal(other.stems.weight, network.stems.weight)
 
 
-def test_a_region_that_is_missing_counts_as_that_of_the_mean_of_all_people():
+def test_a_missing_region_counts_as_the_mean_of_the_training_patients():
     network = _noisy()
     crops = torch.randn(1, 6, 2, *SHAPE)
     other = crops.clone()
@@ -73,30 +73,30 @@ def test_a_region_that_is_missing_counts_as_that_of_the_mean_of_all_people():
     assert float(outputs.distance[0, 1].detach()) == 0
 
 
-def test_only_an_age_that_the_image_does_not_show_moves_the_answers():
+def test_only_the_residual_of_age_changes_the_predictions():
     network = _noisy()
     crops = torch.randn(1, 6, 2, *SHAPE)
-    blind = network(crops)
+    image_only = network(crops)
     as_seen, older, unknown = (
-        network(crops, blind.person + torch.tensor([[more, 0.0]])) for more in (0.0, 1.0, float("nan"))
+        network(crops, image_only.demographics + torch.tensor([[more, 0.0]])) for more in (0.0, 1.0, float("nan"))
     )
-    torch.testing.assert_close(as_seen.maps, blind.maps)
-    torch.testing.assert_close(unknown.groups, blind.groups)
-    moved = network.residual_effect.weight[:, 0]
-    torch.testing.assert_close((older.maps - blind.maps)[0, :3].flatten(), moved[:6], atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close((older.maps - blind.maps)[0, 3:].flatten(), moved[:6], atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close((older.stems - blind.stems)[0], moved[6].expand(2), atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close((older.groups - blind.groups)[0], moved[7:], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(as_seen.maps, image_only.maps)
+    torch.testing.assert_close(unknown.groups, image_only.groups)
+    effect = network.residual_effect.weight[:, 0]
+    torch.testing.assert_close((older.maps - image_only.maps)[0, :3].flatten(), effect[:6], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close((older.maps - image_only.maps)[0, 3:].flatten(), effect[:6], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close((older.stems - image_only.stems)[0], effect[6].expand(2), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close((older.groups - image_only.groups)[0], effect[7:], atol=1e-5, rtol=1e-4)
 
 
-def test_age_and_sex_are_relative_to_57_years_and_to_as_many_women_as_men():
-    found = standardised([[69.0, 1.0], [57.0, 0.0], [float("nan"), 1.0]])
+def test_age_and_sex_are_standardised_by_57_years_and_equal_shares_of_men_and_women():
+    found = standardised_demographics([[69.0, 1.0], [57.0, 0.0], [float("nan"), 1.0]])
     assert found[:2].tolist() == [[1.0, 1.0], [0.0, -1.0]]
     assert torch.isnan(found[2, 0])
     assert found[2, 1] == 1
 
 
-def test_distance_is_one_among_the_people_that_were_learned_from():
+def test_the_distance_of_training_patients_is_about_one():
     torch.manual_seed(5)
     network = BiomarkerNetwork(ARCHITECTURE)
     with torch.no_grad():

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from lnc_dicom.anatomy import Side
-from lnc_dicom.biomarker.calibration import Calibration
+from lnc_dicom.biomarker.calibration import BiomarkerCalibration
 from lnc_dicom.biomarker.predictor import BiomarkerModel
 from lnc_dicom.predictions import Demographics, Model
 from tests.factories import BoxSegmenter, head
 from tests.unit.lnc_dicom.biomarker.conftest import GROUPS
 
 SOMEBODY = Demographics(60.0, 1.0)
-PLAIN = Calibration((((0.25, 0.03), (50.0, 9.0)),) * 2, (1.7, 1.6), (3.3, 1.0), (0.4, 0.9), 0.8, 1.4, 1.3, 80)
+PLAIN = BiomarkerCalibration((((0.25, 0.03), (50.0, 9.0)),) * 2, (1.7, 1.6), (3.3, 1.0), (0.4, 0.9), 0.8, 1.4, 1.3, 80)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def study():
     return volume, BoxSegmenter()(volume).labels
 
 
-def test_every_region_hemisphere_and_category_has_an_answer(model, study):
+def test_every_region_hemisphere_and_category_has_a_prediction(model, study):
     found = model(*study, SOMEBODY)
     assert [p.structure.title for p in found.regions] == [
         *("Caudate, left", "Putamen, left", "Caudate, right", "Putamen, right")
@@ -39,7 +39,7 @@ def test_every_region_hemisphere_and_category_has_an_answer(model, study):
     assert all(f.shape == (512,) for f in found.features.values())
 
 
-def test_age_and_sex_move_the_answers_only_where_both_are_known(trained, study):
+def test_age_and_sex_change_the_predictions_only_if_both_are_known(trained, study):
     network = copy.deepcopy(trained.network)
     torch.nn.init.constant_(network.residual_effect.weight, 0.5)
     wide = replace(PLAIN, widths=(2.5, 2.4))
@@ -70,13 +70,13 @@ def test_every_prediction_lies_within_its_interval(model, study):
         assert p.low <= p.value <= p.high
 
 
-def test_the_same_study_gives_the_same_answer(model, study):
+def test_the_same_study_gives_the_same_predictions(model, study):
     one, other = model(*study, SOMEBODY), model(*study, SOMEBODY)
     assert one.regions == other.regions
     assert one.disease == other.disease
 
 
-def test_a_region_that_was_not_found_has_no_answer_and_takes_its_hemisphere_along(model, study):
+def test_a_missing_region_leaves_its_hemisphere_without_stems_and_the_patient_without_category(model, study):
     volume, labels = study
     without = labels.with_array(np.where(labels.array == 1, 0, labels.array).astype(np.uint8))
     found = model(volume, without, SOMEBODY)

@@ -4,7 +4,7 @@ from monai.networks.nets.resnet import ResNet, ResNetBlock
 from lnc_dicom.biomarker.resnet import ResNet18
 
 
-def test_it_is_monais_resnet18_weight_by_weight_and_number_by_number():
+def test_weights_fit_monais_resnet18_and_give_the_same_outputs():
     torch.manual_seed(1)
     ours = ResNet18(3, 8, 512)
     for module in ours.modules():

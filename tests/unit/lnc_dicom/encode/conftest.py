@@ -1,4 +1,7 @@
-"""A report with everything that may be written: structures, maps of FA and CBF, predictions and their saliency."""
+"""A report with everything that may be written: structures, maps of FA and CBF, predictions and their saliency.
+
+`report` takes seconds; `everything`, which encodes all of it, several times as long.
+"""
 
 import io
 from dataclasses import replace
@@ -13,38 +16,14 @@ from lnc_dicom.encode import encode
 from lnc_dicom.options import Options
 from lnc_dicom.outputs import Output
 from lnc_dicom.pipeline import analyse
-from lnc_dicom.predictions import BiomarkerResult, Model, PredictedValue, RegionPrediction, StemPrediction
 from lnc_dicom.quantities import Quantity
 from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from lnc_dicom.types import AlignedMap, QuantityMap, Statistic
 from tests.factories import NOW, BoxSegmenter, head, write_series
+from tests.unit.lnc_dicom.encode.oracle import Oracle
 
 SHIFT_MM = np.array([2.0, -3.0, 1.5])
-
-
-class Oracle:
-    """Predicts the same of everybody."""
-
-    model = Model("oracle", "3", "a" * 64)
-
-    def __call__(self, _volume, _labels, person):
-        regions = tuple(
-            RegionPrediction(s, PredictedValue(0.21, 0.17, 0.26), PredictedValue(48.5, 31.0, 64.0))
-            for s in STRUCTURES[:6]
-        )
-        stems = tuple(StemPrediction(side, PredictedValue(3.4, 2.0, 4.8), 3, 0.4) for side in Side)
-        disease = {"well": 0.7, "ill": 0.3}
-        return BiomarkerResult(
-            self.model,
-            demonstration=True,
-            told=person.is_known,
-            regions=regions,
-            stems=stems,
-            distance=0.9,
-            farthest=1.2,
-            disease=disease,
-        )
 
 
 def light_up(volume, labels, answers):
@@ -68,10 +47,16 @@ def map_of(quantity, volume, factor):
     return AlignedMap(QuantityMap(quantity, on_own_grid, on_own_grid, "made up", ()), to_map_mm, (), statistics)
 
 
-def make_report(folder, *parts, explainer=light_up, predictor=None, **kwargs):
+def make_report(folder, *parts, **kwargs):
     write_series(folder, *parts, **kwargs)
     options = Options(objects=tuple(Output))
-    tools = Tools(BoxSegmenter(), NOW, options=options, predictor=predictor or Oracle(), explainer=explainer)
+    tools = Tools(
+        BoxSegmenter(),
+        NOW,
+        options=options,
+        predictor=Oracle(structures=STRUCTURES[:6], sides=tuple(Side)),
+        explainer=light_up,
+    )
     report = analyse(read_study([folder]), tools)
     maps = (map_of(Quantity.FA, report.volume, 0.8), map_of(Quantity.CBF, report.volume, 60.0))
     measured = [
@@ -82,10 +67,15 @@ def make_report(folder, *parts, explainer=light_up, predictor=None, **kwargs):
 
 
 @pytest.fixture(scope="session")
-def everything(tmp_path_factory):
-    """A report and all its objects by file name, as datasets and as bytes."""
+def report(tmp_path_factory):
+    """A report with everything in it."""
     folder = tmp_path_factory.mktemp("study")
-    report = make_report(folder, *head((80, 72, 90), (1.9, 1.9, 1.9)), patient="CANARY^BIRD")
+    return make_report(folder, *head((80, 72, 90), (1.9, 1.9, 1.9)), patient="CANARY^BIRD")
+
+
+@pytest.fixture(scope="session")
+def everything(report):
+    """The report and all its objects by file name, as datasets and as bytes."""
     data = {o.name: o.data for o in encode(report, NOW, tuple(Output))}
     return SimpleNamespace(
         report=report, data=data, datasets={n: pydicom.dcmread(io.BytesIO(d)) for n, d in data.items()}

@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from lnc_dicom.encode.parametric_map import parametric_maps
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import Provenance
 from tests.factories import LAYOUTS, NOW, head, layout
 from tests.unit.lnc_dicom.encode.conftest import make_report
 
@@ -84,7 +84,7 @@ def _read_nrrd(path):
 def test_every_value_is_where_it_was_found(tmp_path, order, signs):
     """Read by attributes, as a viewer does: every frame at its own position."""
     report = make_report(tmp_path, *layout(*head((40, 42, 84), (1.9, 1.9, 1.9)), order, signs))
-    name, dataset = next(parametric_maps(report, Origin(report, NOW)))
+    name, dataset = next(parametric_maps(report, Provenance(report, NOW)))
     assert name == "map-saliency.dcm"
     buffer = io.BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)

@@ -53,7 +53,7 @@ def test_the_same_images_give_the_same_motion(head):
     assert one.information == other.information
 
 
-def test_the_longest_way_is_that_of_the_farthest_point():
+def test_the_shift_is_that_of_the_point_that_moves_farthest():
     motion = Motion(_motion(90.0, (0.0, 0.0, 0.0)), 0.0)
     assert motion.shift_mm(np.array([[0.0, 0, 0], [10.0, 0, 0]])) == pytest.approx(10 * np.sqrt(2))
     assert motion.turn_deg == pytest.approx(90)

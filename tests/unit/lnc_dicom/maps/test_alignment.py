@@ -45,7 +45,7 @@ def _turn(degrees, centre_mm):
     return matrix
 
 
-def test_a_map_whose_header_is_wrong_by_a_known_way_is_laid_on_the_same_place(head, right):
+def test_a_known_error_of_the_header_is_corrected_by_the_registration(head, right):
     volume, segmented, found = head
     points = structure_points(segmented)
     wrong = _turn(3, points.mean(axis=0))
@@ -56,7 +56,7 @@ def test_a_map_whose_header_is_wrong_by_a_known_way_is_laid_on_the_same_place(he
     assert np.linalg.norm(difference, axis=1).mean() < 1.0
 
 
-def test_the_same_images_are_laid_the_same_way(head, right):
+def test_the_same_images_are_registered_in_the_same_way(head, right):
     volume, segmented, found = head
     assert np.array_equal(align(found, volume, segmented).to_map_mm, right.to_map_mm)
 
@@ -77,7 +77,7 @@ def test_a_map_turned_by_90_degrees_is_refused(head):
 
 
 @pytest.mark.parametrize("axis", [1, 2])
-def test_a_map_that_stands_on_its_head_or_looks_back_is_refused(head, axis):
+def test_a_map_that_is_upside_down_or_back_to_front_is_refused(head, axis):
     volume, segmented, found = head
     flip = np.eye(4)
     flip[axis, axis] = -1

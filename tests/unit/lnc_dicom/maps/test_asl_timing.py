@@ -25,13 +25,13 @@ def _timing(series, options=None, lps_mm=None, **told):
     return timing_of(series, converted, GRID, options or PerfusionOptions())
 
 
-def test_what_the_header_tells_needs_no_caveat(series):
+def test_timing_from_the_header_needs_no_caveat(series):
     timing = _timing(series, ArterialSpinLabelingType="PCASL", LabelingDuration=1.5, PostLabelingDelay=1.7)
     assert (timing.kind, timing.duration_ms, timing.delay_ms.ravel().tolist()) == ("PCASL", 1500.0, [1700.0])
     assert timing.caveats == ()
 
 
-def test_what_it_does_not_tell_is_taken_from_the_settings_and_named(series):
+def test_missing_timing_is_taken_from_the_settings_and_named_in_a_caveat(series):
     timing = _timing(series, PerfusionOptions(labelling_duration_ms=1650, post_label_delay_ms=1525))
     assert (timing.duration_ms, timing.delay_ms.ravel().tolist()) == (1650.0, [1525.0])
     (caveat,) = timing.caveats
@@ -47,7 +47,7 @@ def test_pulsed_labelling_takes_the_bolus_and_the_inversion_time(series):
     assert (timing.duration_ms, timing.delay_ms.ravel().tolist()) == (700.0, [1800.0])
 
 
-def test_one_delay_for_all_volumes_is_one_delay_and_several_are_none(series):
+def test_a_list_of_equal_delays_is_one_delay_and_different_ones_are_unknown(series):
     asked = {"ArterialSpinLabelingType": "PCASL", "LabelingDuration": 1.8}
     assert _timing(series, **asked, PostLabelingDelay=[1.6, 1.6]).caveats == ()
     several = _timing(series, **asked, PostLabelingDelay=[0.5, 1.0, 1.5])
@@ -55,7 +55,7 @@ def test_one_delay_for_all_volumes_is_one_delay_and_several_are_none(series):
     assert "delay" in several.caveats[0].text
 
 
-def test_slices_that_are_read_later_have_a_longer_delay(series):
+def test_slices_acquired_later_have_a_longer_delay(series):
     asked = {"ArterialSpinLabelingType": "PCASL", "LabelingDuration": 1.8, "PostLabelingDelay": 1.5}
     late = {"SliceTiming": [0.0, 0.1, 0.2], "MRAcquisitionType": "2D"}
     assert _timing(series, **asked, **late).delay_ms.ravel().tolist() == [1500.0, 1600.0, 1700.0]

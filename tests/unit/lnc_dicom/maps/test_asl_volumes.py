@@ -34,7 +34,7 @@ def test_a_single_volume_is_what_the_t1_reader_gives(tmp_path):
     assert np.allclose(volume.array[tuple(place)], found.volume.array.ravel())
 
 
-def test_the_kinds_of_real_volumes_are_those_of_the_header(data):
+def test_control_label_and_m0_of_real_series_are_those_of_the_header(data):
     expected = {
         "siemens-xa30-enhanced/25_asl_2d_tra": [Context.M0, *3 * [Context.LABEL, Context.CONTROL]],
         "philips-ingenia-3t/pcasl-source": 3 * [Context.CONTROL, Context.LABEL],
@@ -44,7 +44,7 @@ def test_the_kinds_of_real_volumes_are_those_of_the_header(data):
         assert [v.context for v in volumes(series)] == contexts
 
 
-def test_a_volume_with_a_missing_image_pairs_with_nothing(tmp_path):
+def test_volumes_with_a_missing_image_are_refused(tmp_path):
     series = _series(tmp_path, repeats=2)
     with pytest.raises(UnpairedVolumes):
         volumes(Series(series.uid, series.instances[1:]))

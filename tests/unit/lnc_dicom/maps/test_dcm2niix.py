@@ -11,7 +11,7 @@ from tests.factories import LAYOUTS, head, layout, write_series
 
 
 @pytest.mark.parametrize(("order", "signs"), LAYOUTS[::7])
-def test_the_converted_array_lies_where_the_dicom_images_lie(tmp_path, order, signs):
+def test_the_converted_array_has_the_place_of_the_dicom_images(tmp_path, order, signs):
     array, lps_mm = head(shape=(20, 24, 28))
     write_series(tmp_path, *layout(array, lps_mm, order, signs))
     (series,) = read_study([tmp_path]).series
@@ -38,7 +38,7 @@ def test_directions_are_those_of_the_header_in_lps(data):
     assert converted.b_values.tolist() == [0.0] + 20 * [2500.0]
 
 
-def test_files_of_any_name_that_are_no_images_are_refused_by_code(tmp_path):
+def test_files_that_are_not_images_are_refused_by_code(tmp_path):
     paths = write_series(tmp_path)
     (series,) = read_study([tmp_path]).series
     (tmp_path / "x").write_bytes(b"not DICOM")

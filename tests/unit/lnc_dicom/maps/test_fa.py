@@ -29,7 +29,7 @@ def _signals(eigenvalues, axes, shape=(12, 12, 12)):
     return (inside[..., None] * signal).astype(np.float32), inside
 
 
-def test_fa_of_a_known_tensor_is_the_formula():
+def test_fa_of_a_known_tensor_follows_the_formula():
     eigenvalues = np.array([1.7e-3, 0.4e-3, 0.3e-3])
     turned, _ = np.linalg.qr(np.array([[1.0, 2, 3], [0, 1, 4], [5, 6, 0]]))
     array, _ = _signals(eigenvalues, turned)
@@ -59,23 +59,23 @@ def test_fa_of_free_water_is_0():
         ({"directions": np.vstack([np.zeros(3), DIRECTIONS[:4], -DIRECTIONS[:4]])}, TooFewDirections),
     ],
 )
-def test_gradients_that_give_no_tensor_are_refused_by_code(change, error):
+def test_gradients_that_cannot_give_a_tensor_are_refused_by_code(change, error):
     with pytest.raises(error):
         gradients(_converted(**change), 3500)
 
 
-def test_a_trace_image_and_a_b_value_too_large_are_left_out():
+def test_trace_images_and_too_large_b_values_are_not_used():
     b_values, directions = np.append(B, [1000.0, 9000.0]), np.vstack([G, np.zeros(3), DIRECTIONS[:1]])
     kept, turned = gradients(_converted(b_values, directions, 11), 3500)
     assert (kept < 0).tolist() == 9 * [False] + 2 * [True]
     assert len(turned) == 9
 
 
-def test_a_direction_and_its_opposite_are_one():
+def test_a_direction_and_its_opposite_count_as_one():
     assert different_directions(np.vstack([DIRECTIONS[:3], -DIRECTIONS[:3]])) == 3
 
 
-def test_averaging_blocks_keeps_places():
+def test_downsampling_keeps_positions():
     volume = _converted().volume(np.arange(8**3, dtype=np.float32).reshape(8, 8, 8))
     thin = downsample(volume)
     assert thin.shape == (2, 2, 2)

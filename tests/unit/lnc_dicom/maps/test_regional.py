@@ -45,7 +45,7 @@ def test_shares_of_a_structure_sum_up_to_its_volume():
         assert volume == pytest.approx(counts[s.label] * segmented.labels.voxel_volume, rel=0.06)
 
 
-def test_a_map_that_is_constant_in_each_structure_is_measured_without_its_neighbours():
+def test_voxels_that_touch_a_neighbour_do_not_change_the_mean_of_a_structure():
     """Partial volume at the borders would pull the means to the background, 1000."""
     segmented = _segmented()
     shape, lps_mm = _grid(segmented, (2.0, 2.0, 2.0))
@@ -64,7 +64,7 @@ def test_a_map_that_is_constant_in_each_structure_is_measured_without_its_neighb
         assert statistic.sd == pytest.approx(0, abs=1e-4)
 
 
-def test_the_alignment_carries_the_structures_into_the_map():
+def test_structures_are_found_in_the_map_through_the_alignment():
     segmented = _segmented()
     shape, lps_mm = _grid(segmented, (2.0, 2.0, 2.0))
     moved = np.eye(4)
@@ -93,7 +93,7 @@ def test_a_structure_that_failed_is_not_measured():
 
 
 @pytest.mark.parametrize(("quantity", "value"), [(Quantity.FA, 0.4), (Quantity.CBF, 1.0), (Quantity.CBF, 900.0)])
-def test_a_map_whose_numbers_are_not_a_brains_is_refused(quantity, value):
+def test_a_map_with_implausible_values_is_refused(quantity, value):
     segmented = _segmented()
     shape, lps_mm = _grid(segmented, (2.0, 2.0, 2.0))
     with pytest.raises(Implausible):

@@ -17,14 +17,14 @@ def _map(high, unit=""):
     return VendorMap(hd.Volume(array, np.eye(4), "PATIENT"), unit)
 
 
-def test_fa_of_1_is_taken_as_it_is_and_nothing_as_no_number():
+def test_fa_up_to_1_is_unchanged_and_background_becomes_nan():
     values, caveats = to_fa(_map(0.9))
     assert caveats == ()
     assert np.isnan(values.array[0, 0, 0])
     assert np.nanmax(values.array) == pytest.approx(0.9)
 
 
-def test_fa_of_1000_is_divided_and_says_so():
+def test_fa_times_1000_is_divided_with_a_caveat():
     values, caveats = to_fa(_map(1000))
     assert np.nanmax(values.array) == pytest.approx(1)
     assert [c.code for c in caveats] == [SCALE_ASSUMED]
@@ -46,12 +46,12 @@ def test_cbf_is_brought_to_its_unit(unit, high, factor):
 
 
 @pytest.mark.parametrize(("unit", "high"), [("", 4095.0), ("", 1.0), ("s", 100.0)])
-def test_cbf_whose_unit_cannot_be_told_is_refused(unit, high):
+def test_cbf_with_an_unknown_unit_is_refused(unit, high):
     with pytest.raises(UnknownScale):
         to_cbf(_map(high, unit))
 
 
-def test_the_fa_map_of_a_real_scanner_is_brought_to_1(data):
+def test_the_fa_map_of_a_real_scanner_is_scaled_to_1(data):
     (series,) = read_study([data / "siemens-xa30-enhanced" / "13_DWI_dir80_PA"]).series
     found = load_map(series)
     values, _ = to_fa(found)

@@ -84,7 +84,7 @@ def test_blurring_widens_the_edges(volume, segmented):
         (None, gates.TURN),
     ],
 )
-def test_a_head_that_lies_or_is_built_strangely_fails(volume, segmented, pose, gate):
+def test_a_head_of_unusual_pose_or_shape_fails(volume, segmented, pose, gate):
     assert _study(volume, dataclasses.replace(segmented, pose=POSE))[gate.code].passed
     assert not _study(volume, dataclasses.replace(segmented, pose=pose))[gate.code].passed
 
@@ -103,7 +103,7 @@ def test_features_far_from_the_training_fail(volume, segmented):
         ({"largest_component": 0.6}, gates.LARGEST_COMPONENT),
     ],
 )
-def test_a_structure_that_the_network_doubts_fails(segmented, changes, gate):
+def test_a_structure_of_low_confidence_fails(segmented, changes, gate):
     assert not _structure(_with_sign(segmented, **changes))[gate.code].passed
 
 
@@ -138,13 +138,13 @@ def test_a_volume_far_from_the_population_fails():
     assert not checks[gates.Z_SCORE.code].passed
 
 
-def test_nothing_found_passes_no_gate_that_needs_tissue(volume):
+def test_without_labels_no_gate_that_needs_tissue_is_passed(volume):
     nothing = Segmented(volume.with_array(np.zeros(volume.shape, np.uint8)), {})
     checks = _study(volume, nothing)
     assert math.isnan(checks[gates.CONTRAST_TO_NOISE.code].value)
     assert not checks[gates.CONTRAST_TO_NOISE.code].passed
 
 
-def test_a_check_says_the_number_and_the_limit_that_it_breaks():
+def test_a_check_names_the_number_and_the_limit_that_it_breaks():
     assert str(gates.MIRROR.check(0.4)) == "agreement with the mirrored inference 0.4 (at least 0.7)"
     assert str(gates.TURN.check(60)) == "rotation of the head in degrees 60 (at most 45)"

@@ -35,17 +35,17 @@ def test_a_volume_is_the_number_of_voxels_times_their_size():
     assert caudate.passed
 
 
-def test_the_interval_lies_around_the_volume_as_wide_as_the_segmenter_says():
+def test_the_width_of_the_interval_is_that_of_the_calibration():
     caudate = measure(_with_voxels(1, 3000))[0]
     assert caudate.interval_ml == pytest.approx((2.4, 3.75))
 
 
-def test_a_segmenter_that_is_not_calibrated_gives_no_interval():
+def test_without_calibration_there_is_no_interval():
     found = _with_voxels(1, 3000)
     assert measure(Segmented(found.labels, {1: Confidence(0.9)}))[0].interval_ml is None
 
 
-def test_every_structure_is_reported_also_those_not_found():
+def test_every_structure_is_reported_even_if_not_found():
     measurements = measure(_with_voxels(3, 4000))
     assert [m.structure for m in measurements] == list(STRUCTURES)
     absent = [m for m in measurements if m.structure.label != 3]

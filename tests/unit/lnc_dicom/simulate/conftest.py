@@ -1,8 +1,8 @@
 import pytest
 
 from lnc_dicom.segment.synthesis.label_maps import load_label_map, load_palette
-from lnc_dicom.simulate.images import make_images, prepare
-from lnc_dicom.simulate.subjects import Study, draw_people
+from lnc_dicom.simulate.images import make_images, prepare_anatomy
+from lnc_dicom.simulate.subjects import CohortDesign, draw_people
 
 
 @pytest.fixture(scope="session")
@@ -12,12 +12,12 @@ def palette(data):
 
 @pytest.fixture(scope="session")
 def model(data, palette):
-    return prepare(load_label_map(data / "label-maps" / "training_seg_04.nii.gz", palette), palette)
+    return prepare_anatomy(load_label_map(data / "label-maps" / "training_seg_04.nii.gz", palette), palette)
 
 
 @pytest.fixture(scope="session")
 def people():
-    return draw_people(12, Study(), 7)
+    return draw_people(12, CohortDesign(), 7)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ def folder(tmp_path_factory, images):
     return folder
 
 
-def test_the_t1_is_the_series_that_is_chosen_and_comes_back_as_it_was(folder, images):
+def test_the_t1_is_selected_and_read_back_unchanged(folder, images):
     volume, _ = load(select(read_study([folder])).chosen)
     back = volume.to_patient_orientation("LPS")
     np.testing.assert_allclose(back.affine, images.t1.affine, atol=1e-4)
@@ -41,7 +41,7 @@ def test_every_object_passes_the_validator(folder, program):
         assert "Error" not in found.stderr + found.stdout
 
 
-def test_a_simulated_patient_says_so(folder):
+def test_a_simulated_patient_is_marked_as_simulated(folder):
     header = pydicom.dcmread(folder / "t1" / "0001.dcm", stop_before_pixels=True)
     assert "SIMULATED" in header.SeriesDescription
     assert header.PatientID.startswith("SIM-")

@@ -20,7 +20,7 @@ def test_all_images_cover_the_same_box(images):
         assert (np.abs(reach - HEAD.shape_mm) <= 3).all()
 
 
-def test_volumes_come_out_as_they_were_drawn(model, palette, people):
+def test_structures_reach_the_volumes_that_were_drawn(model, palette, people):
     found, drawn = [], []
     for person in range(4):
         found.append(make_images(model, palette, people, person, person, 1180.0).volume_ml)
@@ -39,7 +39,7 @@ def test_the_segmentation_finds_the_structures_of_a_simulated_head(images, segme
             assert m.volume_ml == pytest.approx(true, rel=0.2)
 
 
-def test_the_maps_show_what_was_drawn_where_the_structures_lie(images, segmenter, people):
+def test_the_maps_have_the_drawn_values_inside_the_structures(images, segmenter, people):
     from lnc_dicom.anatomy import STRUCTURES
     from lnc_dicom.geometry.resampling import resample_labels
 

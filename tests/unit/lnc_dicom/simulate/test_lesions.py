@@ -5,9 +5,9 @@ import numpy as np
 from lnc_dicom.simulate.images import make_images
 
 
-def _with(people, **traits):
+def _with(people, **properties):
     changed = {}
-    for name, value in traits.items():
+    for name, value in properties.items():
         array = getattr(people, name).copy()
         array[0] = value
         changed[name] = array
@@ -20,7 +20,7 @@ def _dark_voxels(model, palette, people):
     return int((middle < 250).sum())
 
 
-def test_a_scar_takes_away_as_much_as_its_radius_says(model, palette, people):
+def test_an_infarct_has_the_size_of_its_radius(model, palette, people):
     clean = _with(people, spaces=0, lacunes=0, scar_mm=0.0, caps_mm=0.0)
     scarred = _with(clean, scar_mm=[6.0, 0.0])
     gained = _dark_voxels(model, palette, scarred) - _dark_voxels(model, palette, clean)

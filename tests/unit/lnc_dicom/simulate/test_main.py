@@ -6,8 +6,8 @@ import pytest
 from lnc_dicom.cohort_table import read_table
 from lnc_dicom.errors import UnusableInput
 from lnc_dicom.simulate import oracle
-from lnc_dicom.simulate.main import Plan, simulate
-from lnc_dicom.simulate.subjects import Study
+from lnc_dicom.simulate.main import SimulationPlan, simulate
+from lnc_dicom.simulate.subjects import CohortDesign
 
 
 @pytest.fixture(scope="module")
@@ -25,27 +25,27 @@ def cohort(anatomy, tmp_path_factory):
     out, said = tmp_path_factory.mktemp("cohort"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(oracle, "PEOPLE", 3000)
-        simulate(anatomy, out, Plan(3, 11, Study()), said.append)
+        simulate(anatomy, out, SimulationPlan(3, 11, CohortDesign()), said.append)
         assert said == ["patient 1 of 3", "patient 2 of 3", "patient 3 of 3"]
         said.clear()
-        simulate(anatomy, out, Plan(3, 11, Study()), said.append)  # all there: nothing is made again
+        simulate(anatomy, out, SimulationPlan(3, 11, CohortDesign()), said.append)  # all there: nothing is made again
         assert said == []
     return out
 
 
-def test_every_patient_has_a_folder_and_a_line(cohort):
+def test_every_patient_has_a_folder_and_a_row(cohort):
     patients = read_table(cohort)
     assert len(patients) == 3
     assert len({p.group for p in patients}) == 3
 
 
-def test_truth_and_oracle_have_a_line_per_patient(cohort):
+def test_truth_and_oracle_have_a_row_per_patient(cohort):
     for name in ("truth.csv", "oracle.csv"):
         with (cohort / name).open() as file:
             assert [row["patient"] for row in csv.DictReader(file)] == ["sim-0001", "sim-0002", "sim-0003"]
 
 
-def test_a_folder_goes_on_only_with_the_plan_it_was_begun_with(anatomy, cohort):
+def test_a_simulation_resumes_only_with_the_same_plan(anatomy, cohort):
     assert json.loads((cohort / "plan.json").read_text())["simulated"] is True
     with pytest.raises(UnusableInput, match="another simulated cohort"):
-        simulate(anatomy, cohort, Plan(3, 12, Study()), print)
+        simulate(anatomy, cohort, SimulationPlan(3, 12, CohortDesign()), print)

@@ -20,7 +20,7 @@ def test_an_age_is_read_in_years_whatever_its_unit(age_and_sex_known, years):
     assert demographics_of(_header(PatientAge=age_and_sex_known)).age == pytest.approx(years, abs=1e-3)
 
 
-def test_without_an_age_it_is_that_between_birth_and_study():
+def test_a_missing_age_is_computed_from_the_dates_of_birth_and_study():
     header = _header(PatientAge="", PatientBirthDate="19600229", StudyDate="20200301")
     assert demographics_of(header).age == pytest.approx(60.0, abs=0.01)
 
@@ -37,20 +37,20 @@ def test_without_an_age_it_is_that_between_birth_and_study():
         {"PatientBirthDate": "17000101", "StudyDate": "20200101"},
     ],
 )
-def test_an_age_that_is_missing_or_cannot_be_is_unknown(attributes):
+def test_a_missing_or_impossible_age_is_unknown(attributes):
     assert math.isnan(demographics_of(_header(**attributes)).age)
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value")
 @pytest.mark.parametrize("born", ["UNKNOWN", "19609999", "1960"])
-def test_a_date_that_is_none_is_no_age(born):
+def test_an_invalid_date_gives_no_age(born):
     header = _header(StudyDate="20200101")
     header.add_new("PatientBirthDate", "LO", born)
     assert math.isnan(demographics_of(header).age)
 
 
 @pytest.mark.parametrize(("age_and_sex_known", "male"), [("M", 1.0), ("F", 0.0), ("O", None), ("", None)])
-def test_only_man_and_woman_are_sexes_that_the_model_knows(age_and_sex_known, male):
+def test_only_the_sexes_m_and_f_are_known_to_the_model(age_and_sex_known, male):
     found = demographics_of(_header(PatientSex=age_and_sex_known, PatientAge="057Y"))
     assert found.is_known is (male is not None)
     assert math.isnan(found.male) if male is None else found.male == male

@@ -121,7 +121,7 @@ def test_objects_stay_valid_and_every_repair_is_a_caveat(fault, tmp_path, progra
 
 
 @pytest.mark.parametrize("script", NAMES)
-def test_names_of_every_script_arrive_whole(script, tmp_path, program):
+def test_patient_names_of_every_script_are_kept(script, tmp_path, program):
     charset, name = NAMES[script]
 
     def change(dataset):
@@ -136,14 +136,14 @@ def test_names_of_every_script_arrive_whole(script, tmp_path, program):
     _check_valid(objects, tmp_path, program)
 
 
-def test_nothing_is_written_that_was_not_there(tmp_path):
+def test_nothing_is_invented(tmp_path):
     _, objects = _process(tmp_path, _without(*TYPE_2))
     for dataset in _datasets(objects):
         for name in TYPE_2:
             assert dataset[name].is_empty, name
 
 
-def test_caveats_name_no_value(tmp_path):
+def test_caveats_contain_no_value(tmp_path):
     def change(dataset):
         dataset.PatientName, dataset.PatientSex, dataset.StudyDate = "CANARY^" * 7, "CANARY", "CANARY"
         dataset.StudyDescription = "CANARY" * 20
@@ -153,7 +153,7 @@ def test_caveats_name_no_value(tmp_path):
     assert "CANARY" not in repr(report.caveats)
 
 
-def test_a_frame_of_reference_that_some_images_name_is_the_one_of_all():
+def test_a_frame_of_reference_of_some_images_becomes_that_of_all():
     sources = [Dataset(), Dataset()]
     for source in sources:
         source.SeriesInstanceUID = "1.2.3"
@@ -162,7 +162,7 @@ def test_a_frame_of_reference_that_some_images_name_is_the_one_of_all():
     assert {source.FrameOfReferenceUID for source in sources} == {"1.2.4"}
 
 
-def test_without_a_frame_of_reference_it_is_always_the_same_one_of_the_series():
+def test_a_missing_frame_of_reference_is_derived_from_the_series():
     made = []
     for _ in range(2):
         source = Dataset()

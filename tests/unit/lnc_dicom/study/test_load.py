@@ -47,14 +47,14 @@ def test_the_modality_transform_is_applied(tmp_path):
     np.testing.assert_allclose(scaled, plain * 2 - 7)
 
 
-def test_a_missing_slice_is_said_with_its_place(tmp_path):
+def test_a_missing_slice_is_reported_with_its_place(tmp_path):
     paths = write_series(tmp_path)
     paths[41].unlink()
     with pytest.raises(MissingSlices, match=r"gap of 4\.0 mm after slice 41, expected 2\.0 mm"):
         _load(tmp_path)
 
 
-def test_a_doubled_slice_is_said(tmp_path):
+def test_a_duplicated_slice_is_refused(tmp_path):
     paths = write_series(tmp_path)
     dataset = pydicom.dcmread(paths[5])
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
@@ -63,7 +63,7 @@ def test_a_doubled_slice_is_said(tmp_path):
         _load(tmp_path)
 
 
-def test_uneven_slices_are_said(tmp_path):
+def test_uneven_slices_are_refused(tmp_path):
     def wobble(dataset):
         x, y, z = dataset.ImagePositionPatient
         dataset.ImagePositionPatient = [x, y, float(z) + (0.4 if dataset.InstanceNumber == 20 else 0)]
@@ -81,7 +81,7 @@ def test_rounded_positions_count_as_even(tmp_path):
     assert _load(tmp_path)[0].shape == (80, 72, 64)
 
 
-def test_gantry_tilt_is_said(tmp_path):
+def test_gantry_tilt_is_refused(tmp_path):
     def lean(dataset):
         x, y, z = dataset.ImagePositionPatient
         dataset.ImagePositionPatient = [x, float(y) + 0.5 * dataset.InstanceNumber, z]

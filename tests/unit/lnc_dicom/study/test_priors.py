@@ -50,7 +50,7 @@ def _bytes(objects):
     return [o.data for o in objects]
 
 
-def test_a_result_that_lies_with_the_study_is_made_again_byte_by_byte_at_any_time(folder):
+def test_with_its_old_result_a_study_gives_the_same_bytes_again_at_any_time(folder):
     _, first = _result(read_study([folder]))
     for item in first:
         (folder / item.name).write_bytes(item.data)
@@ -70,7 +70,7 @@ def test_another_model_gives_new_uids_and_names_the_old_report(folder):
     assert series.SeriesInstanceUID == old[1].series_instance_uid
 
 
-def test_other_settings_are_another_result(folder):
+def test_other_settings_give_another_result(folder):
     _, old = _result(read_study([folder]))
     _keep(old, folder)
     _, new = _result(read_study([folder]), LATER, options=Options(maps=MapsOptions(inside_share=0.8)))
@@ -78,7 +78,7 @@ def test_other_settings_are_another_result(folder):
     assert "PredecessorDocumentsSequence" in _sr(new)
 
 
-def test_results_that_come_back_from_the_pacs_never_start_a_chain_of_new_ones(folder):
+def test_results_that_come_back_from_the_pacs_do_not_cause_new_ones(folder):
     _, old = _result(read_study([folder]))
     _keep(old, folder, "old.dcm")
     _, new = _result(read_study([folder]), LATER, OTHER)
@@ -93,6 +93,23 @@ def test_a_report_of_other_images_of_the_study_is_not_replaced(folder, tmp_path)
     _, old = _result(read_study([tmp_path / "other"]))
     _keep(old, folder)
     assert "PredecessorDocumentsSequence" not in _sr(_result(read_study([folder]), LATER)[1])
+
+
+def test_a_report_of_a_part_of_the_images_is_replaced_and_named(folder, tmp_path):
+    parts = sorted(folder.glob("*.dcm"))
+    _, half = _result(read_study(parts[:-1]))
+    _keep(half, folder)
+    (study,) = _sr(_result(read_study([folder]), LATER)[1]).PredecessorDocumentsSequence
+    named = study.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    assert named == half[1].sop_instance_uid
+
+
+def test_another_version_of_the_same_uids_gives_new_uids_and_names_the_old_report(folder):
+    _, old = _result(read_study([folder]))
+    _keep(old, folder)
+    _, new = _result(dataclasses.replace(read_study([folder]), version="2"), LATER)
+    assert not {o.sop_instance_uid for o in new} & {o.sop_instance_uid for o in old}
+    assert "PredecessorDocumentsSequence" in _sr(new)
 
 
 def _earlier(folder, tmp_path, days_ago="20250102", patient="DEMO^SAMPLE HEAD", model=MODEL):
@@ -158,13 +175,13 @@ def test_numbers_of_another_model_are_not_compared_and_a_caveat_says_so(folder, 
     assert "LNC-423" in {c.code for c in report.caveats}
 
 
-def test_results_beside_the_study_count_only_if_they_are_of_that_study(folder, tmp_path):
+def test_only_results_of_the_same_study_are_added(folder, tmp_path):
     earlier = prior_of(_sr(_earlier(tmp_path, tmp_path)))
     same = prior_of(_sr(_result(read_study([folder]))[1]))
     assert with_results(read_study([folder]), [earlier, same]).priors == (same,)
 
 
-def test_what_is_no_report_of_ours_is_not_a_prior(folder):
+def test_documents_of_others_and_incomplete_ones_are_not_priors(folder):
     document = _sr(_result(read_study([folder]))[1])
     for name, value in (("Manufacturer", "another"), ("ContentTemplateSequence", []), ("ContentDate", "")):
         broken = copy.deepcopy(document)

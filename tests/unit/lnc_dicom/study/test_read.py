@@ -74,18 +74,18 @@ def test_file_names_do_not_matter(tmp_path):
     assert [i.header.SOPInstanceUID for i in read_study([tmp_path]).series[0].instances] == before
 
 
-def test_an_empty_folder_is_a_study_of_no_files(tmp_path):
+def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(NoFiles):
         read_study([tmp_path])
 
 
-def test_a_folder_of_other_files_is_a_study_of_no_files_that_names_them(tmp_path):
+def test_a_folder_without_dicom_is_refused_and_its_files_are_named(tmp_path):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(NoFiles, match=r"a\.txt"):
         read_study([tmp_path])
 
 
-def test_a_path_that_does_not_exist_is_said_so(tmp_path):
+def test_a_path_that_does_not_exist_is_refused_by_name(tmp_path):
     with pytest.raises(PathMissing, match="nowhere"):
         read_study([tmp_path / "nowhere"])
 

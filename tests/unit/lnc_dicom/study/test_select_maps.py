@@ -46,7 +46,7 @@ def _roles(tmp_path, *changes):
         {"ImageType": ["DERIVED", "SECONDARY"], "SeriesDescription": "Fractional Aniso."},
     ],
 )
-def test_an_fa_map_is_known_by_its_type_or_by_its_name(tmp_path, values):
+def test_an_fa_map_is_recognised_by_its_type_or_its_name(tmp_path, values):
     assert _roles(tmp_path, _set(3, **values))[0] == {Role.FA_MAP: 3}
 
 
@@ -59,11 +59,11 @@ def test_an_fa_map_is_known_by_its_type_or_by_its_name(tmp_path, values):
         {"SeriesDescription": "flash FA 15"},
     ],
 )
-def test_colour_maps_other_maps_and_flip_angles_are_no_fa(tmp_path, values):
+def test_colour_maps_other_maps_and_flip_angles_are_not_fa(tmp_path, values):
     assert _roles(tmp_path, _set(3, **values))[0] == {}
 
 
-def test_a_cbf_map_of_labelling_is_absolute(tmp_path):
+def test_a_cbf_map_from_arterial_spin_labelling_is_absolute(tmp_path):
     roles, _ = _roles(tmp_path, _set(3, ImageType=["DERIVED", "PRIMARY", "ASL", "CBF"], SeriesDescription="CBF"))
     assert roles == {Role.CBF_MAP: 3}
 
@@ -86,7 +86,7 @@ def test_the_coded_unit_makes_a_cbf_map_absolute(tmp_path, unit, role):
     assert _roles(tmp_path, _units(unit))[0] == {role: 3}
 
 
-def test_of_two_fa_maps_the_finer_is_used_and_the_other_says_why(tmp_path):
+def test_of_two_fa_maps_the_finer_is_used_and_the_other_gets_a_reason(tmp_path):
     study = generate_uid()
     write_series(tmp_path / "t1", study_uid=study)
     fa = {"ImageType": ["DERIVED", "PRIMARY", "DIFFUSION", "FA"]}
@@ -99,7 +99,7 @@ def test_of_two_fa_maps_the_finer_is_used_and_the_other_says_why(tmp_path):
     assert [reason for _, reason in selection.passed_over] == [Reason.OTHER_MAP]
 
 
-def test_a_study_of_a_t1_alone_has_no_companions(tmp_path):
+def test_a_study_with_only_a_t1_has_no_series_for_maps(tmp_path):
     assert _roles(tmp_path)[0] == {}
 
 
@@ -111,6 +111,6 @@ REAL = {
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_the_companions_of_real_studies(data, name):
+def test_the_series_for_maps_of_real_studies(data, name):
     selection = select(read_study([data / name]))
     assert {role: int(s.header.SeriesNumber) for role, s in selection.map_series.items()} == REAL[name]

@@ -40,7 +40,7 @@ def test_the_t1_series_is_chosen_and_the_others_are_listed_with_their_reason(tmp
     assert reasons == {int(3 + i): reason for i, (_, reason) in enumerate(spoils.values())}
 
 
-def test_a_finer_series_with_contrast_agent_gives_way_to_one_without(tmp_path):
+def test_a_series_without_contrast_agent_is_preferred_to_a_finer_one_with(tmp_path):
     study = generate_uid()
     one_mm, two_mm = _isotropic(1.5), _isotropic(2.0)
     write_series(tmp_path / "plain", *two_mm, study_uid=study)
@@ -64,7 +64,7 @@ def _isotropic(mm):
     return layout(*head((size, size, size), (mm, mm, mm)), (2, 1, 0), (1, 1, 1))
 
 
-def test_a_study_of_ct_only_holds_no_mr(tmp_path):
+def test_a_study_with_only_ct_is_refused(tmp_path):
     def to_ct(dataset):
         dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = CTImageStorage
         dataset.Modality = "CT"
@@ -74,7 +74,7 @@ def test_a_study_of_ct_only_holds_no_mr(tmp_path):
         _choose(tmp_path)
 
 
-def test_mr_without_t1_is_said_with_what_was_there(tmp_path):
+def test_mr_without_t1_is_refused_with_a_list_of_what_was_found(tmp_path):
     write_series(tmp_path, change=_changed(InversionTime=2500, EchoTime=100, SeriesDescription="FLAIR"))
     with pytest.raises(NoT1, match="1 not T1-weighted"):
         _choose(tmp_path)
@@ -104,7 +104,7 @@ def test_thick_slices_are_too_coarse(tmp_path):
         ({"InversionTime": 160, "SeriesDescription": "x"}, False),  # STIR
     ],
 )
-def test_physics_decides_what_is_t1_weighted(tmp_path, values, usable):
+def test_contrast_and_timing_decide_what_is_t1_weighted(tmp_path, values, usable):
     write_series(tmp_path, *_isotropic(2.0), change=_changed(**values))
     if usable:
         assert _choose(tmp_path).passed_over == ()

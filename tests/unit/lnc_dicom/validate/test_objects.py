@@ -20,7 +20,7 @@ def test_what_we_write_breaks_no_rule(objects):
 
 
 @pytest.mark.parametrize(
-    ("file", "breaks", "said"),
+    ("file", "breaks", "message"),
     [
         (file, b, s)
         for file, cases in (("segmentation", BROKEN_SEG), ("measurements", BROKEN_SR))
@@ -29,29 +29,29 @@ def test_what_we_write_breaks_no_rule(objects):
     ],
     ids=lambda v: getattr(v, "__name__", None),
 )
-def test_a_broken_object_is_caught(objects, file, breaks, said):
+def test_a_broken_object_is_caught(objects, file, breaks, message):
     broken = copy.deepcopy(objects[f"{file}.dcm"])
     breaks(broken)
-    assert any(said in violation for violation in _check(broken, objects))
+    assert any(message in violation for violation in _check(broken, objects))
 
 
 def test_no_text_of_a_file_gets_into_a_violation(objects):
     broken = copy.deepcopy(objects["measurements.dcm"])
 
-    def spoil(item):
+    def replace_texts(item):
         for child in item.get("ContentSequence", ()):
             child.RelationshipType = child.ValueType = "CANARY"
             for code in (*child.get("ConceptNameCodeSequence", ()), *child.get("ConceptCodeSequence", ())):
                 code.CodeMeaning = code.CodeValue = "CANARY"
-            spoil(child)
+            replace_texts(child)
 
-    spoil(broken)
+    replace_texts(broken)
     found = _check(broken, objects)
     assert found
     assert "CANARY" not in "".join(found)
 
 
-def test_reports_of_another_kind_are_not_judged(objects):
+def test_reports_with_another_title_are_not_checked(objects):
     other = copy.deepcopy(objects["measurements.dcm"])
     other.ConceptNameCodeSequence[0].CodeValue = "18748-4"
     other.ConceptNameCodeSequence[0].CodingSchemeDesignator = "LN"

@@ -114,16 +114,16 @@ def _contained_point(extended):
 
 
 @pytest.mark.parametrize(
-    ("breaks", "said"),
+    ("breaks", "message"),
     [
         (_odd, "do not fit their graphic type"),
         (_several_points, "several points"),
         (_of_no_image, "image that a region is selected from is missing"),
         (_point_of_no_image, "image that a region is selected from is missing"),
-        (_two_outlines, "Image Region is there 2 times"),
-        (_contained_point, "SCOORD item with CONTAINS has no row here"),
+        (_two_outlines, "Image Region occurs 2 times"),
+        (_contained_point, "no row for SCOORD with the relationship CONTAINS"),
     ],
 )
-def test_a_broken_outline_is_caught(extended, breaks, said):
+def test_a_broken_outline_is_caught(extended, breaks, message):
     breaks(extended)
-    assert any(said in str(v) for v in check_object(extended))
+    assert any(message in str(v) for v in check_object(extended))

@@ -5,7 +5,7 @@ import pydicom
 import pytest
 from lnc_service.validate.external import EDITION, PROGRAMS, Program, ask, find_program
 from lnc_service.validate.main import validate
-from lnc_service.validate.messages import Kind
+from lnc_service.validate.messages import Severity
 
 from lnc_dicom.errors import PathMissing
 from tests.broken_objects import not_marked_as_research, written
@@ -84,10 +84,10 @@ def test_new_warnings_count_against_our_own_objects_only(folder, tmp_path):
         {f.program: f.fails for f in validate([file]) if not f.not_run}
         for file in (folder / "summary.dcm", tmp_path / "other.dcm")
     )
-    assert ours["lnc-dicom"] == (Kind.ERROR, Kind.NEW)
+    assert ours["lnc-dicom"] == (Severity.ERROR, Severity.NEW)
     if "dciodvfy" in ours:
-        assert Kind.NEW in ours["dciodvfy"]
-        assert Kind.NEW not in theirs["dciodvfy"]
+        assert Severity.NEW in ours["dciodvfy"]
+        assert Severity.NEW not in theirs["dciodvfy"]
 
 
 def test_every_program_has_a_name_of_its_own():

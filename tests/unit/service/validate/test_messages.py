@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from lnc_service.validate.messages import Kind, explain, known_messages, row_of, without_values
+from lnc_service.validate.messages import Severity, explain, known_messages, row_of, without_values
 
 
 @pytest.mark.parametrize("row", known_messages(), ids=lambda r: f"{r.program} {r.pattern}")
@@ -16,14 +16,14 @@ def test_every_known_message_has_an_example_cause_and_cure(row):
 def test_a_line_that_is_not_in_the_table_is_new_and_an_unknown_error_is_an_error():
     (warning,) = explain("dciodvfy", ["Warning - the moon is full"])
     (error,) = explain("dciodvfy", ["Error - the moon is full"])
-    assert (warning.kind, error.kind) == (Kind.NEW, Kind.ERROR)
+    assert (warning.severity, error.severity) == (Severity.NEW, Severity.ERROR)
 
 
 def test_a_row_holds_for_its_program_and_class_only():
     line = "Error - Information Object Not found"
-    assert explain("dciodvfy", [line], "1.2.840.10008.5.1.4.1.1.66.7")[0].kind is Kind.KNOWN
-    assert explain("dciodvfy", [line], "1.2.840.10008.5.1.4.1.1.4")[0].kind is Kind.ERROR
-    assert explain("dsrdump", [line], "1.2.840.10008.5.1.4.1.1.66.7")[0].kind is Kind.ERROR
+    assert explain("dciodvfy", [line], "1.2.840.10008.5.1.4.1.1.66.7")[0].severity is Severity.KNOWN
+    assert explain("dciodvfy", [line], "1.2.840.10008.5.1.4.1.1.4")[0].severity is Severity.ERROR
+    assert explain("dsrdump", [line], "1.2.840.10008.5.1.4.1.1.66.7")[0].severity is Severity.ERROR
 
 
 def test_the_same_message_is_said_once_with_its_number():

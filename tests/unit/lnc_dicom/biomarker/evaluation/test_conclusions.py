@@ -1,25 +1,25 @@
 import pytest
 
 from lnc_dicom.biomarker.evaluation.bootstrap import Estimate
-from lnc_dicom.biomarker.evaluation.conclusions import age_explains, gain, verb
-from lnc_dicom.biomarker.evaluation.design import Design, Kind
-from lnc_dicom.biomarker.evaluation.group_tests import GroupRow
-from lnc_dicom.biomarker.evaluation.scoring import Target
+from lnc_dicom.biomarker.evaluation.conclusions import age_explains, comparison, gain
+from lnc_dicom.biomarker.evaluation.design import Method, TaskKind
+from lnc_dicom.biomarker.evaluation.group_tests import GroupComparison
+from lnc_dicom.biomarker.evaluation.scoring import TargetScores
 
-OLDER = (GroupRow("age (years)", (20, 20), (50, 60), (9, 9), "Kruskal-Wallis", 0.001, 0.3),)
-SAME_AGE = (GroupRow("age (years)", (20, 20), (50, 50), (9, 9), "Kruskal-Wallis", 0.6, 0.0),)
+OLDER = (GroupComparison("age (years)", (20, 20), (50, 60), (9, 9), "Kruskal-Wallis", 0.001, 0.3),)
+SAME_AGE = (GroupComparison("age (years)", (20, 20), (50, 50), (9, 9), "Kruskal-Wallis", 0.6, 0.0),)
 
 
 def _target(over_age, over_mean=Estimate(0.2, 0.1, 0.3)):  # noqa: B008 - a frozen value
-    scores = {d: {"macro_auc": Estimate(0.7), "accuracy": Estimate(0.5)} for d in (Design.MODEL, Design.AGE)}
+    scores = {d: {"macro_auc": Estimate(0.7), "accuracy": Estimate(0.5)} for d in (Method.MODEL, Method.AGE)}
     differences = {
-        (Design.MODEL, Design.AGE): {"macro_auc": over_age, "accuracy": over_age},
-        (Design.MODEL, Design.MEAN): {"macro_auc": over_mean, "accuracy": over_mean},
+        (Method.MODEL, Method.AGE): {"macro_auc": over_age, "accuracy": over_age},
+        (Method.MODEL, Method.MEAN): {"macro_auc": over_mean, "accuracy": over_mean},
     }
-    return Target(Kind.DISEASE, "disease", "", 79, scores, differences, {})
+    return TargetScores(TaskKind.DISEASE, "disease", "", 79, scores, differences, {})
 
 
-def test_age_explains_what_age_alone_reaches_in_groups_of_different_age():
+def test_age_explains_skill_that_age_alone_reaches_if_the_groups_differ_in_age():
     (text,) = age_explains([_target(Estimate(0.01, -0.05, 0.07))], OLDER)
     assert "the apparent skill of the model is explained by age" in text
 
@@ -42,22 +42,23 @@ def test_smaller_errors_are_gains():
     assert gain(Estimate(2, 1, 3), "accuracy") == Estimate(2, 1, 3)
 
 
-def test_an_interval_with_zero_tells_nothing_apart():
-    assert verb(Estimate(1, 0.5, 2)) == "beats"
-    assert verb(Estimate(1, -0.5, 2)) == "cannot be told from"
-    assert verb(Estimate(-1, -2, -0.5)) == "is worse than"
+def test_an_interval_around_zero_shows_no_significant_difference():
+    assert comparison(Estimate(1, 0.5, 2)) == "beats"
+    assert comparison(Estimate(1, -0.5, 2)) == "does not differ significantly from"
+    assert comparison(Estimate(-1, -2, -0.5)) == "is worse than"
 
 
-def test_on_the_confounded_cohort_the_report_says_that_age_explains_the_skill(confounded):
+def test_on_the_confounded_cohort_age_explains_the_skill(confounded):
     assert any(
-        "Task 2 (disease): the apparent skill of the model is explained by age" in t for t in confounded.explained
+        "Task 2 (disease): the apparent skill of the model is explained by age" in t
+        for t in confounded.explained_by_age
     )
 
 
-def test_on_the_other_cohorts_it_does_not(effect, null):
-    assert effect.explained == null.explained == ()
+def test_on_the_other_cohorts_age_explains_nothing(effect, null):
+    assert effect.explained_by_age == null.explained_by_age == ()
 
 
-def test_every_target_has_its_verdict_once(effect):
+def test_every_target_has_one_finding(effect):
     assert [text.split(":")[0] for text in effect.findings] == ["FA", "CBF", "LSA stems", "disease"]
     assert "beats the mean predictor and beats age + sex" in effect.findings[-1]

@@ -5,17 +5,17 @@ from scipy import stats
 
 from lnc_dicom.biomarker.cohort import Cohort
 from lnc_dicom.biomarker.evaluation.bootstrap import Bootstrap
-from lnc_dicom.biomarker.evaluation.group_tests import cohen_dz, group_rows, side_rows
+from lnc_dicom.biomarker.evaluation.group_tests import cohen_dz, compare_groups, compare_sides
 from lnc_dicom.simulate.parameters import GROUPS
-from lnc_dicom.simulate.subjects import Study, draw_people
+from lnc_dicom.simulate.subjects import CohortDesign, draw_people
 from tests.simulated_features import cohort_of
 
 BOOTSTRAP = Bootstrap(79, 200, 1)
 
 
 def test_groups_of_different_age_and_stems_differ_in_the_table():
-    people = draw_people(79, Study(1.0, "age"), 1)
-    rows = {r.name: r for r in group_rows(cohort_of(people), GROUPS)}
+    people = draw_people(79, CohortDesign(1.0, "age"), 1)
+    rows = {r.name: r for r in compare_groups(cohort_of(people), GROUPS)}
     ages = [people.age[people.group == g] for g in range(3)]
     assert np.isclose(rows["age (years)"].p, stats.kruskal(*ages).pvalue, rtol=0.3)  # ages equal but for rounding
     assert rows["age (years)"].p < 0.001
@@ -24,25 +24,25 @@ def test_groups_of_different_age_and_stems_differ_in_the_table():
     assert rows["share of men"].test == "chi-squared"
 
 
-def test_groups_without_a_difference_have_no_effect_size():
-    rows = group_rows(cohort_of(draw_people(900, Study(0.0), 1)), GROUPS)
+def test_groups_without_a_difference_have_an_effect_size_near_zero():
+    rows = compare_groups(cohort_of(draw_people(900, CohortDesign(0.0), 1)), GROUPS)
     assert {r.name for r in rows} >= {"LSA stems", "FA caudate", "CBF pallidum"}
     assert all(r.effect < 0.02 for r in rows if r.test == "Kruskal-Wallis")
 
 
-def test_unknown_ages_and_sexes_are_left_out():
-    cohort = cohort_of(draw_people(79, Study(), 1))
+def test_unknown_ages_and_sexes_are_excluded():
+    cohort = cohort_of(draw_people(79, CohortDesign(), 1))
     unknown = replace(cohort.patients[0], age=float("nan"), sex="")
     other = Cohort(cohort.regions, (unknown, *cohort.patients[1:]), cohort.crops, cohort.measured, cohort.volumes)
-    rows = {r.name: r for r in group_rows(other, GROUPS)}
+    rows = {r.name: r for r in compare_groups(other, GROUPS)}
     assert sum(rows["age (years)"].known) == sum(rows["share of men"].known) == 78
 
 
 def test_sides_that_differ_are_found_with_their_effect_size():
-    cohort = cohort_of(draw_people(79, Study(), 1))
+    cohort = cohort_of(draw_people(79, CohortDesign(), 1))
     cohort.measured[:, :3, 0] += 0.05
     cohort.measured[5, 0, 0] = np.nan
-    rows = {r.name: r for r in side_rows(cohort, BOOTSTRAP)}
+    rows = {r.name: r for r in compare_sides(cohort, BOOTSTRAP)}
     left, right = (np.delete(cohort.measured[:, k, 0], 5) for k in (0, 3))
     found = rows["FA caudate"]
     assert found.patients == 78

@@ -2,13 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnc_dicom.biomarker.evaluation.inputs import Seen, read_oracle
+from lnc_dicom.biomarker.evaluation.inputs import NetworkOutputs, read_oracle
 from lnc_dicom.errors import BadCohort
 from lnc_dicom.simulate.parameters import GROUPS
-from lnc_dicom.simulate.subjects import Study, draw_people
+from lnc_dicom.simulate.subjects import CohortDesign, draw_people
 from tests.simulated_features import CHOSEN, cohort_of
 
-COHORT = cohort_of(draw_people(6, Study(), 1))
+COHORT = cohort_of(draw_people(6, CohortDesign(), 1))
 
 
 def _table():
@@ -31,7 +31,7 @@ def test_the_oracle_is_read_by_name_in_the_order_of_the_cohort(tmp_path):
     assert found.groups[5].tolist() == [5016 + g for g in order]
 
 
-def test_no_oracle_is_no_error(tmp_path):
+def test_a_cohort_without_an_oracle_has_none(tmp_path):
     assert read_oracle(tmp_path, COHORT) is None
 
 
@@ -45,10 +45,10 @@ def test_an_oracle_that_lacks_something_is_refused_without_naming_patients(tmp_p
     assert "CANARY" not in str(caught.value)
 
 
-def test_what_is_seen_has_to_fit_together_and_be_finite():
+def test_outputs_must_have_matching_shapes_and_be_finite():
     features, maps, stems, logits = np.zeros((3, 6, 5)), np.zeros((3, 6, 2)), np.zeros((3, 2)), np.zeros((3, 3))
-    Seen(features, maps, stems, logits)
+    NetworkOutputs(features, maps, stems, logits)
     with pytest.raises(ValueError, match="same patients"):
-        Seen(features, maps, stems[:2], logits)
+        NetworkOutputs(features, maps, stems[:2], logits)
     with pytest.raises(ValueError, match="finite"):
-        Seen(features, maps, stems * np.nan, logits)
+        NetworkOutputs(features, maps, stems * np.nan, logits)

@@ -1,28 +1,27 @@
 import numpy as np
-from scipy.special import softmax
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from lnc_dicom.biomarker.evaluation.design import Columns
-from lnc_dicom.biomarker.evaluation.regressors import PENALTIES, classify, conformal, regress, rotate, temperature_of
+from lnc_dicom.biomarker.evaluation.design import DesignMatrix
+from lnc_dicom.biomarker.evaluation.regressors import PENALTIES, classify, regress, rotate
 
 FEW = np.zeros((60, 0))
 FOLD = np.arange(60) % 5
 
 
-def test_the_rotation_keeps_every_distance(chance):
-    train, test = chance.normal(size=(20, 50)) * 3 + 1, chance.normal(size=(5, 50))
+def test_the_rotation_keeps_every_distance(rng):
+    train, test = rng.normal(size=(20, 50)) * 3 + 1, rng.normal(size=(5, 50))
     scaler = StandardScaler().fit(train)
     rotated, _ = rotate(train, test)
-    plain = scaler.transform(train)
+    features = scaler.transform(train)
     assert rotated.shape == (20, 20)
-    assert np.allclose(rotated @ rotated.T, plain @ plain.T)
+    assert np.allclose(rotated @ rotated.T, features @ features.T)
 
 
-def test_the_ridge_is_that_of_scikit_learn_at_its_best_penalty(chance):
-    x = chance.uniform(-1, 1, size=(60, 10))
-    y = x[:, :1] + chance.normal(size=(60, 1))
-    found = regress(Columns(FEW, x), y, FOLD, Columns(FEW[:9], x[:9]), [1.0])
+def test_the_ridge_regression_is_that_of_scikit_learn_with_the_best_penalty(rng):
+    x = rng.uniform(-1, 1, size=(60, 10))
+    y = x[:, :1] + rng.normal(size=(60, 1))
+    found = regress(DesignMatrix(FEW, x), y, FOLD, DesignMatrix(FEW[:9], x[:9]), [1.0])
     z = StandardScaler().fit_transform(x)
 
     def held_out(penalty):
@@ -38,56 +37,56 @@ def test_the_ridge_is_that_of_scikit_learn_at_its_best_penalty(chance):
     assert np.isclose(found.sd[0], np.sqrt(min(losses)))
 
 
-def test_one_unheard_of_prediction_does_not_decide_the_score(chance):
-    x = chance.uniform(-1, 1, size=(60, 1))
-    y = x + 0.1 * chance.normal(size=(60, 1))
-    strange = np.array([[50.0]])
-    found = regress(Columns(FEW, x), y, FOLD, Columns(FEW[:1], strange), [1.0])
+def test_an_extreme_predictor_is_clipped(rng):
+    x = rng.uniform(-1, 1, size=(60, 1))
+    y = x + 0.1 * rng.normal(size=(60, 1))
+    extreme = np.array([[50.0]])
+    found = regress(DesignMatrix(FEW, x), y, FOLD, DesignMatrix(FEW[:1], extreme), [1.0])
     assert found.value[0, 0] < 3.5 * y.std()
 
 
-def test_targets_together_give_what_they_give_alone(chance):
-    x, y = chance.normal(size=(60, 8)), chance.normal(size=(60, 3))
+def test_targets_fitted_together_give_the_same_as_alone(rng):
+    x, y = rng.normal(size=(60, 8)), rng.normal(size=(60, 3))
     y[:, 1] += 2 * x[:, 0]
-    columns, test = Columns(x, x[:, :2]), Columns(x[:9], x[:9, :2])
+    columns, test = DesignMatrix(x, x[:, :2]), DesignMatrix(x[:9], x[:9, :2])
     together = regress(columns, y, FOLD, test, [1.0, 10.0])
     alone = regress(columns, y[:, 1:2], FOLD, test, [1.0, 10.0])
     assert np.allclose(together.value[:, 1], alone.value[:, 0])
-    assert np.allclose(together.half[1], alone.half[0])
+    assert np.allclose(together.half_width[1], alone.half_width[0])
 
 
-def test_noise_is_predicted_by_about_its_mean(chance):
-    x, y = chance.normal(size=(60, 30)), chance.normal(size=(60, 1))
-    found = regress(Columns(x, x[:, :0]), y, FOLD, Columns(x[:9] * 0, x[:9, :0]), [1.0])
+def test_without_signal_the_prediction_is_about_the_mean(rng):
+    x, y = rng.normal(size=(60, 30)), rng.normal(size=(60, 1))
+    found = regress(DesignMatrix(x, x[:, :0]), y, FOLD, DesignMatrix(x[:9] * 0, x[:9, :0]), [1.0])
     assert np.allclose(found.value, y.mean(), atol=0.2)
 
 
-def test_a_weighted_column_wins_over_many_plain_ones(chance):
-    y = chance.normal(size=(60, 1))
-    plain = chance.normal(size=(60, 200))
-    strong = y + 0.3 * chance.normal(size=(60, 1))
-    fitted = [regress(Columns(plain, strong), y, FOLD, Columns(plain, strong), [w]).sd[0] for w in (1.0, 30.0)]
+def test_a_predictor_with_a_large_weight_dominates_many_features(rng):
+    y = rng.normal(size=(60, 1))
+    features = rng.normal(size=(60, 200))
+    predictors = y + 0.3 * rng.normal(size=(60, 1))
+    fitted = [
+        regress(DesignMatrix(features, predictors), y, FOLD, DesignMatrix(features, predictors), [w]).sd[0]
+        for w in (1.0, 30.0)
+    ]
     assert fitted[1] < 0.5 * fitted[0]
 
 
-def test_conformal_intervals_hold_nine_of_ten(chance):
-    residual = chance.normal(size=(500, 1))
-    half = conformal(residual)[0]
-    assert np.isclose((np.abs(residual) <= half).mean(), 0.902)
-    assert np.isclose(half, 1.645, atol=0.15)
+def test_conformal_intervals_cover_nine_of_ten_new_samples(rng):
+    x = rng.normal(size=(60, 3))
+    y = x[:, :1] + rng.normal(size=(60, 1))
+    half_width = regress(DesignMatrix(FEW, x), y, FOLD, DesignMatrix(FEW[:9], x[:9]), [1.0]).half_width[0]
+    new = rng.normal(size=(4000, 3))
+    found = regress(DesignMatrix(FEW, x), y, FOLD, DesignMatrix(np.zeros((4000, 0)), new), [1.0])
+    error = new[:, 0] + rng.normal(size=4000) - found.value[:, 0]
+    assert np.isclose((np.abs(error) <= half_width).mean(), 0.9, atol=0.05)
 
 
-def test_probabilities_of_noise_are_even_and_those_of_signal_are_not(chance):
+def test_probabilities_are_even_without_signal_and_sharp_with_it(rng):
     y = np.arange(60) % 3
-    noise, signal = chance.normal(size=(60, 20)), np.eye(3)[y] * 3 + chance.normal(size=(60, 3))
-    even = classify(Columns(FEW, noise), y, FOLD, Columns(FEW, noise), [1.0], 3)
-    sure = classify(Columns(FEW, signal), y, FOLD, Columns(FEW, signal), [1.0], 3)
+    noise, signal = rng.normal(size=(60, 20)), np.eye(3)[y] * 3 + rng.normal(size=(60, 3))
+    even = classify(DesignMatrix(FEW, noise), y, FOLD, DesignMatrix(FEW, noise), [1.0], 3)
+    sure = classify(DesignMatrix(FEW, signal), y, FOLD, DesignMatrix(FEW, signal), [1.0], 3)
     assert np.allclose(even.sum(axis=1), 1)
     assert even.max() < 0.6
     assert sure[np.arange(60), y].mean() > 0.75
-
-
-def test_the_temperature_undoes_overconfidence(chance):
-    logits = chance.normal(size=(4000, 3))
-    y = np.array([chance.choice(3, p=p) for p in softmax(logits, axis=1)])
-    assert np.isclose(temperature_of(4 * logits, y), 4, rtol=0.1)

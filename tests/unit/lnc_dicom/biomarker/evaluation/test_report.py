@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from lnc_dicom.biomarker.evaluation.inputs import Leak
 from lnc_dicom.biomarker.evaluation.report import (
-    DEMONSTRATION,
+    DEMONSTRATION_NOTE,
     FILES,
     RESEARCH,
     SIMULATED,
     banners,
-    numbers,
+    report_json,
     write_report,
 )
 from lnc_dicom.biomarker.evaluation.tables import console_rows, tables_of
@@ -24,7 +23,7 @@ def page(effect, tmp_path_factory):
     return folder
 
 
-def test_everything_is_written_and_the_page_needs_nothing_else(page):
+def test_all_files_are_written_and_the_page_is_self_contained(page):
     assert sorted(p.name for p in page.iterdir()) == sorted(FILES)
     text = (page / "report.html").read_text()
     assert text.count("data:image/png;base64,iVBOR") == 6
@@ -37,26 +36,25 @@ def test_no_patient_is_named(page):
         assert "CANARY" not in (page / name).read_text()
 
 
-def test_what_the_numbers_are_not_stands_above_them(page, effect):
+def test_the_notes_stand_above_every_number(page, effect):
     text = (page / "report.html").read_text()
-    places = [text.index(t) for t in (RESEARCH, DEMONSTRATION, SIMULATED, "The leakage alarm is silent", "<table>")]
+    places = [text.index(t) for t in (RESEARCH, DEMONSTRATION_NOTE, SIMULATED, "No leakage alarm", "<table>")]
     assert places == sorted(places)
-    plain = replace(effect, options=replace(effect.options, simulated=False, demonstration=False, leak=Leak.SIDES))
-    assert banners(plain)[0] == RESEARCH
-    assert "Leakage put in on purpose (sides)" in banners(plain)[1]
+    other = replace(effect, options=replace(effect.options, simulated=False, demonstration=False))
+    assert banners(other) == [RESEARCH]
 
 
-def test_warnings_come_before_every_table(confounded, tmp_path):
-    loud = replace(confounded, alarms=("Leakage alarm: <b>test</b>",))
-    write_report(tmp_path, loud)
+def test_alarms_stand_above_every_table(confounded, tmp_path):
+    alarmed = replace(confounded, alarms=("Leakage alarm: <b>test</b>",))
+    write_report(tmp_path, alarmed)
     text = (tmp_path / "report.html").read_text()
     assert text.index("&lt;b&gt;test") < text.index("explained by age") < text.index("<table>")
-    assert "silent" not in text
+    assert "No leakage alarm" not in text
 
 
 def test_every_number_is_in_the_json(page, effect):
     found = json.loads((page / "report.json").read_text())
-    assert found == numbers(effect)
+    assert found == report_json(effect)
     target = next(t for t in found["targets"] if t["name"] == "disease")
     value, low, high = target["scores"]["model"]["macro_auc"]
     assert 0.5 < low < value < high <= 1
@@ -67,17 +65,17 @@ def test_every_number_is_in_the_json(page, effect):
     assert found["notes"][0] == RESEARCH
 
 
-def test_every_table_says_what_it_means(effect):
+def test_every_table_has_an_interpretation(effect):
     tables = tables_of(effect)
     assert len(tables) == 10
     for table in tables:
         assert table.meaning.endswith(".")
-        assert {len(line) for line in table.lines} == {len(table.headings)}, table.title
+        assert {len(row) for row in table.rows} == {len(table.headings)}, table.title
 
 
-def test_the_console_gets_the_papers_table_beside_its_baselines(effect):
+def test_the_console_shows_the_table_of_the_paper_with_baselines(effect):
     said = []
-    headings, *lines = console_rows(effect, said.append)
+    headings, *rows = console_rows(effect, said.append)
     assert said == list(effect.findings)
     assert headings[2:] == ("mean", "age + sex", "volumetry + age + sex", "model", "model + age + sex", "oracle")
-    assert [line[0] for line in lines][-2:] == ["LSA stems", "disease"]
+    assert [line[0] for line in rows][-2:] == ["LSA stems", "disease"]

@@ -10,7 +10,7 @@ from tests.factories import LAYOUTS, BoxSegmenter, head, layout
 
 
 @pytest.mark.parametrize(("order", "signs"), LAYOUTS[::9])
-def test_a_nifti_lies_where_the_volume_lies(tmp_path, order, signs):
+def test_a_nifti_file_has_the_geometry_of_the_volume(tmp_path, order, signs):
     volume = hd.Volume(*layout(*head(), order, signs), coordinate_system="PATIENT")
     write_nifti(tmp_path / "v.nii.gz", volume)
     image = sitk.ReadImage(str(tmp_path / "v.nii.gz"))
@@ -20,7 +20,7 @@ def test_a_nifti_lies_where_the_volume_lies(tmp_path, order, signs):
         assert image[index] == pytest.approx(float(volume.array[index]))
 
 
-def test_the_picture_shows_the_heat_where_it_is(tmp_path):
+def test_saliency_is_drawn_in_colour_where_it_is_high(tmp_path):
     volume = hd.Volume(*head(), coordinate_system="PATIENT")
     labels = BoxSegmenter()(volume).labels
     hot = volume.with_array((labels.array == 3).astype(np.float32))

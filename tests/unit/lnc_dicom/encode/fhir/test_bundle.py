@@ -1,5 +1,7 @@
 import copy
 import json
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -8,6 +10,7 @@ from lnc_dicom.codes import STRUCTURE
 from lnc_dicom.encode import encode
 from lnc_dicom.encode.fhir.bundle import bundle, fhir_report
 from lnc_dicom.outputs import Output
+from lnc_dicom.study.priors import prior_of
 from tests.factories import NOW
 
 
@@ -120,3 +123,12 @@ def test_it_is_the_same_with_and_without_the_sr_among_the_objects_and_every_time
     assert with_sr == fhir_report(report, NOW, ()) == fhir_report(report, NOW, ())
     groups = json.loads(with_sr)["entry"][0]["resource"]["result"]
     assert len(groups) >= len(STRUCTURES)
+
+
+def test_a_result_made_again_has_the_same_sr_uid_whether_or_not_the_sr_is_written(everything):
+    document = everything.datasets["measurements.dcm"]
+    study = replace(everything.report.study, priors=(prior_of(document),))
+    again, later = replace(everything.report, study=study), NOW + timedelta(days=3)
+    for objects in ((), encode(again, later, (Output.SR,))):
+        found = json.loads(fhir_report(again, later, objects))
+        assert found["identifier"]["value"] == f"urn:oid:{document.SOPInstanceUID}"

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from lnc_dicom.encode import encode
 from lnc_dicom.encode.pages.saliency import saliency_overlay
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.outputs import DEFAULT_OUTPUTS
 from lnc_dicom.predictions import Target
 from tests.factories import NOW
@@ -25,5 +25,5 @@ def test_disease_of_a_demonstration_model_is_not_explained(everything):
 def test_without_saliency_there_is_no_object(everything):
     report = everything.report
     for other in (replace(report, biomarker=None), replace(report, biomarker=replace(report.biomarker, saliency={}))):
-        assert saliency_overlay(other, Origin(other, NOW)) == []
+        assert saliency_overlay(other, Provenance(other, NOW)) == []
         assert "saliency.dcm" not in [o.name for o in encode(other, NOW, DEFAULT_OUTPUTS)]

@@ -76,11 +76,19 @@ def test_no_patient_data_is_drawn(everything, drawn):
     assert not [what for what, _, _ in drawn if "CANARY" in what]
 
 
-def test_many_caveats_are_cut_and_the_reader_is_told(everything, drawn):
-    many = tuple(Caveat("LNC-403", f"caveat {i}") for i in range(60))
+def test_if_not_all_caveats_fit_the_last_line_says_so(everything, drawn):
+    many = tuple(Caveat("LNC-403", f"caveat {i}", is_our_text=True) for i in range(60))
     draw_pages(replace(everything.report, caveats=many), NOW)
     assert any("every caveat is in result.json" in what for what, _, _ in drawn)
     assert max(box[3] for _, box, _ in drawn) <= 1024
+
+
+def test_a_caveat_is_drawn_because_its_text_is_ours_whatever_its_code(everything, drawn):
+    caveats = (Caveat("LNC-403", "file CANARY.dcm"), Caveat("LNC-999", "a new one", is_our_text=True))
+    draw_pages(replace(everything.report, caveats=caveats), NOW)
+    written = [what for what, _, _ in drawn]
+    assert "LNC-999 a new one" in written
+    assert not [what for what in written if "CANARY" in what]
 
 
 @pytest.mark.parametrize(("order", "signs"), [LAYOUTS[0], LAYOUTS[17], LAYOUTS[30], LAYOUTS[47]])

@@ -7,7 +7,7 @@ import pydicom
 import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.encode.seg.binary import segmentation
 from lnc_dicom.measure.gates import PROBABILITY
 from lnc_dicom.pipeline import analyse, process
@@ -57,7 +57,7 @@ def test_every_voxel_is_where_it_was_measured_in_all_layouts(tmp_path, order, si
     array, lps_mm = head((40, 42, 84), (1.9, 1.9, 1.9))
     write_series(tmp_path, *layout(array, lps_mm, order, signs))
     report = analyse(read_study([tmp_path]), Tools(BoxSegmenter(), NOW))
-    seg = pydicom.dcmread(_written(segmentation(report, Origin(report, NOW))))
+    seg = pydicom.dcmread(_written(segmentation(report, Provenance(report, NOW))))
     np.testing.assert_allclose(_by_attributes(seg), _expected(report.segmented.labels), atol=0.011)
 
 

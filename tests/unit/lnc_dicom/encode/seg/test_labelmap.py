@@ -7,7 +7,7 @@ import pydicom
 import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.encode.provenance import Origin
+from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.encode.seg.binary import segmentation
 from lnc_dicom.encode.seg.labelmap import labelmap
 from lnc_dicom.pipeline import analyse
@@ -69,9 +69,9 @@ def test_every_voxel_is_where_it_was_measured(tmp_path, order, signs):
     """Read by attributes, as a viewer does: every frame at its own position."""
     write_series(tmp_path, *layout(*head((40, 42, 84), (1.9, 1.9, 1.9)), order, signs))
     report = analyse(read_study([tmp_path]), Tools(BoxSegmenter(), NOW))
-    origin = Origin(report, NOW)
+    provenance = Provenance(report, NOW)
     buffer = io.BytesIO()
-    labelmap(report, origin, segmentation(report, origin)).save_as(buffer, enforce_file_format=True)
+    labelmap(report, provenance, segmentation(report, provenance)).save_as(buffer, enforce_file_format=True)
     seg = pydicom.dcmread(io.BytesIO(buffer.getvalue()))
     shared = seg.SharedFunctionalGroupsSequence[0]
     axes = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float)

@@ -151,7 +151,7 @@ def test_asymmetry_of_every_pair_is_the_one_of_the_result(made):
         assert group.finding_sites[0].laterality.meaning == "Bilateral"
 
 
-def test_quality_names_every_gate_of_the_study_and_the_verdict(made):
+def test_quality_has_the_number_of_every_gate_and_whether_the_images_are_usable(made):
     report, document, _ = made
     groups = hd.sr.Comprehensive3DSR.from_dataset(document).content.get_image_measurement_groups()
     quality = [g for g in groups if g.tracking_identifier.startswith("Images, quality")]
@@ -166,7 +166,7 @@ def test_quality_names_every_gate_of_the_study_and_the_verdict(made):
         assert [e.value.value for e in group.get_qualitative_evaluations()] == [usable]
 
 
-def test_the_flags_say_that_nobody_has_looked(made):
+def test_the_flags_say_that_nobody_has_reviewed_it(made):
     report, document, _ = made
     whole = all(m.passed for m in report.measurements)
     assert document.PreliminaryFlag == "PRELIMINARY"
@@ -186,7 +186,7 @@ def test_the_device_observer_is_the_contributing_equipment(made):
     assert items["121015"].TextValue == equipment.ManufacturerModelName
 
 
-def test_outside_programs_read_it_without_a_complaint(made, tmp_path, program):
+def test_outside_programs_read_it_without_an_error(made, tmp_path, program):
     import subprocess
 
     _, _, objects = made

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode import encode
-from lnc_dicom.encode.sr.outline import Canvas, largest_component_of, trace
+from lnc_dicom.encode.sr.outline import Placement, largest_filled, trace
 from lnc_dicom.report import Report
 from lnc_dicom.segment.evaluate.metrics import read_nifti
 from lnc_dicom.study.load import load
@@ -161,8 +161,8 @@ def _count_wrong_pixels(labels, label, frame, points):
     inside_grid = ((index >= 0) & (index < labels.shape)).all(axis=1)
     truth = np.zeros(len(mm), bool)
     truth[inside_grid] = labels.array[tuple(index[inside_grid].T)] == label
-    pieces, count = ndimage.label(truth.reshape(shape))  # a pixel that hangs on by a corner is not in the outline
-    largest = pieces == (np.bincount(pieces.ravel())[1:].argmax() + 1 if count else 1)
+    components, count = ndimage.label(truth.reshape(shape))  # a pixel that hangs on by a corner is not in the outline
+    largest = components == (np.bincount(components.ravel())[1:].argmax() + 1 if count else 1)
     truth = ndimage.binary_fill_holes(largest).ravel()  # a hole is part of what the outline encloses
     drawn = Polygon(points).contains_points(np.column_stack([columns + 0.5, rows + 0.5]))
     return int((truth != drawn).sum()), int(truth.sum())
@@ -206,30 +206,30 @@ def test_every_frame_of_the_segmentation_names_the_image_that_it_lies_on(made):
         np.testing.assert_allclose(group.PlanePositionSequence[0].ImagePositionPatient, position, atol=0.01)
 
 
-def test_an_outline_is_that_of_the_largest_piece_without_its_holes():
+def test_an_outline_is_that_of_the_largest_component_without_its_holes():
     mask = np.zeros((12, 12), bool)
     mask[1:7, 1:7] = True
     mask[3, 3] = False
     mask[10, 10] = True
-    piece = largest_component_of(mask)
-    assert piece.sum() == 36
-    line = trace(piece)
+    component = largest_filled(mask)
+    assert component.sum() == 36
+    line = trace(component)
     np.testing.assert_array_equal(line[0], line[-1])
     assert line.min() == 0.5
     assert line.max() == 6.5
 
 
-def test_pieces_that_touch_at_a_corner_are_two():
+def test_components_that_touch_at_a_corner_are_two():
     mask = np.zeros((4, 4), bool)
     mask[:2, :2] = mask[2, 2] = True
-    assert largest_component_of(mask).sum() == 4
+    assert largest_filled(mask).sum() == 4
 
 
-def test_a_label_without_voxels_has_no_outline_and_is_shown_in_the_middle():
+def test_a_label_without_voxels_has_no_outline_but_a_point_in_the_middle():
     array, lps_mm = _images("axial")
     images = list(mr_series(array, lps_mm, NOW))
     empty = hd.Volume(np.zeros(array.shape, np.uint8), lps_mm, "PATIENT")
-    canvas = Canvas(empty, images)
-    assert canvas.outline(3) is None
-    place = canvas.place(3)
+    placement = Placement(empty, images)
+    assert placement.outline(3) is None
+    place = placement.place(3)
     np.testing.assert_allclose(place.point, [[array.shape[2] / 2, array.shape[1] / 2]], atol=0.51)

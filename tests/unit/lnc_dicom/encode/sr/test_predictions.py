@@ -73,20 +73,20 @@ def test_a_demonstration_model_is_named_as_one_wherever_its_numbers_are(folder):
     assert DEMONSTRATION in text
 
 
-def test_a_head_that_the_model_does_not_know_is_said_to_be_one(folder):
-    for distance, said in ((0.9, False), (3.4, True)):
+def test_a_head_unlike_the_training_data_is_warned_of(folder):
+    for distance, warned in ((0.9, False), (3.4, True)):
         report, objects = _process(folder, Oracle(distance=distance))
-        assert ("LNC-421" in {c.code for c in report.caveats}) is said
-        assert any("distance 3.4 SD, at most 1.2" in t for t in _numbers(objects)[1]) is said
+        assert ("LNC-421" in {c.code for c in report.caveats}) is warned
+        assert any("distance 3.4 SD, at most 1.2" in t for t in _numbers(objects)[1]) is warned
 
 
-def test_disease_of_a_demonstration_model_is_written_only_where_the_site_wants_it(folder):
+def test_disease_of_a_demonstration_model_is_written_only_on_request(folder):
     assert "PRED-CATEGORY-1" not in _numbers(_process(folder, Oracle())[1])[0]
     numbers, _ = _numbers(_process(folder, Oracle(), demonstration_disease=True)[1])
     assert [numbers[f"PRED-CATEGORY-{i}"][0][0] for i in (1, 2)] == [0.7, 0.3]
 
 
-def test_a_model_of_the_sites_own_needs_no_leave(folder):
+def test_the_disease_of_a_model_of_the_site_is_written_without_a_request(folder):
     numbers, text = _numbers(_process(folder, Oracle(demonstration=False))[1])
     assert "PRED-CATEGORY-2" in numbers
     assert DEMONSTRATION not in text

@@ -10,7 +10,7 @@ def _items(item):
         yield from _items(child)
 
 
-def test_its_title_is_one_that_viewers_print_as_text(everything):
+def test_its_title_makes_viewers_show_it_as_text(everything):
     document = everything.datasets["report.dcm"]
     assert document.SOPClassUID.name == "Enhanced SR Storage"
     assert document.ConceptNameCodeSequence[0].CodeValue != "126000"
@@ -27,7 +27,7 @@ def test_every_structure_has_a_sentence_with_its_numbers_and_predictions_say_wha
         (sentence,) = [t for t in texts if t.startswith(f"{measurement.structure.title}: volume")]
         assert f"{measurement.volume_ml:.2f} mL (90 % interval" in sentence
         assert "FA 0.40, CBF 30 ml/100 g/min" in sentence
-    predicted = [t for t in texts if "predicted" in t and "LNC-424" not in t]  # the head tells no age
+    predicted = [t for t in texts if "predicted" in t and "LNC-424" not in t]  # a caveat: the header has no age
     assert len(predicted) == 6 + 2
     assert all(DEMONSTRATION in t for t in predicted)
     assert any(BANNER in t for t in texts)

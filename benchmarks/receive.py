@@ -1,0 +1,239 @@
+"""The receiver beside DCMTK's storescp and Orthanc, and among bad peers.
+
+    python benchmarks/receive.py race [--objects 200]      all receivers run at once and take turns
+    python benchmarks/receive.py peers [--mutants 10000]   stuck, trickling, silent, endless, mutated
+
+The race has 1 and 4 associations; after each kind of bad peer come the memory and the wait of a good one. Objects of
+239 kB go over loopback. storescp does not sync what it answers with success; Orthanc and we do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import random
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack, closing, contextmanager, suppress
+from multiprocessing import Pipe, Process
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from pydicom import Dataset, FileMetaDataset  # noqa: E402
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid  # noqa: E402
+
+from tests.mutated import send_mutant  # noqa: E402 - the checkout first
+from tests.raw_scu import EXPLICIT_LE, MR, Association, Encoded, Rejected, encoded, p_data, store_command  # noqa: E402
+
+PIXELS = bytes(239_000)
+BURST = 8
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("LNC_")}
+
+
+def ours(folder: Path, port: int) -> list[str]:
+    listen = f'[listen]\nhost = "127.0.0.1"\nport = {port}\nfree_disk_mb = 0\n'
+    pacs = '[pacs]\nhost = "127.0.0.1"\nae_title = "PACS"\n'
+    (folder / "lnc.toml").write_text(f'spool = "{folder}/spool"\n{listen}{pacs}')
+    return [sys.executable, "-m", "lnc_service.receive", "--config", str(folder / "lnc.toml")]
+
+
+def storescp(folder: Path, port: int) -> list[str]:
+    return ["/usr/bin/storescp", "--fork", "-od", str(folder), "-pdu", "131072", str(port)]
+
+
+def orthanc(folder: Path, port: int) -> list[str]:
+    settings = {"DicomAet": "LNC", "DicomPort": port, "HttpServerEnabled": False, "Plugins": []}
+    settings |= {"StorageDirectory": str(folder / "s"), "IndexDirectory": str(folder / "s")}
+    (folder / "orthanc.json").write_text(json.dumps(settings))
+    return ["/usr/sbin/Orthanc", str(folder / "orthanc.json")]
+
+
+RECEIVERS: dict[str, Callable[[Path, int], list[str]]] = {"ours": ours, "storescp": storescp, "Orthanc": orthanc}
+
+
+@contextmanager
+def running(name: str, folder: Path):  # noqa: ANN201 - a generator of (process, port)
+    """Run a receiver until the end of the block."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (folder / name).mkdir()
+    command = RECEIVERS[name](folder / name, port)
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, cwd=folder / name, env=_ENVIRONMENT | {"TCP_NODELAY": "1"}
+        )
+    try:
+        if echo_s(port, 60) is None:
+            raise SystemExit(f"{name} does not answer")
+        yield process, port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def objects(count: int) -> list[Encoded]:
+    """Objects of one new study."""
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = MRImageStorage, "1.2.3"
+    dataset.PatientID, dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1", generate_uid(), generate_uid()
+    dataset.Rows, dataset.Columns, dataset.BitsAllocated, dataset.SamplesPerPixel = 250, 478, 16, 1
+    dataset.add_new("PixelData", "OW", PIXELS)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made = []
+    for _ in range(count):
+        dataset.SOPInstanceUID = generate_uid()
+        made.append(encoded(dataset))
+    return made
+
+
+def echo_s(port: int, limit_s: float) -> float | None:
+    """Seconds until a new sender has an answer; None within the limit."""
+    start = time.monotonic()
+    while time.monotonic() - start < limit_s:
+        with suppress(OSError, Rejected):
+            association = Association(port, timeout_s=5)
+            with closing(association.sock):
+                association.open().echo()
+                return round(time.monotonic() - start, 2)
+        time.sleep(0.05)
+    return None
+
+
+def sender(ports: dict[str, int], pipe: Connection, each: int) -> None:
+    """Send `each` objects to the receiver that is named, whenever one is; reply with the times of begin and answers."""
+    links = {name: Association(port, timeout_s=60).open() for name, port in ports.items()}
+    while (name := pipe.recv()) is not None:
+        buffers = [links[name].prepare(item, n + 1) for n, item in enumerate(objects(each))]
+        pipe.send("prepared")
+        pipe.recv()
+        times = [time.monotonic()]
+        for buffer in buffers:
+            links[name].sock.sendall(buffer)
+            if links[name].answer():
+                raise SystemExit(f"{name} refuses")
+            times.append(time.monotonic())
+        pipe.send(times)
+    for link in links.values():
+        link.release()
+
+
+def race(count: int, associations: int) -> None:
+    """Let every receiver that is installed take turns; one line each."""
+    names = [n for n in RECEIVERS if n == "ours" or shutil.which(RECEIVERS[n](Path(tempfile.mkdtemp()), 1)[0])]
+    each = 1 if associations == 1 else BURST
+    rates: dict[str, list[float]] = {name: [] for name in names}
+    waits: dict[str, list[float]] = {name: [] for name in names}
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
+        ports = {name: stack.enter_context(running(name, Path(temporary)))[1] for name in names}
+        pairs = [Pipe() for _ in range(associations)]
+        senders = [Process(target=sender, args=(ports, pair[1], each)) for pair in pairs]
+        for process in senders:
+            process.start()
+        pipes = [pair[0] for pair in pairs]
+        for _ in range(count // (associations * each)):
+            for name in random.sample(names, len(names)):
+                for word in (name, "go"):
+                    for pipe in pipes:
+                        pipe.send(word)
+                    got = [pipe.recv() for pipe in pipes]
+                seconds = max(times[-1] for times in got) - min(times[0] for times in got)
+                rates[name].append(associations * each / seconds)
+                waits[name] += [b - a for times in got for a, b in itertools.pairwise(times)]
+        for pipe, process in zip(pipes, senders, strict=True):
+            pipe.send(None)
+            process.join()
+    for name in names:
+        rate, wait = statistics.median(rates[name]), sorted(waits[name])
+        shares = {other: round(rate / statistics.median(rates[other]), 2) for other in names if other != name}
+        p50, p99 = (round(1000 * wait[int(q * (len(wait) - 1))], 1) for q in (0.5, 0.99))
+        line = {"receiver": name, "associations": associations, "objects": len(wait), "per_s": round(rate)}
+        print(json.dumps(line | {"p50_ms": p50, "p99_ms": p99, "times": shares, "load": round(os.getloadavg()[0], 1)}))
+
+
+def peers(mutants: int) -> None:
+    """One line for each kind of bad peer: most memory so far, and seconds until the next good sender is let in."""
+    with tempfile.TemporaryDirectory() as temporary, running("ours", Path(temporary)) as (process, port):
+
+        def say(what: str, **more: object) -> None:
+            waited = echo_s(port, 60)
+            memory = Path(f"/proc/{process.pid}/status").read_text().split("VmHWM:")[1].split()[0]
+            print(json.dumps({"peers": what, "let_in_after_s": waited, "memory_mb": int(memory) >> 10} | more))
+
+        (item,) = objects(1)
+        say("none")
+        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
+        say("100 silent connections")
+        for sock in idle:
+            sock.close()
+        stuck = [association for _ in range(40) if (association := _stuck(port, item))]
+        say("stuck in mid-object", held=len(stuck))
+        say("trickling a byte a second for 40 s", longest_s=_trickle(port, stuck, 40))
+        endless = Association(port).open()
+        endless.sock.sendall(p_data(1, 3, store_command(item, 1)))
+        with suppress(OSError):
+            for _ in range(8000):
+                endless.sock.sendall(p_data(1, 0, bytes(131000)))
+        say("an object of 1 GB that does not end")
+        endless.sock.close()
+        chance = random.Random(14)  # noqa: S311
+        answers = Counter(send_mutant(port, item, chance, 0.2) for _ in range(mutants))
+        say(f"{mutants} mutants", answers=dict(answers), alive=process.poll() is None)
+        good = Association(port, contexts=[(MR, [EXPLICIT_LE])]).open()
+        kept = [good.store(study, n + 1) for n, study in enumerate(objects(20))]
+        good.release()
+        say("a good study afterwards", statuses=sorted(set(kept)))
+
+
+def _stuck(port: int, item: Encoded) -> Association | None:
+    """Stop in the middle of an object; None if it was not let in."""
+    try:
+        association = Association(port).open()
+        association.sock.sendall(association.prepare(item)[:60000])
+    except (OSError, Rejected):
+        return None
+    return association
+
+
+def _trickle(port: int, stuck: list[Association], seconds: float) -> float:
+    """Send a byte a second on each; give the longest time that a good sender waited. Closes them."""
+    end, longest = time.monotonic() + seconds, 0.0
+    while time.monotonic() < end:
+        for association in stuck:
+            with suppress(OSError):
+                association.sock.sendall(b"\0")
+        longest = max(longest, echo_s(port, 60) or 60.0)
+        time.sleep(1)
+    for association in stuck:
+        association.sock.close()
+    return longest
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["race", "peers"])
+    parser.add_argument("--objects", type=int, default=200)
+    parser.add_argument("--mutants", type=int, default=10_000)
+    arguments = parser.parse_args()
+    if arguments.what == "race":
+        for associations in (1, 4):
+            race(arguments.objects, associations)
+    else:
+        peers(arguments.mutants)
+
+
+if __name__ == "__main__":
+    main()

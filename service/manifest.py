@@ -1,0 +1,258 @@
+"""A study folder → its manifest: what was received, in which order, and what of it is measured.
+
+The job is named after the manifest, and computing reads nothing that the manifest does not name: objects that arrive
+later make another manifest and another job. Two contents are the same if the same SOP Instance UIDs have the same
+pixels at the same place and name the same patient; other differences are the archive's and make no new job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO
+
+import pydicom
+from lnc_service.spool import Spool, write_durably
+from pydicom import Dataset
+from pydicom.errors import InvalidDicomError
+
+from lnc_dicom.study.priors import is_ours
+
+_IDENTITY = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "AccessionNumber")
+"""Attributes that results repeat: where they are corrected, the results are made again."""
+_PLACE = ("Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness")
+_SCALE = ("RescaleSlope", "RescaleIntercept")
+_FOUND_BY = ("PatientID", "AccessionNumber", "StudyDate")
+"""What an operator may type to find a study; only digests of the values are written."""
+_UIDS = ("SOPInstanceUID", "SeriesInstanceUID", "Manufacturer")
+_CHUNK_BYTES = 1 << 20
+_SECOND_NS = 1_000_000_000
+
+
+class Closed(StrEnum):
+    """Why a study was closed."""
+
+    QUIET = "quiet"
+    """Nothing arrived for the quiet time."""
+    LONGEST_WAIT = "longest wait"
+    """It never fell quiet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedObject:
+    """One file of a study folder.
+
+    digest
+        SHA-256 of the file, which is its name.
+    arrived_ns
+        When it arrived last, in nanoseconds since the epoch.
+    image
+        Digest of its pixels, their place and their scale; of the whole file where there are no pixels.
+    identity
+        Digest of the patient and the request that it names.
+    ours
+        Whether it is a result of ours that came back.
+    """
+
+    digest: str
+    arrived_ns: int
+    sop_uid: str
+    series_uid: str
+    image: str
+    identity: str
+    ours: bool
+    found_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one job measures.
+
+    made
+        Time of the results, in seconds since the epoch: the last arrival, but later than any earlier manifest's.
+    objects
+        Everything that lay in the folder, in order of arrival.
+    used
+        Digests of the files that are measured.
+    replaced
+        How many objects a later arrival with other pixels has replaced.
+    version
+        Tells the content apart from an earlier one under the same UIDs; empty for the first.
+    earlier
+        Jobs of the same study that were closed before.
+    """
+
+    key: str
+    job: str
+    closed: str
+    reason: Closed
+    made: float
+    objects: tuple[ReceivedObject, ...]
+    used: tuple[str, ...]
+    replaced: int
+    version: str
+    earlier: tuple[str, ...]
+
+    def paths(self, spool: Spool) -> list[Path]:
+        """Files to measure."""
+        return [spool.received / self.key / f"{digest}.dcm" for digest in self.used]
+
+
+def close_study(spool: Spool, key: str, reason: Closed, closed: str) -> Manifest | None:
+    """Write the manifest of what lies in a study folder now; give the one that is there if the content is known.
+
+    closed
+        The time, for people.
+    Returns None where there is nothing to measure: no object, or only results of ours.
+    """
+    earlier = manifests_of(spool, key)
+    objects = read_folder(spool.received / key, _result_uids(spool, earlier))
+    used, replaced = choose(objects)
+    images = [o for o in used if not o.ours]
+    if not images:
+        return None
+    content = _content(images)
+    job = spool.job_name(key, content)
+    path = spool.manifest(key, job)
+    if path.is_file():
+        return read_manifest(path)
+    made = max(o.arrived_ns for o in images)
+    made = max([made, *(int(m.made * _SECOND_NS) + _SECOND_NS for m in earlier)])
+    digests = tuple(o.digest for o in used)
+    version = content if _came_otherwise(objects) else ""
+    names = tuple(m.job for m in earlier)
+    manifest = Manifest(key, job, closed, reason, made / _SECOND_NS, objects, digests, replaced, version, names)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(path, json.dumps(asdict(manifest), indent=1).encode())
+    return manifest
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read what `close_study` wrote."""
+    values = json.loads(path.read_text(encoding="utf-8"))
+    objects = (ReceivedObject(**{**o, "found_by": tuple(o["found_by"])}) for o in values.pop("objects"))
+    changed = {"reason": Closed(values["reason"]), "objects": tuple(objects)}
+    return Manifest(**{**values, **changed, "used": tuple(values["used"]), "earlier": tuple(values["earlier"])})
+
+
+def manifests_of(spool: Spool, key: str) -> list[Manifest]:
+    """Every manifest of a study, the oldest first."""
+    return sorted((read_manifest(p) for p in spool.manifests_of(key)), key=lambda m: m.made)
+
+
+def read_folder(folder: Path, results: Iterable[str] = ()) -> tuple[ReceivedObject, ...]:
+    """Look at every object of a study folder, in order of arrival.
+
+    results
+        SOP Instance UIDs of results of ours, which may come back with other attributes.
+    """
+    known = frozenset(results)
+    with os.scandir(folder) as entries:
+        found = [(e.stat().st_mtime_ns, Path(e.path)) for e in entries if e.name.endswith(".dcm")]
+    return tuple(_read(path, arrived_ns, known) for arrived_ns, path in sorted(found))
+
+
+def choose(objects: Sequence[ReceivedObject]) -> tuple[tuple[ReceivedObject, ...], int]:
+    """Choose what is measured, in order of arrival, and count the objects that other pixels have replaced.
+
+    Of each SOP Instance UID the newest arrival is used. A series of which images came again with other pixels is used
+    as it came the last time and never mixed with what came before.
+    """
+    begins_ns = {uid: _last_transmission_ns(group) for uid, group in _by(objects, "series_uid").items()}
+    newest = {o.sop_uid or o.digest: o for o in objects}
+    used = [o for o in newest.values() if o.arrived_ns >= begins_ns[o.series_uid]]
+    kept = {(o.sop_uid, o.image) for o in used}
+    replaced = sum((o.sop_uid, o.image) not in kept for o in objects)
+    return tuple(sorted(used, key=lambda o: (o.arrived_ns, o.digest))), replaced
+
+
+def _last_transmission_ns(series: Sequence[ReceivedObject]) -> int:
+    """Say when the transmission that counts began: the last in which the pixels of an image differed from before."""
+    rounds = {uid: _pixels_in_order(group) for uid, group in _by(series, "sop_uid").items() if uid}
+    count = max((len(arrivals) for arrivals in rounds.values()), default=1)
+    return 0 if count == 1 else min(arrivals[-1] for arrivals in rounds.values() if len(arrivals) == count)
+
+
+def _pixels_in_order(group: Sequence[ReceivedObject]) -> list[int]:
+    """Give the first arrival of each different image of one SOP Instance UID."""
+    first: dict[str, int] = {}
+    for item in group:
+        first.setdefault(item.image, item.arrived_ns)
+    return list(first.values())
+
+
+def _came_otherwise(objects: Sequence[ReceivedObject]) -> bool:
+    """Whether a SOP Instance UID came with several images or identities: its results need UIDs of their own."""
+    images = [o for o in objects if not o.ours]
+    return len({(o.sop_uid, o.image, o.identity) for o in images}) > len({o.sop_uid or o.image for o in images})
+
+
+def _content(images: Iterable[ReceivedObject]) -> str:
+    return _digest(*sorted(f"{o.sop_uid} {o.image} {o.identity}" for o in images))
+
+
+def _read(path: Path, arrived_ns: int, results: frozenset[str]) -> ReceivedObject:
+    """Read what decides about one object; one that cannot be read has no UIDs, and computing says so."""
+    digest = path.stem
+    try:
+        with path.open("rb") as file:
+            names = [*_UIDS, *_IDENTITY, *_PLACE, *_SCALE, *_FOUND_BY]
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=names)
+            image = _image(header, file) if "Rows" in header else digest
+            sop_uid, series_uid = str(header.get("SOPInstanceUID") or ""), str(header.get("SeriesInstanceUID") or "")
+            identity, found_by = _digest(*_texts(header, _IDENTITY)), _digests_of(header)
+            ours = is_ours(header) or sop_uid in results
+    except (OSError, InvalidDicomError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError):
+        return ReceivedObject(digest, arrived_ns, "", "", digest, "", ours=False)
+    return ReceivedObject(digest, arrived_ns, sop_uid, series_uid, image, identity, ours, found_by)
+
+
+def _image(header: Dataset, file: BinaryIO) -> str:
+    """Digest pixels as they are encoded, read in chunks, and what says where they lie."""
+    file.read(8 if header.file_meta.TransferSyntaxUID.is_implicit_VR else 12)  # PS3.5 7.1: tag, VR, length
+    pixels = hashlib.sha256("\n".join(_texts(header, (*_PLACE, *_SCALE))).encode())
+    while chunk := file.read(_CHUNK_BYTES):
+        pixels.update(chunk)
+    return pixels.hexdigest()
+
+
+def _digests_of(header: Dataset) -> tuple[str, ...]:
+    return tuple(search_digest(text) for text in _texts(header, _FOUND_BY) if text)
+
+
+def search_digest(text: str) -> str:
+    """Digest of what an operator types, or of the attribute that it is compared with."""
+    return _digest("find", text.strip().casefold())
+
+
+def _texts(header: Dataset, names: Iterable[str]) -> list[str]:
+    return [str(header.get(name) or "").strip() for name in names]
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _by(objects: Iterable[ReceivedObject], attribute: str) -> Mapping[str, list[ReceivedObject]]:
+    groups: dict[str, list[ReceivedObject]] = defaultdict(list)
+    for item in objects:
+        groups[getattr(item, attribute)].append(item)
+    return groups
+
+
+def _result_uids(spool: Spool, manifests: Iterable[Manifest]) -> set[str]:
+    """SOP Instance UIDs of the results that the jobs of a study have made."""
+    uids: set[str] = set()
+    for manifest in manifests:
+        try:
+            result = json.loads((spool.results(manifest.job) / "result.json").read_text(encoding="utf-8"))
+            uids |= {str(item["sop_instance_uid"]) for item in result.get("objects", ())}
+        except (OSError, ValueError):
+            continue  # not computed yet, or no result
+    return uids

@@ -1,0 +1,94 @@
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from lnc_service.jobs import Job
+from lnc_service.retention import Part, Why, forget, survey
+from lnc_service.settings import Settings
+from lnc_service.spool import Spool
+from lnc_service.states import JobState
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+KEY = "a" * 24
+JOB = f"{KEY[:12]}-1"
+
+
+@pytest.fixture
+def settings(tmp_path):
+    Spool(tmp_path).make_folders()
+    keep = {"images_days": 14, "results_days": 90}
+    return Settings(spool=tmp_path, pacs={"host": "x", "ae_title": "PACS"}, keep=keep)
+
+
+@pytest.fixture
+def spool(settings):
+    """A closed study with a result."""
+    spool = Spool(settings.spool)
+    (spool.received / KEY).mkdir()
+    (spool.received / KEY / "1.dcm").write_bytes(b"image")
+    spool.results(JOB).mkdir()
+    for name in ("result.json", "measurements.dcm", "segmentation.dcm"):
+        (spool.results(JOB) / name).write_bytes(b"result")
+    spool.mark_closed(KEY, (spool.received / KEY).stat().st_mtime_ns)
+    return spool
+
+
+def _job(state=JobState.DONE, days=0.0, name=JOB):
+    return Job(name, state, NOW - timedelta(days=days), 1)
+
+
+def _why(settings, *jobs):
+    return {held.part: held.why for held in survey(settings, jobs, NOW)}
+
+
+@pytest.mark.parametrize("state", [JobState.WAITING, JobState.RUNNING, JobState.DELIVERING])
+def test_what_is_not_delivered_everywhere_stays_however_old_it_is(settings, spool, state):
+    assert set(_why(settings, _job(state, 9999)).values()) == {Why.UNDELIVERED}
+    assert forget(settings, [_job(state, 9999)], NOW) == 0
+
+
+def test_what_failed_stays_until_it_is_run_again(settings, spool):
+    assert set(_why(settings, _job(JobState.FAILED, 9999)).values()) == {Why.FAILED}
+
+
+def test_images_and_results_have_times_of_their_own(settings, spool):
+    assert _why(settings, _job(days=10)) == {Part.IMAGES: Why.KEPT, Part.RESULTS: Why.KEPT}
+    assert _why(settings, _job(days=15)) == {Part.IMAGES: Why.FORGOTTEN, Part.RESULTS: Why.KEPT}
+    assert _why(settings, _job(days=91)) == {Part.IMAGES: Why.FORGOTTEN, Part.RESULTS: Why.FORGOTTEN}
+
+
+def test_one_job_of_a_study_that_waits_keeps_its_images(settings, spool):
+    jobs = [_job(days=99), _job(JobState.DELIVERING, name=f"{KEY[:12]}-2")]
+    assert _why(settings, *jobs)[Part.IMAGES] is Why.UNDELIVERED
+
+
+def test_what_no_job_has_measured_yet_stays(settings, spool):
+    os.utime(spool.received / KEY)
+    assert _why(settings, _job(days=999))[Part.IMAGES] is Why.ARRIVING
+
+
+def test_results_of_a_job_that_the_database_does_not_know_stay(settings, spool):
+    assert _why(settings)[Part.RESULTS] is Why.UNDELIVERED
+
+
+def test_forgetting_removes_images_and_objects_and_leaves_what_later_results_name(settings, spool):
+    assert forget(settings, [_job(days=99)], NOW) == 2
+    assert list(spool.received.iterdir()) == []
+    assert sorted(p.name for p in spool.results(JOB).iterdir()) == ["measurements.dcm", "result.json"]
+    assert forget(settings, [_job(days=99)], NOW) == 0
+
+
+def test_an_object_that_arrives_while_its_study_is_forgotten_is_kept(settings, spool, monkeypatch):
+    closed_ns = Spool.closed_ns
+
+    def arrive_first(self, key):
+        answer = closed_ns(self, key)
+        late = self.received / KEY / "2.dcm"
+        if not late.exists() and late.parent.exists():
+            late.write_bytes(b"late")
+            os.utime(late.parent, (1, 1))
+        return answer
+
+    monkeypatch.setattr(Spool, "closed_ns", arrive_first)
+    assert forget(settings, [_job(days=20)], NOW) == 0
+    assert sorted(p.name for p in (spool.received / KEY).iterdir()) == ["1.dcm", "2.dcm"]
