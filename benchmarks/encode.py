@@ -23,8 +23,6 @@ import SimpleITK as sitk
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lnc_service.validate.main import find_program  # noqa: E402
-
 from lnc_dicom.anatomy import STRUCTURES  # noqa: E402
 from lnc_dicom.encode import encode  # noqa: E402
 from lnc_dicom.encode.provenance import Provenance  # noqa: E402
@@ -34,6 +32,7 @@ from lnc_dicom.study.load import load  # noqa: E402
 from lnc_dicom.study.read import read_study  # noqa: E402
 from lnc_dicom.study.select_t1 import select  # noqa: E402
 from lnc_dicom.types import Measurement, Segmented  # noqa: E402
+from lnc_service.validate.main import find_program  # noqa: E402
 from tests.factories import MODEL, NOW, head, layout, write_series  # noqa: E402
 
 SHAPE = (256, 256, 256)

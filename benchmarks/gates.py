@@ -17,8 +17,6 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lnc_service.demo.sample import icbm152  # noqa: E402
-
 from lnc_dicom.anatomy import MAIN_NUCLEI, STRUCTURES  # noqa: E402
 from lnc_dicom.cli.console import quieten_libraries  # noqa: E402
 from lnc_dicom.errors import StudyRejected  # noqa: E402
@@ -38,6 +36,7 @@ from lnc_dicom.study.read import read_study  # noqa: E402
 from lnc_dicom.study.select_t1 import select  # noqa: E402
 from lnc_dicom.tools import Segmenter  # noqa: E402
 from lnc_dicom.types import Measurement  # noqa: E402
+from lnc_service.demo.sample import icbm152  # noqa: E402
 from tests.odd_images import no_t1_heads, volume  # noqa: E402
 
 HELD_OUT = ("training_seg_03", "training_seg_08", "training_seg_11", "training_seg_17")

@@ -20,8 +20,6 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from lnc_service.demo.sample import icbm152
-
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.errors import StudyRejected
 from lnc_dicom.geometry.resampling import resample_labels
@@ -31,6 +29,7 @@ from lnc_dicom.segment.load import load_segmenter
 from lnc_dicom.segment.network import load_weights
 from lnc_dicom.segment.segmenter import NetworkSegmenter
 from lnc_dicom.types import Segmented
+from lnc_service.demo.sample import icbm152
 
 _FREESURFER = ("fstd-01", "fstd-02", "fstd-06", "fstd-08", "mrtrix3_sub-01")
 _COLUMNS = f"{'head':18} {'region':18} Dice   95 %, mm  lateral post. sup., mm  ours left / right, mL  theirs"

@@ -31,9 +31,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lnc_service.demo.sample import mr_series  # noqa: E402
 from pydicom.uid import generate_uid  # noqa: E402
 
+from lnc_service.demo.sample import mr_series  # noqa: E402
 from tests.factories import NOW, head  # noqa: E402
 from tests.mutated import send_mutant  # noqa: E402 - the checkout first
 from tests.raw_scu import EXPLICIT_LE, MR, Association, Encoded, Rejected, encoded, p_data, store_command  # noqa: E402
@@ -48,7 +48,7 @@ def ours(folder: Path, port: int) -> list[str]:
     listen = f'[listen]\nhost = "127.0.0.1"\nport = {port}\nfree_disk_mb = 0\n'
     pacs = '[pacs]\nhost = "127.0.0.1"\nae_title = "PACS"\n'
     (folder / "lnc.toml").write_text(f'spool = "{folder}/spool"\n{listen}{pacs}')
-    return [sys.executable, "-m", "lnc_service.receive", "--config", str(folder / "lnc.toml")]
+    return [sys.executable, "-m", "lnc_service.receiver.receive", "--config", str(folder / "lnc.toml")]
 
 
 def storescp(folder: Path, port: int) -> list[str]:

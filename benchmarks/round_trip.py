@@ -15,7 +15,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lnc_service.validate.main import find_program  # noqa: E402
-
 from tests.acceptance.conftest import RESULTS, Orthanc, Service, wait_for  # noqa: E402
 
 RUNS, QUIET_S = 5, 1.5

@@ -24,7 +24,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from lnc_service.states import ENDED, JobState
-
 from tests.acceptance.conftest import Service, wait_for
 from tests.acceptance.service_peers import Pacs, postgresql, running, small_study
 from tests.acceptance.service_stub import FILES, PROGRAM

@@ -21,13 +21,13 @@ from pynetdicom._globals import DEFAULT_MAX_LENGTH
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lnc_service import association_guard, deliver, receive, settings, storage_scp, study_uid  # noqa: E402
-from lnc_service.validate.messages import known_messages  # noqa: E402
-
 from lnc_dicom import codes, errors  # noqa: E402 - the checkout first
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES  # noqa: E402
 from lnc_dicom.validate.content_tree import template_of, walk  # noqa: E402
 from lnc_dicom.validate.sr import groups  # noqa: E402
+from lnc_service import deliver, settings  # noqa: E402
+from lnc_service.receiver import association_guard, receive, storage_scp, study_uid  # noqa: E402
+from lnc_service.validate.messages import known_messages  # noqa: E402
 from tests.broken_objects import written  # noqa: E402
 
 STATEMENT = ROOT / "conformance" / "statement.md"

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dbos import DBOS
+
 from lnc_service.child import Computer
 from lnc_service.jobs import list_jobs
 from lnc_service.logs import log
@@ -48,7 +49,7 @@ PATIENCE_S = 10.0
 CANNOT_RUN = 2
 """Exit status of a process of ours that would fail again: its settings, or a port that is taken."""
 
-RECEIVER = (sys.executable, "-m", "lnc_service.receive")
+RECEIVER = (sys.executable, "-m", "lnc_service.receiver.receive")
 WORKER = (sys.executable, "-c", "from lnc_service.cli import main; main()", "worker")
 
 
@@ -56,8 +57,8 @@ def serve(settings: Settings, config: Path | None, stop: threading.Event) -> int
     """Run receiver and worker until told to stop; give the exit status. Neither takes the other with it."""
     Spool(settings.spool).prepare()
     options = ["--config", str(config)] if config is not None else []
-    receiver = Supervised([*RECEIVER, *options], "receiver")
-    worker = Supervised([*WORKER, *options, "--parent", str(os.getpid())], "worker")
+    options += ["--parent", str(os.getpid())]
+    receiver, worker = Supervised([*RECEIVER, *options], "receiver"), Supervised([*WORKER, *options], "worker")
     while not stop.wait(POLL_S):
         for process in (receiver, worker):
             process.keep_alive()

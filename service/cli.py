@@ -14,12 +14,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from lnc_service.states import JobState
 from rich.table import Table
 
 from lnc_dicom.cli.console import complaints, exits, screen, show_line
 from lnc_dicom.cli.main import app
 from lnc_dicom.errors import UnusableInput
+from lnc_service.states import JobState
 
 if TYPE_CHECKING:
     from lnc_service.jobs import Job

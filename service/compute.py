@@ -9,13 +9,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from lnc_service.child import prepare_process, serve_jobs
-from lnc_service.logs import log
-from lnc_service.manifest import Manifest, read_manifest
-from lnc_service.settings import Settings
-from lnc_service.spool import Spool, write_durably
-from lnc_service.states import JobState, StudyOutcome, ended
-
 from lnc_dicom import pipeline
 from lnc_dicom.biomarker.load import explainer_of, load_predictor
 from lnc_dicom.errors import Defect, LncError, SpoolUnwritable, StudyRejected
@@ -27,6 +20,12 @@ from lnc_dicom.study.priors import FILE
 from lnc_dicom.study.read import UNREADABLE, read_results, read_study, with_results
 from lnc_dicom.tools import Explainer, Predictor, Segmenter, Tools
 from lnc_dicom.types import Caveat, Study
+from lnc_service.child import prepare_process, serve_jobs
+from lnc_service.logs import log
+from lnc_service.manifest import Manifest, read_manifest
+from lnc_service.settings import Settings
+from lnc_service.spool import Spool, write_durably
+from lnc_service.states import JobState, StudyOutcome, ended
 
 
 @dataclass(frozen=True, slots=True)

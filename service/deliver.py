@@ -8,13 +8,13 @@ from enum import StrEnum
 from pathlib import Path
 
 import pydicom
-from lnc_service.settings import Pacs
 from pydicom import FileDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, _config
 from pynetdicom.association import Association
 
 from lnc_dicom.errors import PacsUnreachable
+from lnc_service.settings import Pacs
 
 _STORED = frozenset({0x0000, 0xB000, 0xB006, 0xB007, 0x0111})
 """Success, warnings after which the object is stored (PS3.4 B.2.3), and Duplicate SOP Instance: it is there already."""

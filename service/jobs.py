@@ -13,13 +13,13 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from dbos import DBOSClient, WorkflowStatus
+
+from lnc_dicom.errors import ComputingEnded, UnusableInput
 from lnc_service.manifest import read_folder, read_manifest, search_digest
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.states import ENDED, DeliveryOutcome, JobState
 from lnc_service.workflow import DELIVERIES, DELIVERY, STUDIES, STUDY, WORKFLOW_VERSION
-
-from lnc_dicom.errors import ComputingEnded, UnusableInput
 
 _UNFINISHED = {"ENQUEUED": JobState.WAITING, "PENDING": JobState.RUNNING, "DELAYED": JobState.WAITING}
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pydicom
-from lnc_service.spool import Spool, write_durably
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 
 from lnc_dicom.study.priors import is_ours
+from lnc_service.spool import Spool, write_durably
 
 _IDENTITY = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "AccessionNumber")
 """Attributes that results repeat: where they are corrected, the results are made again."""

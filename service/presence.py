@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 import sqlalchemy as sa
+
 from lnc_service.settings import Settings
 
 

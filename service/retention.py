@@ -10,12 +10,11 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from lnc_dicom.study.priors import FILE
 from lnc_service.jobs import Job
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.states import ENDED, JobState
-
-from lnc_dicom.study.priors import FILE
 
 _DAY_S = 86400.0
 _NS = 1e9
@@ -98,7 +97,15 @@ def forget(settings: Settings, jobs: Iterable[Job], now: datetime) -> int:
             for path in files:
                 path.unlink()
             count += bool(files)
-    return count
+    return count + _remove_unused(spool, now.timestamp() - settings.keep.images_days * _DAY_S)
+
+
+def _remove_unused(spool: Spool, before: float) -> bool:
+    """Remove objects of private SOP classes, which no job reads; say whether there were any."""
+    old = [path for path in spool.unused.glob("*.dcm") if path.stat().st_mtime < before]
+    for path in old:
+        path.unlink()
+    return bool(old)
 
 
 def _remove_images(spool: Spool, folder: Path) -> bool:

@@ -14,6 +14,9 @@ from typing import TypedDict
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
+
+from lnc_dicom.errors import ComputingEnded, Defect, DestinationUnknown, LncError, PacsRefused, PacsUnreachable
+from lnc_dicom.outputs import files_for
 from lnc_service.child import ChildEndedError, Computer, StoppingError
 from lnc_service.deliver import Fate, deliver
 from lnc_service.logs import log
@@ -21,9 +24,6 @@ from lnc_service.manifest import Manifest
 from lnc_service.settings import Settings, name_of
 from lnc_service.spool import Spool
 from lnc_service.states import DeliveryOutcome, JobState, StudyOutcome, ended
-
-from lnc_dicom.errors import ComputingEnded, Defect, DestinationUnknown, LncError, PacsRefused, PacsUnreachable
-from lnc_dicom.outputs import files_for
 
 STUDY, DELIVERY = "study", "delivery"
 """Names of the workflows."""

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import highdicom as hd
 import numpy as np
-from lnc_service.demo.sample import mr_series
 
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.predictions import Model
 from lnc_dicom.types import Confidence, Pose, Segmented
+from lnc_service.demo.sample import mr_series
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MODEL = Model("boxes", "1", "0" * 64)

@@ -7,10 +7,9 @@ from contextlib import closing, contextmanager
 
 from lnc_service.demo.main import free_port
 from lnc_service.demo.sample import mr_series
-from lnc_service.receive import Receiver
+from lnc_service.receiver.receive import Receiver
 from lnc_service.settings import Listen
 from lnc_service.spool import Spool
-
 from tests.factories import NOW, head
 from tests.raw_scu import Association, Rejected, encoded
 

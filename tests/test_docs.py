@@ -7,12 +7,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from lnc_service import cli as service_cli
-from lnc_service import receive
-from lnc_service.association_guard import MAXIMUM_PDU_BYTES
-from lnc_service.demo.main import DemoFailed
-from lnc_service.settings import Listen, Settings, load_settings
-from lnc_service.storage_scp import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS
 from pydantic import BaseModel
 from typer.main import get_command
 
@@ -25,6 +19,12 @@ from lnc_dicom.measure.gates import GATES, MAP_GATES
 from lnc_dicom.outputs import FHIR_FILE, FILES_OF, Output
 from lnc_dicom.study import read
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
+from lnc_service import cli as service_cli
+from lnc_service.demo.main import DemoFailed
+from lnc_service.receiver import receive
+from lnc_service.receiver.association_guard import MAXIMUM_PDU_BYTES
+from lnc_service.receiver.storage_scp import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS
+from lnc_service.settings import Listen, Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(

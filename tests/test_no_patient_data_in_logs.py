@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pydicom
-from lnc_service.demo.main import ARCHIVE_AE_TITLE, embedded_archive
 
+from lnc_service.demo.main import ARCHIVE_AE_TITLE, embedded_archive
 from tests.acceptance.conftest import Service, wait_for
 from tests.factories import head, layout, phantom, write_series
 

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lnc_service.validate.main import find_program
-
 from conformance.viewers.archive import DICOMWEB_PLUGIN, Archive
+from lnc_service.validate.main import find_program
 
 HERE = Path(__file__).resolve().parent
 _LIMIT_S = 1800

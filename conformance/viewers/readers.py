@@ -17,12 +17,12 @@ import numpy.typing as npt
 import pydicom
 from highdicom.sr import ValueTypeValues
 from highdicom.sr.utils import find_content_items
-from lnc_service.validate.main import find_program
 from PIL import Image
 from pydicom.uid import ParametricMapStorage
 
 from conformance.viewers.archive import Archive
 from conformance.viewers.browser import HERE, find_node
+from lnc_service.validate.main import find_program
 
 _LIMIT_S = 300
 _SHORT_LINE = 7

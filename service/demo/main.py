@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pydicom
-from lnc_service.demo.sample import icbm152, mr_series
 from PIL import Image
 from pydicom.uid import MRImageStorage
 from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
@@ -25,6 +24,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from lnc_dicom.cli.console import complaints, quieten_libraries, show_line
 from lnc_dicom.encode.pages.summary import SERIES_NUMBER as SUMMARY_SERIES
 from lnc_dicom.errors import Unavailable, UnusableInput
+from lnc_service.demo.sample import icbm152, mr_series
 
 ARCHIVE_AE_TITLE = "ARCHIVE"
 _STUDY_QUIET_S = 2.0

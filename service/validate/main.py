@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
-from lnc_service.validate.external import EDITION, PROGRAMS, TOGETHER, ask, find_program
-from lnc_service.validate.messages import Message, Severity, explain
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 
 from lnc_dicom.errors import PathMissing
 from lnc_dicom.validate import Violation, check_object, check_references
 from lnc_dicom.validate.objects import OURS
+from lnc_service.validate.external import EDITION, PROGRAMS, TOGETHER, ask, find_program
+from lnc_service.validate.messages import Message, Severity, explain
 
 __all__ = ["Finding", "find_program", "validate"]
 

@@ -12,12 +12,12 @@ import time
 import urllib.request
 
 import pytest
+
+from lnc_dicom.cli.console import quieten_libraries
 from lnc_service.demo.main import free_port
 from lnc_service.jobs import list_jobs
 from lnc_service.settings import load_settings
 from lnc_service.states import ENDED
-
-from lnc_dicom.cli.console import quieten_libraries
 
 RESULTS = 5
 """Objects that a PACS gets by default: SEG, SR, two summary pages, saliency."""

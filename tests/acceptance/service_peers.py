@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lnc_service.demo.main import free_port
 from pydicom.uid import generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 
+from lnc_service.demo.main import free_port
 from tests.acceptance.conftest import Service
 from tests.acceptance.service_stub import PROGRAM
 from tests.factories import write_series

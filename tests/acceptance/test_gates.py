@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from lnc_service.demo.sample import icbm152
 
 from lnc_dicom.errors import StudyRejected
 from lnc_dicom.measure.gates import check_study
 from lnc_dicom.measure.volumetry import measure
 from lnc_dicom.report import refuse
+from lnc_service.demo.sample import icbm152
 from tests.acceptance.test_process import lnc
 from tests.factories import write_series
 from tests.odd_images import UNSEEN, no_t1_heads, volume

@@ -9,10 +9,10 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from lnc_service.demo.main import embedded_archive
 
 from lnc_dicom.outputs import DEFAULT_OUTPUTS, FILES_OF, Output
 from lnc_dicom.segment.evaluate.metrics import read_nifti
+from lnc_service.demo.main import embedded_archive
 from tests.acceptance.conftest import lnc, wait_for
 from tests.acceptance.test_process import STUDIES
 

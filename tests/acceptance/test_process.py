@@ -11,8 +11,6 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
-from lnc_service.demo.sample import icbm152
-from lnc_service.validate.main import validate
 from scipy import ndimage
 
 from lnc_dicom.anatomy import STRUCTURES, Side
@@ -21,6 +19,8 @@ from lnc_dicom.segment.evaluate.metrics import read_nifti
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select
+from lnc_service.demo.sample import icbm152
+from lnc_service.validate.main import validate
 from tests.acceptance.conftest import lnc
 from tests.factories import LAYOUTS, layout, phantom, write_series
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+
+from lnc_dicom.errors import UnusableInput
 from lnc_service.jobs import find_job, retry
 from lnc_service.settings import load_settings
 from lnc_service.states import JobState
-
-from lnc_dicom.errors import UnusableInput
 from tests.acceptance.conftest import Service, wait_for
 from tests.acceptance.service_peers import Pacs, postgresql, running, small_study, study_name
 from tests.acceptance.service_stub import FILES, PROGRAM

@@ -12,11 +12,11 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+
+from lnc_dicom.anatomy import STRUCTURES
 from lnc_service.jobs import retry
 from lnc_service.settings import load_settings
 from lnc_service.states import JobState
-
-from lnc_dicom.anatomy import STRUCTURES
 from tests.acceptance.conftest import RESULTS, wait_for
 
 QUIET_S = 1.5

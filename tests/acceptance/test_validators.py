@@ -4,9 +4,9 @@ import copy
 
 import pydicom
 import pytest
+
 from lnc_service.validate.main import validate
 from lnc_service.validate.messages import Severity
-
 from tests.broken_objects import BROKEN_SEG, BROKEN_SR, OWN, written
 
 STUDIES = ("philips-ingenia-3t", "siemens-prisma-3t", "siemens-xa30-enhanced")

@@ -1,9 +1,9 @@
 import pytest
-from lnc_service.settings import Settings
 
 from lnc_dicom.errors import BadSettings
 from lnc_dicom.options import SERVICE_SECTIONS, Options, choose_objects, load_options
 from lnc_dicom.outputs import DEFAULT_OUTPUTS, Output
+from lnc_service.settings import Settings
 
 
 def _file(tmp_path, text):

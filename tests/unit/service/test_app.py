@@ -3,12 +3,12 @@ import threading
 import time
 
 import pytest
+
 from lnc_service import app
 from lnc_service.app import CANNOT_RUN, Desk, Others, Supervised
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.watch import Watch
-
 from tests.factories import write_series
 
 

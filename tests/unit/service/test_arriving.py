@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from lnc_service.arriving import Arriving, is_abandoned, is_torn
 
 

@@ -3,6 +3,7 @@ import threading
 import time
 
 import pytest
+
 from lnc_service.child import ChildEndedError, Computer, StoppingError, resident_mb
 from lnc_service.settings import Settings
 

@@ -5,10 +5,11 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from typer.testing import CliRunner
+
 from lnc_service import cli, jobs
 from lnc_service.jobs import Delivery, Job
 from lnc_service.states import JobState
-from typer.testing import CliRunner
 
 JOB = Job(
     "abc-1",
@@ -74,7 +75,9 @@ def test_a_worker_stops_when_the_process_that_started_it_is_gone():
 
 
 def test_the_processes_that_receive_and_supervise_never_load_torch():
-    script = "import sys, lnc_service.app, lnc_service.receive, lnc_service.cli; sys.exit('torch' in sys.modules)"
+    script = (
+        "import sys, lnc_service.app, lnc_service.receiver.receive, lnc_service.cli; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 

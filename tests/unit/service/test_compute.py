@@ -2,13 +2,13 @@ import json
 
 import pydicom
 import pytest
+
+from lnc_dicom.study.priors import FILE
 from lnc_service import compute as module
 from lnc_service.compute import Models, compute, study_of
 from lnc_service.manifest import Closed, close_study
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
-
-from lnc_dicom.study.priors import FILE
 from tests.factories import BoxSegmenter, write_series
 
 STUDY = "1.2.3"

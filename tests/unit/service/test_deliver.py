@@ -2,14 +2,14 @@ from contextlib import contextmanager
 
 import pydicom
 import pytest
-from lnc_service.deliver import Fate, deliver
-from lnc_service.demo.main import ARCHIVE_AE_TITLE, embedded_archive, free_port
-from lnc_service.settings import Pacs
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, MRImageStorage
 
 from lnc_dicom.errors import PacsUnreachable
+from lnc_service.deliver import Fate, deliver
+from lnc_service.demo.main import ARCHIVE_AE_TITLE, embedded_archive, free_port
+from lnc_service.settings import Pacs
 from tests.factories import write_series
 
 

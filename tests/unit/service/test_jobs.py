@@ -2,14 +2,14 @@ from types import SimpleNamespace
 
 import pydicom
 import pytest
+
+from lnc_dicom.errors import UnusableInput
 from lnc_service import jobs
 from lnc_service.jobs import find_job, list_jobs, retry
 from lnc_service.manifest import Closed, close_study
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.states import JobState
-
-from lnc_dicom.errors import UnusableInput
 from tests.factories import write_series
 
 DONE = {"state": "DONE", "code": "", "what": "", "do": ""}

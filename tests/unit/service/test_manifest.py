@@ -4,11 +4,11 @@ import os
 
 import pydicom
 import pytest
-from lnc_service.manifest import Closed, close_study, manifests_of, read_manifest, search_digest
-from lnc_service.spool import Spool
 from pydicom.uid import JPEGLSLossless
 
 from lnc_dicom.study.priors import OUR_NAME
+from lnc_service.manifest import Closed, close_study, manifests_of, read_manifest, search_digest
+from lnc_service.spool import Spool
 from tests.factories import write_series
 
 START_NS = 1_800_000_000_000_000_000

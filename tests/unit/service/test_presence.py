@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+
 from lnc_service.presence import FilePresence, worker_name
 
 _HOLD = """

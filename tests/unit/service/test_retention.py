@@ -2,6 +2,7 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from lnc_service.jobs import Job
 from lnc_service.retention import Part, Why, forget, survey
 from lnc_service.settings import Settings
@@ -15,7 +16,7 @@ JOB = f"{KEY[:12]}-1"
 
 @pytest.fixture
 def settings(tmp_path):
-    Spool(tmp_path).make_folders()
+    Spool(tmp_path).prepare()
     keep = {"images_days": 14, "results_days": 90}
     return Settings(spool=tmp_path, pacs={"host": "x", "ae_title": "PACS"}, keep=keep)
 
@@ -92,3 +93,14 @@ def test_an_object_that_arrives_while_its_study_is_forgotten_is_kept(settings, s
     monkeypatch.setattr(Spool, "closed_ns", arrive_first)
     assert forget(settings, [_job(days=20)], NOW) == 0
     assert sorted(p.name for p in (spool.received / KEY).iterdir()) == ["1.dcm", "2.dcm"]
+
+
+def test_objects_that_no_job_reads_are_forgotten_after_the_time_of_images(settings, spool):
+    old, new = (spool.unused / name for name in ("old.dcm", "new.dcm"))
+    for path, days in ((old, 15), (new, 13)):
+        path.write_bytes(b"private")
+        seconds = (NOW - timedelta(days=days)).timestamp()
+        os.utime(path, (seconds, seconds))
+    forget(settings, [], NOW)
+    assert not old.exists()
+    assert new.exists()

@@ -1,8 +1,8 @@
 import pytest
-from lnc_service.settings import Retry, Settings, load_settings
 
 from lnc_dicom.errors import BadSettings
 from lnc_dicom.outputs import DEFAULT_OUTPUTS, Output
+from lnc_service.settings import Retry, Settings, load_settings
 
 GOOD = 'spool = "s"\n[pacs]\nhost = "pacs.example"\nae_title = "PACS"\n'
 

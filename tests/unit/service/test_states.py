@@ -1,6 +1,5 @@
-from lnc_service.states import ENDED, JobState, ended
-
 from lnc_dicom.errors import NoT1
+from lnc_service.states import ENDED, JobState, ended
 
 
 def test_a_job_that_is_waited_for_has_not_ended():

@@ -1,6 +1,7 @@
 import os
 
 import pytest
+
 from lnc_service.manifest import Closed
 from lnc_service.spool import Spool
 from lnc_service.watch import Watch

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from dbos import DBOS
+
+from lnc_dicom.errors import PacsUnreachable
 from lnc_service import workflow
 from lnc_service.child import ChildEndedError
 from lnc_service.deliver import Answers, Fate
@@ -20,8 +22,6 @@ from lnc_service.workflow import (
     launch_engine,
     order_of_arrival,
 )
-
-from lnc_dicom.errors import PacsUnreachable
 
 FILES = ["segmentation.dcm", "measurements.dcm"]
 DONE = {"state": "DONE", "code": "", "what": "", "do": "", "files": FILES}

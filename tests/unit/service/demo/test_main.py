@@ -2,11 +2,11 @@ import socket
 
 import pydicom
 import pytest
-from lnc_service.demo.main import ARCHIVE_AE_TITLE, DemoFailed, _clear, _wait, embedded_archive, free_port
 from pynetdicom import AE
 from pynetdicom.sop_class import MRImageStorage
 
 from lnc_dicom.errors import UnusableInput
+from lnc_service.demo.main import ARCHIVE_AE_TITLE, DemoFailed, _clear, _wait, embedded_archive, free_port
 from tests.factories import write_series
 
 

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 import highdicom as hd
 import numpy as np
 import pytest
+
 from lnc_service.demo.sample import mr_series
 
 MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -2,6 +2,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from lnc_service.validate import external
 from lnc_service.validate.external import Program, ask, find_program
 

@@ -3,11 +3,11 @@ import sys
 
 import pydicom
 import pytest
+
+from lnc_dicom.errors import PathMissing
 from lnc_service.validate.external import EDITION, PROGRAMS, Program, ask, find_program
 from lnc_service.validate.main import validate
 from lnc_service.validate.messages import Severity
-
-from lnc_dicom.errors import PathMissing
 from tests.broken_objects import not_marked_as_research, written
 
 

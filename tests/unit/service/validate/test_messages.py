@@ -1,6 +1,7 @@
 import re
 
 import pytest
+
 from lnc_service.validate.messages import Severity, explain, known_messages, row_of, without_values
 
 

@@ -6,7 +6,6 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
-from lnc_service.demo.sample import mr_series
 from matplotlib.path import Path as Polygon
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
@@ -20,6 +19,7 @@ from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select
 from lnc_dicom.types import Measurement, Segmented
+from lnc_service.demo.sample import mr_series
 from tests.enhanced import enhanced
 from tests.factories import MODEL, NOW, head, layout, write_series
 

@@ -6,9 +6,9 @@ import time
 from ipaddress import ip_network
 
 import pytest
-from lnc_service import association_guard
-from lnc_service.association_guard import Connections, is_plausible_request
 
+from lnc_service.receiver import association_guard
+from lnc_service.receiver.association_guard import Connections, is_plausible_request
 from tests.raw_scu import Association, Rejected, associate_rq, p_data, store_command
 from tests.receiving import lets_in, objects_in, receiving, sample
 

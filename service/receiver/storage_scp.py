@@ -15,13 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from lnc_service.arriving import Arriving
-from lnc_service.association_guard import PDU_HEADER_BYTES, SHORT_WAIT_MS
-from lnc_service.logs import log
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dul import DULServiceProvider
+
+from lnc_service.arriving import Arriving
+from lnc_service.logs import log
+from lnc_service.receiver.association_guard import PDU_HEADER_BYTES, SHORT_WAIT_MS
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700

@@ -4,10 +4,10 @@ import ssl
 import subprocess
 
 import pytest
-from lnc_service.settings import Listen
-from lnc_service.tls import tls_context
 
 from lnc_dicom.errors import BadSettings
+from lnc_service.receiver.tls import tls_context
+from lnc_service.settings import Listen
 from tests.raw_scu import Association
 from tests.receiving import lets_in, objects_in, receiving, sample
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ssl
 
-from lnc_service.settings import Listen
-
 from lnc_dicom.errors import BadSettings
+from lnc_service.settings import Listen
 
 _TLS_1_2_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 

@@ -2,8 +2,12 @@ import io
 import struct
 
 import pytest
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom.dimse_messages import C_ECHO_RSP, C_STORE_RSP
+from pynetdicom.dsutils import create_file_meta, decode, encode_file_meta
+
 from lnc_service.arriving import Arriving
-from lnc_service.storage_scp import (
+from lnc_service.receiver.storage_scp import (
     CANNOT_UNDERSTAND,
     OUT_OF_RESOURCES,
     SUCCESS,
@@ -13,10 +17,6 @@ from lnc_service.storage_scp import (
     encode_response,
     file_meta,
 )
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom.dimse_messages import C_ECHO_RSP, C_STORE_RSP
-from pynetdicom.dsutils import create_file_meta, decode, encode_file_meta
-
 from tests.raw_scu import MR, Encoded, echo_command, store_command
 
 ITEM = Encoded(MR, "1.2.3.4.5", ExplicitVRLittleEndian, b"the data set")

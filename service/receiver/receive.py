@@ -20,15 +20,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lnc_service.arriving import Arriving
-from lnc_service.association_guard import MAXIMUM_PDU_BYTES, REQUEST_S, Connections, GuardedServer
-from lnc_service.disk import Watermark
-from lnc_service.logs import log, start_logging
-from lnc_service.settings import Listen, load_settings
-from lnc_service.spool import Spool
-from lnc_service.storage_scp import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS, Incoming, StorageReactor
-from lnc_service.study_uid import study_uid_of
-from lnc_service.tls import tls_context
 from pydicom.uid import JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 from pynetdicom import AE, AllStoragePresentationContexts, _config, build_context, evt
 from pynetdicom.presentation import PresentationContext
@@ -36,6 +27,15 @@ from pynetdicom.sop_class import Verification
 
 from lnc_dicom.errors import LncError, UnusableInput
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
+from lnc_service.arriving import Arriving
+from lnc_service.logs import log, start_logging
+from lnc_service.receiver.association_guard import MAXIMUM_PDU_BYTES, REQUEST_S, Connections, GuardedServer
+from lnc_service.receiver.disk import Watermark
+from lnc_service.receiver.storage_scp import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS, Incoming, StorageReactor
+from lnc_service.receiver.study_uid import study_uid_of
+from lnc_service.receiver.tls import tls_context
+from lnc_service.settings import Listen, load_settings
+from lnc_service.spool import Spool
 
 REFUSED_LATER = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000)
 """Received so that nothing is lost, and refused by name when the study is looked at."""

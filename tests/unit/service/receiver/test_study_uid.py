@@ -3,14 +3,14 @@ import struct
 import zlib
 
 import pytest
-from lnc_service import study_uid
-from lnc_service.demo.sample import mr_series
-from lnc_service.study_uid import study_uid_of
 from pydicom import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from lnc_service.demo.sample import mr_series
+from lnc_service.receiver import study_uid
+from lnc_service.receiver.study_uid import study_uid_of
 from tests.factories import NOW, head
 
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian]

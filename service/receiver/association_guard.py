@@ -23,10 +23,11 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
-from lnc_service.logs import log
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+
+from lnc_service.logs import log
 
 MAXIMUM_PDU_BYTES = 131072
 """DCMTK's upper limit; larger PDUs cost less CPU per object."""

@@ -12,12 +12,6 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from lnc_service import receive
-from lnc_service.demo.main import free_port
-from lnc_service.disk import Watermark
-from lnc_service.receive import contexts_for
-from lnc_service.spool import Spool
-from lnc_service.storage_scp import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
@@ -27,6 +21,12 @@ from pydicom.uid import (
 from pynetdicom import AE, build_context
 from pynetdicom.sop_class import MRImageStorage
 
+from lnc_service.demo.main import free_port
+from lnc_service.receiver import receive
+from lnc_service.receiver.disk import Watermark
+from lnc_service.receiver.receive import contexts_for
+from lnc_service.receiver.storage_scp import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS
+from lnc_service.spool import Spool
 from tests.factories import write_series
 from tests.mutated import send_mutant
 from tests.raw_scu import EXPLICIT_LE, MR, Association, Encoded, Rejected, p_data
@@ -231,7 +231,7 @@ class Process:
         config = folder / "lnc.toml"
         listen = f'[listen]\nhost = "127.0.0.1"\nport = {self.port}\nfree_disk_mb = 0\n'
         config.write_text(f'spool = "{self.spool.root}"\n{listen}[pacs]\nhost = "127.0.0.1"\nae_title = "PACS"\n')
-        self.command = [sys.executable, "-m", "lnc_service.receive", "--config", str(config)]
+        self.command = [sys.executable, "-m", "lnc_service.receiver.receive", "--config", str(config)]
 
     def start(self, *arguments):
         with self.log.open("ab") as log:
@@ -368,5 +368,5 @@ def test_the_receiver_stops_within_seconds_though_a_peer_is_stuck(tmp_path):
 
 
 def test_the_receiver_runs_without_torch():
-    script = "import sys, lnc_service.receive; sys.exit('torch' in sys.modules)"
+    script = "import sys, lnc_service.receiver.receive; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -2,7 +2,8 @@ import os
 from types import SimpleNamespace
 
 import pytest
-from lnc_service.disk import Watermark
+
+from lnc_service.receiver.disk import Watermark
 
 
 @pytest.mark.parametrize(
