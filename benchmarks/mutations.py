@@ -59,8 +59,10 @@ def faults_of(path: Path) -> Iterator[Fault]:
     source = path.read_text(encoding="utf-8")
     lines = source.splitlines()
     name = str(path.relative_to(ROOT))
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.expr) or node.lineno != node.end_lineno:
+    tree = ast.parse(source)
+    decorators = {n for d in ast.walk(tree) for deco in getattr(d, "decorator_list", ()) for n in ast.walk(deco)}
+    for node in ast.walk(tree):
+        if node in decorators or not isinstance(node, ast.expr) or node.lineno != node.end_lineno:
             continue
         new = _changed(node)
         old = lines[node.lineno - 1].encode()[node.col_offset : node.end_col_offset].decode()
@@ -155,7 +157,20 @@ def copy_of_tree(folder: Path) -> Path:
 def fails(folder: Path, tests: list[str]) -> bool:
     """Whether a test fails, or does not come to an end."""
     path = os.pathsep.join([str(folder), str(folder / "packages")])
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:randomly",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not slow",
+        *tests,
+    ]
     try:
         done = subprocess.run(
             command,

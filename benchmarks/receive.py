@@ -31,13 +31,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pydicom import Dataset, FileMetaDataset  # noqa: E402
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid  # noqa: E402
+from lnc_service.demo.sample import mr_series  # noqa: E402
+from pydicom.uid import generate_uid  # noqa: E402
 
+from tests.factories import NOW, head  # noqa: E402
 from tests.mutated import send_mutant  # noqa: E402 - the checkout first
 from tests.raw_scu import EXPLICIT_LE, MR, Association, Encoded, Rejected, encoded, p_data, store_command  # noqa: E402
 
-PIXELS = bytes(239_000)
+PIXELS = random.Random(14).randbytes(239_000)  # noqa: S311
+ROOT_UID = f"1.2.826.0.1.3680043.8.498.{random.randrange(10**9, 10**10)}"  # noqa: S311
 BURST = 8
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("LNC_")}
 
@@ -84,20 +86,19 @@ def running(name: str, folder: Path):  # noqa: ANN201 - a generator of (process,
         process.wait(30)
 
 
-def objects(count: int) -> list[Encoded]:
-    """Objects of one new study."""
-    dataset = Dataset()
-    dataset.SOPClassUID, dataset.SOPInstanceUID = MRImageStorage, "1.2.3"
-    dataset.PatientID, dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1", generate_uid(), generate_uid()
-    dataset.Rows, dataset.Columns, dataset.BitsAllocated, dataset.SamplesPerPixel = 250, 478, 16, 1
-    dataset.add_new("PixelData", "OW", PIXELS)
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made = []
-    for _ in range(count):
-        dataset.SOPInstanceUID = generate_uid()
-        made.append(encoded(dataset))
-    return made
+def objects(count: int, study_uid: str | None = None) -> list[Encoded]:
+    """Objects of a study; a new one unless it is named."""
+    dataset = next(mr_series(*head(), NOW))
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{ROOT_UID}.10000000"
+    dataset.StudyInstanceUID = study_uid or generate_uid()
+    dataset.Rows, dataset.Columns, dataset.PixelData = 250, 478, PIXELS
+    block = dataset.private_block(0x0029, "BENCHMARK", create=True)
+    for number in range(40):  # real headers hold some 8 kB of the vendor's
+        block.add_new(number, "OB", PIXELS[:200])
+    one = encoded(dataset)
+    uids = [f"{ROOT_UID}.{random.randrange(10**7, 10**8)}" for _ in range(count)]  # noqa: S311 - of one length
+    begin, end = one.data.split(one.sop_instance.encode(), 1)
+    return [Encoded(one.sop_class, uid, one.syntax, begin + uid.encode() + end) for uid in uids]
 
 
 def echo_s(port: int, limit_s: float) -> float | None:
@@ -113,20 +114,29 @@ def echo_s(port: int, limit_s: float) -> float | None:
     return None
 
 
+def cpu_s(pid: int) -> float:
+    """Processor time of a process and its children."""
+    own = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(map(int, own)) / os.sysconf("SC_CLK_TCK") + sum(cpu_s(int(child)) for child in children)
+
+
 def sender(ports: dict[str, int], pipe: Connection, each: int) -> None:
-    """Send `each` objects to the receiver that is named, whenever one is; reply with the times of begin and answers."""
+    """Send `each` objects to the receiver that is named, whenever one is; reply with refusals, begin and answers."""
+    study_uid, waiting = generate_uid(), list[Encoded]()
     links = {name: Association(port, timeout_s=60).open() for name, port in ports.items()}
     while (name := pipe.recv()) is not None:
-        buffers = [links[name].prepare(item, n + 1) for n, item in enumerate(objects(each))]
+        if not waiting:  # so that little but the receivers works between the turns
+            waiting = objects(8 * BURST, study_uid)
+        buffers = [links[name].prepare(waiting.pop(), n + 1) for n in range(each)]
         pipe.send("prepared")
         pipe.recv()
-        times = [time.monotonic()]
+        refused, times = 0, [time.monotonic()]
         for buffer in buffers:
             links[name].sock.sendall(buffer)
-            if links[name].answer():
-                raise SystemExit(f"{name} refuses")
+            refused += bool(links[name].answer())
             times.append(time.monotonic())
-        pipe.send(times)
+        pipe.send((refused, times))
     for link in links.values():
         link.release()
 
@@ -137,22 +147,28 @@ def race(count: int, associations: int) -> None:
     each = 1 if associations == 1 else BURST
     rates: dict[str, list[float]] = {name: [] for name in names}
     waits: dict[str, list[float]] = {name: [] for name in names}
+    refused = dict.fromkeys(names, 0)
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
-        ports = {name: stack.enter_context(running(name, Path(temporary)))[1] for name in names}
+        started = {name: stack.enter_context(running(name, Path(temporary))) for name in names}
+        ports = {name: port for name, (_, port) in started.items()}
         pairs = [Pipe() for _ in range(associations)]
-        senders = [Process(target=sender, args=(ports, pair[1], each)) for pair in pairs]
+        senders = [Process(target=sender, args=(ports, pair[1], each), daemon=True) for pair in pairs]
         for process in senders:
             process.start()
         pipes = [pair[0] for pair in pairs]
+        time.sleep(1)  # all have their associations
+        before = {name: cpu_s(process.pid) for name, (process, _) in started.items()}
         for _ in range(count // (associations * each)):
             for name in random.sample(names, len(names)):
                 for word in (name, "go"):
                     for pipe in pipes:
                         pipe.send(word)
                     got = [pipe.recv() for pipe in pipes]
-                seconds = max(times[-1] for times in got) - min(times[0] for times in got)
+                seconds = max(times[-1] for _, times in got) - min(times[0] for _, times in got)
                 rates[name].append(associations * each / seconds)
-                waits[name] += [b - a for times in got for a, b in itertools.pairwise(times)]
+                waits[name] += [b - a for _, times in got for a, b in itertools.pairwise(times)]
+                refused[name] += sum(number for number, _ in got)
+        cpu = {name: cpu_s(process.pid) - before[name] for name, (process, _) in started.items()}
         for pipe, process in zip(pipes, senders, strict=True):
             pipe.send(None)
             process.join()
@@ -160,8 +176,10 @@ def race(count: int, associations: int) -> None:
         rate, wait = statistics.median(rates[name]), sorted(waits[name])
         shares = {other: round(rate / statistics.median(rates[other]), 2) for other in names if other != name}
         p50, p99 = (round(1000 * wait[int(q * (len(wait) - 1))], 1) for q in (0.5, 0.99))
-        line = {"receiver": name, "associations": associations, "objects": len(wait), "per_s": round(rate)}
-        print(json.dumps(line | {"p50_ms": p50, "p99_ms": p99, "times": shares, "load": round(os.getloadavg()[0], 1)}))
+        line = {"receiver": name, "associations": associations, "objects": len(wait), "refused": refused[name]}
+        line |= {"per_s": round(rate), "p50_ms": p50, "p99_ms": p99, "times": shares}
+        line["cpu_ms_each"] = round(1000 * cpu[name] / len(wait), 2)
+        print(json.dumps(line | {"load": round(os.getloadavg()[0], 1)}), flush=True)
 
 
 def peers(mutants: int) -> None:

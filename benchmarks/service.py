@@ -110,7 +110,7 @@ def takeover(rounds: int) -> None:
             folder = Path(tempfile.mkdtemp())
             pacs = Pacs().start()
             with running(folder, pacs, database=database) as service:
-                service.environment["FAKE_SECONDS"] = "5"
+                service.environment["FAKE_SECONDS"] = "300"
                 service.start()
                 second = Service(folder, pacs.port, PROGRAM, title="PACS", database=database)
                 second.config, second.log = service.config, folder / "second.log"

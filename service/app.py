@@ -16,16 +16,29 @@ from dbos import DBOS
 from lnc_service.child import Computer
 from lnc_service.jobs import list_jobs
 from lnc_service.logs import log
-from lnc_service.manifest import Manifest, close_study, read_manifest
+from lnc_service.manifest import Closed, Manifest, close_study, read_manifest
 from lnc_service.presence import Presence, presence_of, worker_name
 from lnc_service.retention import forget
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.watch import Watch
-from lnc_service.workflow import Parts, enqueue, equip, is_active, known_jobs, launch_engine, running_workers, take_over
+from lnc_service.workflow import (
+    Parts,
+    dropped,
+    enqueue,
+    equip,
+    is_active,
+    known_jobs,
+    launch_engine,
+    pick_up,
+    running_workers,
+    take_over,
+)
 
 POLL_S = 0.5
 """How often the spool is looked at."""
+LONGEST_POLL_S = 10.0
+"""How often it is looked at while looks fail."""
 PRESENCE_S = 5.0
 """How often it is asked whether the other workers live."""
 FORGET_S = 3600.0
@@ -69,21 +82,23 @@ def work(settings: Settings, stop: threading.Event) -> None:
     watch = Watch(spool, settings.listen.study_quiet_s, settings.listen.study_longest_s)
     desk, others, keeper = Desk(spool, watch), Others(presence, name), Keeper(settings)
     _safely(desk.restore)
-    while not stop.wait(POLL_S):
-        _safely(desk.look)
-        _safely(others.look)
-        _safely(keeper.look)
+    failures = 0
+    while not stop.wait(min(POLL_S * 2**failures, LONGEST_POLL_S)):
+        went_well = [_safely(look) for look in (desk.look, others.look, keeper.look)]
+        failures = 0 if all(went_well) else min(failures + 1, 10)
     DBOS.destroy(workflow_completion_timeout_sec=int(PATIENCE_S))
     computer.close()
     presence.release()
 
 
-def _safely(look: Callable[[], None]) -> None:
-    """Do what is done at every look; whatever goes wrong is logged, and done again at the next."""
+def _safely(look: Callable[[], None]) -> bool:
+    """Do what is done at every look and say whether it went well; what went wrong is logged, and done again."""
     try:
         look()
     except Exception as error:  # noqa: BLE001 - nothing that a look meets may end the service
         log.error("look failed", exc_info=error)
+        return False
+    return True
 
 
 class Desk:
@@ -104,14 +119,22 @@ class Desk:
     def look(self) -> None:
         """Close what is complete; enqueue it as soon as an earlier job of the study has ended."""
         for key, changed_ns, why in self._watch.look(time.time(), time.monotonic()):
-            manifest = close_study(self._spool, key, why, datetime.now(UTC).isoformat(timespec="milliseconds"))
-            self._watch.close(key, changed_ns)
-            if manifest is None:
-                self._spool.mark_closed(key, changed_ns)
-                continue
+            try:
+                self._close(key, changed_ns, why)
+            except OSError as error:  # a full disk, a folder that is not ours: the other studies go on
+                log.error("not closed", extra={"job": self._spool.study_name(key)}, exc_info=error)
+                self._watch.postpone(key, time.monotonic())
+        self._closed = [item for item in self._closed if not self._enqueue(*item)]
+
+    def _close(self, key: str, changed_ns: int, why: Closed) -> None:
+        """Write the manifest of a study; without anything to measure, only remember that it was looked at."""
+        manifest = close_study(self._spool, key, why, datetime.now(UTC).isoformat(timespec="milliseconds"))
+        if manifest is None:
+            self._spool.mark_closed(key, changed_ns)
+        else:
             log.info("complete", extra={"job": manifest.job, "objects": len(manifest.used), "reason": why.value})
             self._closed.append((manifest, changed_ns))
-        self._closed = [item for item in self._closed if not self._enqueue(*item)]
+        self._watch.close(key, changed_ns)
 
     def _enqueue(self, manifest: Manifest, changed_ns: int) -> bool:
         """Enqueue unless an earlier job still runs: its result is to be named."""
@@ -123,14 +146,15 @@ class Desk:
 
 
 class Others:
-    """Looks after the other workers."""
+    """Looks after the other workers, and after what this one has dropped."""
 
     def __init__(self, presence: Presence, name: str) -> None:
         self._presence, self._name = presence, name
         self._next = 0.0
+        self._dropped: set[str] = set()
 
     def look(self) -> None:
-        """Take over what workers had in hand whose process has ended."""
+        """Take over what workers had in hand whose process has ended, and pick up what was dropped at two looks."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + PRESENCE_S
@@ -139,6 +163,8 @@ class Others:
             take_over(gone)
             for worker in gone:
                 log.warning("worker gone", extra={"executor": worker})
+        before, self._dropped = self._dropped, dropped(self._name)
+        pick_up(before & self._dropped)
 
 
 class Keeper:

@@ -51,7 +51,7 @@ _PROGRESS_BYTES = 16 << 10
 _CONNECTIONS_MAX = 128
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """A peer that was switched off is noticed after a minute."""
-_POLL_MS = 5
+SHORT_WAIT_MS = 2
 """Longest wait for data before the state machine looks for something to send."""
 
 
@@ -166,6 +166,7 @@ class GuardedSocket(AssociationSocket):  # type: ignore[misc]  # pynetdicom's cl
     def __init__(self, assoc: Association, client_socket: socket.socket, connection: Connection) -> None:
         super().__init__(assoc, client_socket=client_socket)
         self.connection = connection
+        self.wait_ms = SHORT_WAIT_MS
         self._deadline = 0.0
         self._pushed_back = b""
         self._is_request = False
@@ -180,7 +181,7 @@ class GuardedSocket(AssociationSocket):  # type: ignore[misc]  # pynetdicom's cl
             return False
         if self._pushed_back or (isinstance(self.socket, ssl.SSLSocket) and self.socket.pending()):
             return True
-        return bool(self._poll.poll(_POLL_MS))
+        return bool(self._poll.poll(self.wait_ms))
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read for pynetdicom: first the six bytes that begin a PDU, then the rest of it. Raises OSError."""

@@ -37,7 +37,7 @@ class ChildEndedError(Exception):
 
 
 class StoppingError(BaseException):
-    """The service is being stopped: this is no outcome of the job, which goes on at the next start."""
+    """The job has no outcome: the service is being stopped, or its database fails. It goes on later."""
 
 
 class Computer:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lnc_service.arriving import Arriving
-from lnc_service.association_guard import PDU_HEADER_BYTES
+from lnc_service.association_guard import PDU_HEADER_BYTES, SHORT_WAIT_MS
 from lnc_service.logs import log
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.association import Association
@@ -43,6 +43,7 @@ _UID_BYTES_MAX = 64
 _IMPLEMENTATION = PYNETDICOM_IMPLEMENTATION_UID.encode()
 _VERSION = f"{PYNETDICOM_IMPLEMENTATION_VERSION:{len(PYNETDICOM_IMPLEMENTATION_VERSION) + 1 & ~1}}".encode()
 _END_IS_SEEN_S = 0.01
+_LONG_WAIT_MS = 50
 _PREAMBLE = b"\0" * 128 + b"DICM"
 
 
@@ -92,6 +93,12 @@ class StorageReactor(DULServiceProvider):  # type: ignore[misc]  # pynetdicom's 
         self._run_loop_delay = 0  # the socket waits instead
         assoc.dimse = _NoMessages(assoc)
         self._messages = Messages(keeper, self._syntax, self._answer)
+
+    def _is_transport_event(self) -> bool:
+        """Wait longer for data where only an abort of ours could be sent meanwhile."""
+        idle = self.state_machine.current_state == _ESTABLISHED
+        self.socket.wait_ms = _LONG_WAIT_MS if idle else SHORT_WAIT_MS
+        return bool(super()._is_transport_event())
 
     def _read_pdu_data(self) -> None:
         """Read P-DATA until a message has been answered; leave all other PDUs to pynetdicom."""

@@ -58,6 +58,12 @@ class Watch:
         self._open.pop(key, None)
         self._closed[key] = changed_ns
 
+    def postpone(self, key: str, monotonic: float) -> None:
+        """Give a study that could not be closed again after another quiet time."""
+        study = self._open.get(key)
+        if study is not None:
+            study.changed_at = study.opened_at = monotonic
+
     def _to_look_at(self, wall: float) -> list[str]:
         """Name the open studies, new ones, and the next few of the closed ones."""
         changed_ns = self._spool.received.stat().st_mtime_ns

@@ -7,11 +7,14 @@ results have deterministic UIDs, their time is the arrival of the study, and a f
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypedDict
 
+import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
-from lnc_service.child import ChildEndedError, Computer
+from lnc_service.child import ChildEndedError, Computer, StoppingError
 from lnc_service.deliver import Fate, deliver
 from lnc_service.logs import log
 from lnc_service.manifest import Manifest
@@ -115,15 +118,51 @@ def take_over(workers: list[str]) -> None:
     DBOS._recover_pending_workflows(workers)  # noqa: SLF001 - what the engine's admin server calls for dead executors
 
 
+def dropped(worker: str) -> set[str]:
+    """Give workflows that the database counts as running here and that do not: their outcome could not be written."""
+    found = DBOS.list_workflows(status="PENDING", executor_id=worker, load_input=False, load_output=False)
+    return {status.workflow_id for status in found} - _in_hand
+
+
+def pick_up(workflows: Iterable[str]) -> None:
+    """Put workflows that were dropped back into their queues."""
+    for name in workflows:
+        DBOS.resume_workflow(name, queue_name=DELIVERIES if ">" in name else STUDIES)
+
+
+_in_hand: set[str] = set()
+
+
+@contextmanager
+def _has_in_hand(job: str) -> Iterator[None]:
+    """Keep the name of the running workflow. Where the database fails there is no outcome: it is picked up later."""
+    name = str(DBOS.workflow_id)
+    _in_hand.add(name)
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        log.warning("database", extra={"job": job}, exc_info=error)
+        raise StoppingError from None
+    finally:
+        _in_hand.discard(name)
+
+
 @DBOS.workflow(name=STUDY, max_recovery_attempts=_RECOVERIES)
 def run_study(key: str, job: str, images: int, order: int) -> StudyOutcome:  # noqa: ARG001 - `lnc jobs` reads images
     """Measure a study and enqueue its deliveries. The one place where errors of a job are caught."""
+    with _has_in_hand(job):
+        return _run_study(key, job, order)
+
+
+def _run_study(key: str, job: str, order: int) -> StudyOutcome:
     try:
         outcome = _compute_with_attempts(key, job)
         if outcome["state"] == JobState.DONE:
             chosen = DBOS.run_step({"name": "destinations"}, destinations, outcome["files"])
             for name, files in chosen.items():
                 _enqueue_delivery(job, name, files, order)
+    except sa.exc.SQLAlchemyError:
+        raise
     except Exception as error:  # noqa: BLE001 - the one broad catch of the worker; the frames are logged
         log.error("failed", extra={"job": job}, exc_info=error)
         outcome = ended(JobState.FAILED, Defect(f"{type(error).__name__}, see the log"))
@@ -178,6 +217,11 @@ def _enqueue_delivery(job: str, destination: str, files: list[str], order: int) 
 @DBOS.workflow(name=DELIVERY, max_recovery_attempts=None)
 def run_delivery(job: str, destination: str, files: list[str]) -> DeliveryOutcome:
     """Send a destination its files until each is stored or refused, or the destination was silent for too long."""
+    with _has_in_hand(job):
+        return _run_delivery(job, destination, files)
+
+
+def _run_delivery(job: str, destination: str, files: list[str]) -> DeliveryOutcome:
     retry = _parts[0].settings.retry
     fates = dict.fromkeys(files, Fate.WAITING.value)
     reasons: dict[str, str] = {}

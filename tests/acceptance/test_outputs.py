@@ -140,7 +140,7 @@ def test_every_destination_gets_its_own_kinds(service, orthanc, data, program, t
         orthanc.start()
         service.start()
         service.send(program("storescu"), data / "siemens-xa30-enhanced/5_anat-T1w_acq-tfl")
-        (job,) = wait_for(lambda: service.finished(1), 90)
+        (job,) = wait_for(lambda: service.finished(1), 240)
     assert job.state == "DONE"
     arrived = [pydicom.dcmread(p, stop_before_pixels=True) for p in (tmp_path / "archive").glob("*.dcm")]
     assert sorted(d.SOPClassUID.name for d in arrived) == ["Enhanced SR Storage", "Segmentation Storage"]
@@ -151,7 +151,8 @@ def test_every_destination_gets_its_own_kinds(service, orthanc, data, program, t
 
 def test_a_destination_that_is_away_keeps_nothing_from_the_others(service, orthanc, data, program, tmp_path):
     (tmp_path / "archive").mkdir()
-    service.config.write_text(service.config.read_text().replace("attempts = 40", "attempts = 2"))
+    text = service.config.read_text().replace("[retry]", "[retry]\ngive_up_after_h = 0.0005")
+    service.config.write_text(text)
     with embedded_archive(tmp_path / "archive") as port:
         service.config.write_text(
             service.config.read_text()
@@ -159,6 +160,6 @@ def test_a_destination_that_is_away_keeps_nothing_from_the_others(service, ortha
         )
         service.start()  # and no Orthanc
         service.send(program("storescu"), data / "siemens-xa30-enhanced/5_anat-T1w_acq-tfl")
-        (job,) = wait_for(lambda: service.finished(1), 120)
+        (job,) = wait_for(lambda: service.finished(1), 240)
     assert (job.state, job.code) == ("FAILED", "LNC-201")
     assert len(list((tmp_path / "archive").glob("*.dcm"))) == 1

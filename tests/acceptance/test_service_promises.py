@@ -3,8 +3,11 @@
 import json
 import os
 import signal
+import subprocess
+import tempfile
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -262,3 +265,48 @@ def test_a_service_that_is_stopped_while_it_computes_goes_on_at_the_next_start(t
         (job,) = wait_for(lambda: service.finished(1), 60)
         assert job.state is JobState.DONE
         assert len(pacs.stored) == len(FILES)
+
+
+@contextmanager
+def _small_disk(megabytes):
+    """Mount a file system of its own in memory; only root may."""
+    folder = Path(tempfile.mkdtemp(prefix="small-disk-"))
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("a file system can be mounted by root only")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def _fill(path):
+    with suppress(OSError), path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 16))
+    with suppress(OSError), path.open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(1))
+
+
+@pytest.mark.parametrize("stage", ["computing", "closing"])
+def test_a_disk_that_fills_up_is_recovered_from_without_hands(tmp_path, program, stage):
+    pacs = Pacs().start()
+    with _small_disk(40) as disk, running(tmp_path, pacs) as service:
+        service.config.write_text(service.config.read_text().replace(str(service.spool), str(disk / "spool")))
+        service.spool = disk / "spool"
+        service.environment["FAKE_SECONDS"] = "3"
+        service.start()
+        wait_for(lambda: service.lines("working"), 60)
+        _, paths = small_study(tmp_path / "study")
+        service.send(program("storescu"), *paths)
+        if stage == "computing":
+            wait_for(lambda: service.lines("computing"), 60)
+        _fill(disk / "filler")
+        time.sleep(10)
+        assert service.process.poll() is None
+        assert pacs.stored == []
+        (disk / "filler").unlink()
+        (job,) = wait_for(lambda: service.finished(1), 90)
+        assert job.state is JobState.DONE
+        assert len(pacs.stored) == len({row[2] for row in pacs.stored}) == len(FILES)

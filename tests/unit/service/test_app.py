@@ -102,9 +102,23 @@ def test_only_what_dead_workers_had_in_hand_is_taken_over_and_never_ones_own(mon
     monkeypatch.setattr(app, "running_workers", lambda: {"me", "dead", "alive"})
     monkeypatch.setattr(app, "take_over", taken.append)
     presence = _Presence("dead", "me")
+    monkeypatch.setattr(app, "dropped", lambda name: set())
     Others(presence, "me").look()
     assert presence.asked == [["alive", "dead"]]
     assert taken == [["dead"]]
+
+
+def test_what_this_worker_dropped_is_picked_up_when_it_was_dropped_at_two_looks(monkeypatch):
+    picked = []
+    looks = iter([{"a"}, {"a", "b"}, {"b"}])
+    monkeypatch.setattr(app, "running_workers", set)
+    monkeypatch.setattr(app, "dropped", lambda name: next(looks))
+    monkeypatch.setattr(app, "pick_up", lambda names: picked.append(sorted(names)))
+    monkeypatch.setattr(app, "PRESENCE_S", 0.0)
+    others = Others(_Presence(), "me")
+    for _ in range(3):
+        others.look()
+    assert picked == [[], ["a"], ["b"]]
 
 
 def _until(condition, limit_s=10):
@@ -148,4 +162,25 @@ def test_nothing_that_goes_wrong_at_a_look_ends_the_worker():
     def broken():
         raise OSError("the disk is gone")
 
-    app._safely(broken)
+    assert not app._safely(broken)
+    assert app._safely(lambda: None)
+
+
+def test_a_study_that_cannot_be_closed_holds_up_no_other_and_is_tried_again(spool, images, engine, monkeypatch):
+    for study in ("1.2.3", "1.2.4"):
+        spool.keep(study, images[0])
+    bad = next(iter(sorted(spool.received.iterdir()))).name
+    close_study = app.close_study
+
+    def full_disk(spool, key, *arguments):
+        if key == bad:
+            raise OSError(28, "No space left on device")
+        return close_study(spool, key, *arguments)
+
+    monkeypatch.setattr(app, "close_study", full_disk)
+    desk = _desk(spool)
+    _look_until_closed(desk)
+    assert [job[:12] for job in engine.enqueued] == [p.name[:12] for p in spool.received.iterdir() if p.name != bad]
+    monkeypatch.setattr(app, "close_study", close_study)
+    _look_until_closed(desk)
+    assert len(engine.enqueued) == 2

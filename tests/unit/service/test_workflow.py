@@ -1,8 +1,11 @@
 import os
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from dbos import DBOS
 from lnc_service import workflow
 from lnc_service.child import ChildEndedError
@@ -14,11 +17,13 @@ from lnc_service.workflow import (
     DELIVERY,
     Parts,
     delivery_name,
+    dropped,
     enqueue,
     equip,
     is_active,
     launch_engine,
     order_of_arrival,
+    pick_up,
 )
 
 from lnc_dicom.errors import PacsUnreachable
@@ -162,3 +167,22 @@ def test_the_order_of_arrival_is_finer_than_a_second_and_fits_the_engine_for_yea
     now = 1_795_575_693.0
     assert order_of_arrival(now) < order_of_arrival(now + 0.3) < order_of_arrival(now + 1)
     assert 1 <= order_of_arrival(0) < order_of_arrival(now) < order_of_arrival(now + 10 * 365 * 86400) < 2**31
+
+
+def test_a_database_that_fails_is_no_outcome_and_the_job_is_picked_up_later(run, monkeypatch):
+    failing = sa.exc.OperationalError("CANARY", {}, Exception("database or disk is full"))
+    computer = _Computer(failing, DONE)
+    threading.Thread(target=_pick_up_later, daemon=True).start()
+    outcome, (delivery,) = run(computer, _Pacs(PACS=[{}]))
+    assert (outcome["state"], delivery["state"], computer.calls) == ("DONE", "DONE", 2)
+
+
+def _pick_up_later():
+    """Do what a worker does at its looks."""
+    before = set()
+    for _ in range(60):
+        time.sleep(0.5)
+        with suppress(Exception):  # the engine is not launched yet, or not any more
+            found = dropped(f"test-{os.getpid()}")
+            pick_up(before & found)
+            before = found

@@ -74,9 +74,10 @@ def test_another_result_of_the_same_images_is_replaced_and_named_in_the_uid(repo
     assert provenance.uid("sr") != Provenance(report, LATER).uid("sr")
 
 
-def test_a_result_of_fewer_images_is_not_replaced(report):
-    prior = _prior("1.9", images=_images(report)[1:])
-    assert provenance_of(_with_prior(report, prior), LATER).replaced is None
+def test_a_result_of_a_part_of_the_images_is_replaced_and_one_of_other_images_is_not(report):
+    part, others = _prior("1.9", images=_images(report)[1:]), _prior("1.9", images=["1.2.3"])
+    assert provenance_of(_with_prior(report, part), LATER).replaced == part
+    assert provenance_of(_with_prior(report, others), LATER).replaced is None
 
 
 def test_a_structure_is_tracked_by_patient_not_by_study(report):

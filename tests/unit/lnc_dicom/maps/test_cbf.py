@@ -65,6 +65,7 @@ def test_the_loss_by_background_suppression_is_taken_into_account_where_there_wa
     assert ratio == pytest.approx(1 / 0.83, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("folder", "suppressed"), [(PHILIPS, True), (XA30, False)])
 def test_background_suppression_is_recognised_by_comparison_with_m0(data, folder, suppressed):
     (series,) = read_study([data / folder]).series
@@ -84,6 +85,7 @@ def test_timing_comes_from_the_header(data):
     assert (np.diff(delays) * m0.affine[2, 0] > 0).all()  # the lowest slice is acquired first
 
 
+@pytest.mark.slow
 def test_timing_missing_from_the_header_comes_from_the_settings_with_a_caveat(data):
     (series,) = read_study([data / PHILIPS]).series
     converted = convert(series)
@@ -94,6 +96,7 @@ def test_timing_missing_from_the_header_comes_from_the_settings_with_a_caveat(da
     assert "1500 ms" in timing.caveats[0].text
 
 
+@pytest.mark.slow
 def test_the_unsuppressed_pair_is_m0_and_is_not_subtracted(data):
     (series,) = read_study([data / PHILIPS]).series
     found = read_labelling(series, None, None)
@@ -153,6 +156,7 @@ def test_the_first_of_an_odd_number_of_volumes_is_m0():
     assert (control, label, m0) == (["c", "c"], ["l", "l"], ["m"])
 
 
+@pytest.mark.slow
 def test_cbf_outside_the_head_is_nan(data):
     (series,) = read_study([data / PHILIPS]).series
     found = cbf_map({Role.LABELLING: series}, PerfusionOptions())
@@ -160,6 +164,7 @@ def test_cbf_outside_the_head_is_nan(data):
     assert 0.2 < np.isfinite(found.values.array).mean() < 0.8
 
 
+@pytest.mark.slow
 def test_a_relative_map_is_unchanged_and_registered_by_m0_of_the_labelling(data):
     (relative,) = read_study([data / "siemens-xa30-enhanced" / "28_asl_2d_tra"]).series
     (series,) = read_study([data / XA30]).series

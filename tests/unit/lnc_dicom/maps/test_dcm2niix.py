@@ -22,6 +22,7 @@ def test_the_converted_array_has_the_place_of_the_dicom_images(tmp_path, order, 
     assert np.array_equal(volume.array[tuple(place)], converted.array[..., 0].ravel())
 
 
+@pytest.mark.slow
 def test_directions_are_those_of_the_header_in_lps(data):
     (series,) = read_study([data / "siemens-xa30-enhanced" / "10_DWI_dir80_PA"]).series
     converted = convert(series)

@@ -83,6 +83,7 @@ def test_downsampling_keeps_positions():
     assert np.allclose(thin.affine @ [0.5, 0.5, 0.5, 1], centre)
 
 
+@pytest.mark.slow
 def test_a_volume_that_was_moved_on_purpose_is_moved_back(data):
     """Real b = 1000 images of a head; one of them shifted by 4 mm and turned by 4 degrees about the long axis."""
     (series,) = read_study([data / "philips-ingenia-3t" / "dti"]).series

@@ -110,6 +110,7 @@ def _with_gdcm(syntax, path):
     assert writer.Write()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["JPEG lossless", "JPEG lossless SV1", "JPEG 2000 lossless", "RLE"])
 def test_lossless_encodings_give_the_same_voxels(tmp_path, program, encoding):
     paths = write_series(tmp_path)

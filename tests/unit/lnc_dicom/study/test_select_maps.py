@@ -110,6 +110,7 @@ REAL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 def test_the_series_for_maps_of_real_studies(data, name):
     selection = select(read_study([data / name]))

@@ -21,6 +21,7 @@ def _choose(tmp_path):
     return select(read_study([tmp_path]))
 
 
+@pytest.mark.slow
 def test_the_t1_series_is_chosen_and_the_others_are_listed_with_their_reason(tmp_path):
     study = generate_uid()
     write_series(tmp_path / "t1", study_uid=study)
@@ -117,6 +118,7 @@ def test_every_rule_has_a_reason_of_its_own():
     assert len({reason for reason, _ in RULES}) == len(RULES)
 
 
+@pytest.mark.slow
 def test_the_real_studies_give_their_t1(data):
     for name, description in (
         ("philips-ingenia-3t", "ADNI_Sag3D MPRAGE"),

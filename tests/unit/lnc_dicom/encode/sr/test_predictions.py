@@ -46,6 +46,7 @@ def _numbers(objects):
     return found, texts
 
 
+@pytest.mark.slow
 def test_predictions_have_names_of_their_own_units_and_intervals(folder):
     numbers, _ = _numbers(_process(folder, Oracle())[1])
     for code, value, unit, up, down in (
@@ -66,6 +67,7 @@ def test_predictions_have_names_of_their_own_units_and_intervals(folder):
     assert "110808" not in numbers  # nothing was measured, so nothing is called FA
 
 
+@pytest.mark.slow
 def test_a_demonstration_model_is_named_as_one_wherever_its_numbers_are(folder):
     report, objects = _process(folder, Oracle())
     assert "LNC-408" in {c.code for c in report.caveats}
@@ -73,6 +75,7 @@ def test_a_demonstration_model_is_named_as_one_wherever_its_numbers_are(folder):
     assert DEMONSTRATION in text
 
 
+@pytest.mark.slow
 def test_a_head_unlike_the_training_data_is_warned_of(folder):
     for distance, warned in ((0.9, False), (3.4, True)):
         report, objects = _process(folder, Oracle(distance=distance))
@@ -80,18 +83,21 @@ def test_a_head_unlike_the_training_data_is_warned_of(folder):
         assert any("distance 3.4 SD, at most 1.2" in t for t in _numbers(objects)[1]) is warned
 
 
+@pytest.mark.slow
 def test_disease_of_a_demonstration_model_is_written_only_on_request(folder):
     assert "PRED-CATEGORY-1" not in _numbers(_process(folder, Oracle())[1])[0]
     numbers, _ = _numbers(_process(folder, Oracle(), demonstration_disease=True)[1])
     assert [numbers[f"PRED-CATEGORY-{i}"][0][0] for i in (1, 2)] == [0.7, 0.3]
 
 
+@pytest.mark.slow
 def test_the_disease_of_a_model_of_the_site_is_written_without_a_request(folder):
     numbers, text = _numbers(_process(folder, Oracle(demonstration=False))[1])
     assert "PRED-CATEGORY-2" in numbers
     assert DEMONSTRATION not in text
 
 
+@pytest.mark.slow
 def test_another_model_gives_other_objects(folder):
     one, other = (_process(folder, Oracle(digest=d * 64))[1] for d in "ab")
     assert not {o.sop_instance_uid for o in one} & {o.sop_instance_uid for o in other}
@@ -107,6 +113,7 @@ def test_a_report_with_predictions_passes_the_validator(folder, tmp_path, progra
         assert "Error" not in found.stdout + found.stderr, item.name
 
 
+@pytest.mark.slow
 def test_the_same_study_and_model_give_the_same_bytes(folder):
     assert datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC) == NOW
     one, other = (_process(folder, Oracle())[1] for _ in range(2))
