@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from highdicom import Volume
 from scipy import ndimage
 
+from lnc_dicom.geometry import registration
 from lnc_dicom.geometry.registration import Motion, register
 
 SPACING_MM = 2.0
@@ -57,3 +59,18 @@ def test_the_shift_is_that_of_the_point_that_moves_farthest():
     motion = Motion(_motion(90.0, (0.0, 0.0, 0.0)), 0.0)
     assert motion.shift_mm(np.array([[0.0, 0, 0], [10.0, 0, 0]])) == pytest.approx(10 * np.sqrt(2))
     assert motion.turn_deg == pytest.approx(90)
+
+
+def test_the_shift_follows_the_sense_of_the_rotation():
+    motion = Motion(_motion(90.0, (10.0, 0.0, 0.0)), 0.0)
+    assert motion.shift_mm(np.array([[0.0, 10.0, 0.0]])) == pytest.approx(10.0)  # to (0, 0, 0), not to (20, 0, 0)
+
+
+def test_a_rotation_around_a_centre_leaves_the_centre_where_it_is():
+    transform = sitk.Euler3DTransform()
+    transform.SetCenter((10.0, -20.0, 30.0))
+    transform.SetRotation(0.1, -0.2, 0.3)
+    transform.SetTranslation((1.0, 2.0, -3.0))
+    matrix = registration._matrix(transform)
+    for point in ((10.0, -20.0, 30.0), (0.0, 0.0, 0.0), (55.0, 4.0, -8.0)):
+        np.testing.assert_allclose(matrix[:3, :3] @ point + matrix[:3, 3], transform.TransformPoint(point), atol=1e-9)

@@ -4,10 +4,11 @@ import highdicom as hd
 import numpy as np
 import pytest
 
-from lnc_dicom.errors import NotAligned, OffTheHead
-from lnc_dicom.maps.alignment import align, covered, structure_points
+from lnc_dicom.errors import Implausible, NotAligned, OffTheHead
+from lnc_dicom.maps.alignment import align, covered, refuse_map, structure_points
 from lnc_dicom.maps.dcm2niix import convert
 from lnc_dicom.maps.fa import B0_MAX
+from lnc_dicom.measure.gates import GREY_CBF, INFORMATION, SHIFT, TURN_OF_MAP
 from lnc_dicom.quantities import Quantity
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
@@ -108,3 +109,12 @@ def test_covered_counts_only_places_with_a_value(head):
     assert covered(found, points, np.eye(4)) == 1
     empty = dataclasses.replace(found, values=found.values.with_array(np.full(found.values.shape, np.nan, np.float32)))
     assert covered(empty, points, np.eye(4)) == 0
+
+
+def test_a_map_is_refused_by_the_first_gate_that_it_breaks_and_only_by_one_that_it_breaks():
+    refuse_map(())
+    refuse_map((INFORMATION.check(1.0), SHIFT.check(2.0)))
+    with pytest.raises(NotAligned, match="LNC-522"):
+        refuse_map((SHIFT.check(99.0), TURN_OF_MAP.check(45.0), INFORMATION.check(1.0)))
+    with pytest.raises(Implausible, match="LNC-527"):
+        refuse_map((GREY_CBF.check(900.0),))

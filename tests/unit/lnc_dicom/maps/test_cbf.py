@@ -7,6 +7,7 @@ import pydicom
 import pytest
 
 from lnc_dicom.errors import NoM0, UnpairedVolumes
+from lnc_dicom.maps import cbf
 from lnc_dicom.maps.asl_timing import ASSUMED, Timing, timing_of
 from lnc_dicom.maps.asl_volumes import volumes
 from lnc_dicom.maps.cbf import ORDER_ASSUMED, Labelling, alternate, cbf_map, quantify, read_labelling, relative_cbf_map
@@ -189,3 +190,16 @@ def test_slice_times_follow_the_order_of_the_slices(data):
     plain, turned = (timing_of(series, c, grid, PerfusionOptions()).delay_ms.ravel() for c in (converted, flipped))
     assert plain.tolist() == turned[::-1].tolist()
     assert isinstance(converted, Converted)
+
+
+def _bright(*means):
+    return [hd.Volume(np.full((2, 2, 2), m, np.float32), np.eye(4), "PATIENT") for m in means]
+
+
+def test_pairs_that_are_much_brighter_than_the_others_are_m0_and_not_subtracted():
+    control, label = _bright(100.0, 1000.0, 105.0), _bright(99.0, 990.0, 104.0)
+    m0, rest, labels = cbf._bright_first(control, label)
+    assert [float(v.array.mean()) for v in m0] == [1000.0]
+    assert [float(v.array.mean()) for v in rest] == [100.0, 105.0]
+    assert [float(v.array.mean()) for v in labels] == [99.0, 104.0]
+    assert cbf._bright_first(*([_bright(100.0, 105.0)] * 2))[0] == []

@@ -23,6 +23,11 @@ def test_an_interval_is_written_as_ranges_above_and_below_in_the_unit_of_the_num
     assert _value(_children(item)[LOWER]) == (200.0, "mm3")
 
 
+def test_a_narrow_range_is_written_as_it_is():
+    item = number_item(VOLUME, 5.0, CUBIC_MILLIMETRE, 2, (4.75, 5.25))
+    assert _value(_children(item)[UPPER]) == _value(_children(item)[LOWER]) == (0.25, "mm3")
+
+
 def test_a_range_is_never_negative():
     item = number_item(VOLUME, 5.0, CUBIC_MILLIMETRE, 1, (6.0, 9.0))
     assert _value(_children(item)[LOWER]) == (0.0, "mm3")
