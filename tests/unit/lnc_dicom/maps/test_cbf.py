@@ -97,7 +97,6 @@ def test_timing_missing_from_the_header_comes_from_the_settings_with_a_caveat(da
     assert "1500 ms" in timing.caveats[0].text
 
 
-@pytest.mark.slow
 def test_the_unsuppressed_pair_is_m0_and_is_not_subtracted(data):
     (series,) = read_study([data / PHILIPS]).series
     found = read_labelling(series, None, None)

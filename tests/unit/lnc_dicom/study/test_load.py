@@ -4,11 +4,13 @@ import gdcm
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import JPEGBaseline8Bit, RLELossless
+from pydicom import Dataset
+from pydicom.uid import JPEGBaseline8Bit, RLELossless, generate_uid
 
 from lnc_dicom.errors import DoubledSlices, MissingSlices, UnevenSlices, UnsupportedTransferSyntax
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
+from tests.enhanced import enhanced
 from tests.factories import LAYOUTS, head, layout, write_series
 
 
@@ -145,3 +147,33 @@ def test_other_encodings_are_refused_by_name(tmp_path, syntax, name):
     pretend(series.instances[0].header)
     with pytest.raises(UnsupportedTransferSyntax, match=name):
         load(series)
+
+
+def _mapped(dataset):
+    """Give an image a real-world mapping that a T1 has no use for."""
+    mapping, unit = Dataset(), Dataset()
+    unit.CodeValue, unit.CodingSchemeDesignator, unit.CodeMeaning = "1", "UCUM", "no units"
+    mapping.MeasurementUnitsCodeSequence = [unit]
+    mapping.RealWorldValueIntercept, mapping.RealWorldValueSlope = 100.0, 3.0
+    mapping.RealWorldValueFirstValueMapped, mapping.RealWorldValueLastValueMapped = 0, 65535
+    mapping.LUTLabel, mapping.LUTExplanation = "x", "x"
+    dataset.RealWorldValueMappingSequence = [mapping]
+
+
+def test_real_world_values_are_taken_only_where_they_are_asked_for(tmp_path):
+    write_series(tmp_path, change=_mapped)
+    (series,) = read_study([tmp_path]).series
+    stored, real = load(series)[0].array, load(series, real_world=True)[0].array
+    np.testing.assert_allclose(real, 3 * stored + 100, rtol=1e-6)
+
+
+def test_one_object_with_frames_is_a_series_and_two_are_refused(tmp_path):
+    images = [pydicom.dcmread(path) for path in write_series(tmp_path / "classic")]
+    (tmp_path / "enhanced").mkdir()
+    whole = enhanced(images)
+    whole.save_as(tmp_path / "enhanced" / "0.dcm", enforce_file_format=True)
+    assert sum(_load(tmp_path / "enhanced")[0].shape) == sum(_load(tmp_path / "classic")[0].shape)
+    whole.SOPInstanceUID = whole.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    whole.save_as(tmp_path / "enhanced" / "1.dcm", enforce_file_format=True)
+    with pytest.raises(DoubledSlices):
+        _load(tmp_path / "enhanced")
