@@ -48,7 +48,7 @@ def _answering(answer, syntax=ExplicitVRLittleEndian):
         ae.shutdown()
 
 
-@pytest.mark.parametrize("status", [0xA900, 0xC000, 0x0122])
+@pytest.mark.parametrize("status", [0xA900, 0xA9FF, 0xC000, 0xC123, 0x0117, 0x0122, 0x0124])
 def test_a_permanent_refusal_is_said_with_its_status(tmp_path, status):
     paths = write_series(tmp_path)[:1]
     with _answering(status) as port:
@@ -57,7 +57,7 @@ def test_a_permanent_refusal_is_said_with_its_status(tmp_path, status):
     assert answers.reasons == {paths[0].name: f"status {status:04X}"}
 
 
-@pytest.mark.parametrize("status", [0xA700, 0x0110])
+@pytest.mark.parametrize("status", [0xA700, 0x0110, 0x0118])
 def test_an_object_that_the_peer_cannot_take_now_waits(tmp_path, status):
     paths = write_series(tmp_path)[:1]
     with _answering(status) as port:
