@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pydicom
@@ -80,6 +81,11 @@ def test_the_engine_s_states_become_ours(settings, database, status, state):
     assert bool(job.do) == (state == "FAILED")
 
 
+def test_a_job_says_since_when_it_is_in_its_state(settings, database):
+    database([_status("a-1", output=DONE)])
+    assert list_jobs(settings)[0].since == datetime(2027, 1, 15, 8, tzinfo=UTC)
+
+
 def test_a_job_is_done_when_every_destination_has_everything(settings, database):
     database([_status("a-1", output=DONE)], [_delivery("a-1", "A"), _delivery("a-1", "B")])
     assert list_jobs(settings)[0].state is JobState.DONE
@@ -94,6 +100,7 @@ def test_a_job_that_one_destination_refuses_has_failed_and_says_what_each_has(se
 
 def test_a_delivery_under_way_says_what_has_been_stored_so_far(settings, database):
     steps = [{"function_name": "send", "output": {"fates": {"a": "stored", "b": "waiting"}}}]
+    steps += [{"function_name": "sleep", "output": 5.0}, {"function_name": "send", "output": None}]
     running = _status("a-1>A", "PENDING", args=("a-1", "A", ["a", "b", "c"]))
     database([_status("a-1", output=DONE)], [running], steps)
     (job,) = list_jobs(settings)
