@@ -293,7 +293,10 @@ def _fill(path):
 def test_a_disk_that_fills_up_is_recovered_from_without_hands(tmp_path, program, stage):
     pacs = Pacs().start()
     with _small_disk(40) as disk, running(tmp_path, pacs) as service:
-        service.config.write_text(service.config.read_text().replace(str(service.spool), str(disk / "spool")))
+        config = service.config.read_text().replace(str(service.spool), str(disk / "spool"))
+        service.config.write_text(
+            config.replace("[listen]\n", "[listen]\nfree_disk_mb = 0\n")
+        )  # no reserve: really full
         service.spool = disk / "spool"
         service.environment["FAKE_SECONDS"] = "3"
         service.start()
