@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from lnc_dicom.errors import BadSettings
 from lnc_dicom.outputs import DEFAULT_OUTPUTS, Output
 
-SERVICE_SECTIONS = frozenset({"listen", "pacs", "others", "retry", "spool", "database_url"})
+SERVICE_SECTIONS = frozenset({"listen", "pacs", "others", "retry", "compute", "keep", "spool", "database_url"})
 """Names in the same file that are the service's: `lnc process` lets them pass."""
 
 

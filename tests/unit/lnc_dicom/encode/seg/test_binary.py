@@ -52,6 +52,7 @@ def _expected(labels):
     return found[np.lexsort(found.T)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("order", "signs"), LAYOUTS)
 def test_every_voxel_is_where_it_was_measured_in_all_layouts(tmp_path, order, signs):
     array, lps_mm = head((40, 42, 84), (1.9, 1.9, 1.9))

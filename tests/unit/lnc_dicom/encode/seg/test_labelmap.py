@@ -64,6 +64,7 @@ def test_dcmqi_reads_the_same_voxels(everything, program, tmp_path):
     np.testing.assert_allclose(_at_lps(theirs), _at_lps(everything.report.labels), atol=0.11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("order", "signs"), LAYOUTS[::5])
 def test_every_voxel_is_where_it_was_measured(tmp_path, order, signs):
     """Read by attributes, as a viewer does: every frame at its own position."""

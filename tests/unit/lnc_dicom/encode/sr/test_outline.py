@@ -110,12 +110,14 @@ def _assert_same_voxels(found, expected):
     assert int((found.array > 0).sum()) == len(points)
 
 
+@pytest.mark.slow
 def test_the_segments_lie_on_the_source_for_highdicom(made):
     report, out, _ = made
     found = hd.seg.segread(out / "segmentation.dcm").get_volume(combine_segments=True)
     _assert_same_voxels(found, report.segmented.labels)
 
 
+@pytest.mark.slow
 def test_the_segments_lie_on_the_source_for_dcmqi(made, program, tmp_path):
     report, out, _ = made
     command = [program("segimage2itkimage"), "--inputDICOM", out / "segmentation.dcm", "--outputDirectory", tmp_path]
@@ -168,6 +170,7 @@ def _count_wrong_pixels(labels, label, frame, points):
     return int((truth != drawn).sum()), int(truth.sum())
 
 
+@pytest.mark.slow
 def test_every_outline_encloses_the_pixels_of_its_structure_on_the_image_that_it_names(made):
     report, out, folder = made
     frames, labels = _source_frames(folder), report.segmented.labels
@@ -196,6 +199,7 @@ def test_an_outline_on_another_slice_would_be_seen(made):
     assert wrong > 0
 
 
+@pytest.mark.slow
 def test_every_frame_of_the_segmentation_names_the_image_that_it_lies_on(made):
     _, out, folder = made
     frames = _source_frames(folder)
