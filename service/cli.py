@@ -209,8 +209,8 @@ def validate(
 def _show_finding(finding: Finding) -> None:
     """Print what one program said, and what each of its messages means."""
     where = finding.file.name if finding.file else "all files"
-    verdict = f"not run: {finding.not_run}" if finding.not_run else "clean" if finding.clean else "errors"
-    show_line(f"{where}: {finding.program}: {verdict}")
+    outcome = f"not run: {finding.not_run}" if finding.not_run else "clean" if finding.clean else "errors"
+    show_line(f"{where}: {finding.program}: {outcome}")
     for message in finding.messages:
         times = f" ({message.times} times)" if message.times > 1 else ""
         show_line(f"  {message.severity.value}: {message.text}{times}")
