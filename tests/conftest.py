@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,17 @@ IN_CI = os.environ.get("CI") == "true"
 @pytest.fixture(autouse=True)
 def _strict_writing(monkeypatch):
     monkeypatch.setattr(pydicom.config.settings, "writing_validation_mode", pydicom.config.RAISE)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before():
+    """Undo what a command does to the loggers of this process: the next test may look at them."""
+    loggers = [logging.getLogger(name) for name in ("", "lnc", "dbos", "pydicom", "highdicom", "pynetdicom")]
+    before = [(logger, logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, level, propagate in before:
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 @pytest.fixture(scope="session")
