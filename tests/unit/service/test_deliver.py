@@ -64,6 +64,7 @@ def test_an_object_that_the_peer_cannot_take_now_waits(tmp_path, status):
         assert deliver(paths, _pacs(port, "P"), "LNC").fates == {paths[0].name: Fate.WAITING}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB006, 0xB007, 0x0111])
 def test_a_warning_and_a_duplicate_count_as_stored(tmp_path, status):
     paths = write_series(tmp_path)[:1]
@@ -94,6 +95,7 @@ def test_a_sop_class_that_is_not_accepted_is_refused_and_the_others_are_sent(tmp
     assert answers.reasons == {paths[0].name: "SOP class not accepted"}
 
 
+@pytest.mark.slow
 def test_a_peer_that_hangs_up_leaves_the_rest_waiting(tmp_path):
     paths = write_series(tmp_path)[:2]
 

@@ -127,6 +127,7 @@ def test_silence_is_outlasted_beyond_the_attempts_and_ends_after_the_time_that_w
     assert len(pacs.sent) == 7
 
 
+@pytest.mark.slow
 def test_a_destination_that_stays_silent_is_given_up(run):
     _, (delivery,) = run(_Computer(DONE), _Pacs(PACS=[PacsUnreachable("no association")]), give_up_after_h=0.5 / 3600)
     assert (delivery["state"], delivery["code"], delivery["waiting"]) == ("FAILED", "LNC-201", FILES)

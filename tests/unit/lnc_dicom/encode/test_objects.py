@@ -36,6 +36,7 @@ def objects(tmp_path_factory):
     return folder, result(folder, patient="CANARY^BIRD")
 
 
+@pytest.mark.slow
 def test_the_same_study_and_time_give_the_same_bytes(objects):
     folder, first = objects
     second = again(folder)

@@ -46,6 +46,7 @@ def _turn(degrees, centre_mm):
     return matrix
 
 
+@pytest.mark.slow
 def test_a_known_error_of_the_header_is_corrected_by_the_registration(head, right):
     volume, segmented, found = head
     points = structure_points(segmented)
@@ -77,6 +78,7 @@ def test_a_map_turned_by_90_degrees_is_refused(head):
         align(_moved(found, _turn(90, structure_points(segmented).mean(axis=0))), volume, segmented)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", [1, 2])
 def test_a_map_that_is_upside_down_or_back_to_front_is_refused(head, axis):
     volume, segmented, found = head

@@ -29,6 +29,7 @@ def test_a_series_becomes_a_volume_with_the_affine_it_was_written_with(tmp_path)
     assert all("PixelData" not in header for header in headers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("order", "signs"), LAYOUTS[::5])
 def test_a_voxel_stays_at_its_place_however_the_axes_lie(tmp_path, order, signs):
     array, lps_mm = head()

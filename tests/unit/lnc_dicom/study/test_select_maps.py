@@ -50,6 +50,7 @@ def test_an_fa_map_is_recognised_by_its_type_or_its_name(tmp_path, values):
     assert _roles(tmp_path, _set(3, **values))[0] == {Role.FA_MAP: 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
     [

@@ -188,6 +188,7 @@ def test_every_outline_encloses_the_pixels_of_its_structure_on_the_image_that_it
     assert np.mean(shares) > 0.65  # of the largest slice: on sagittal images seven balls share eight slices
 
 
+@pytest.mark.slow
 def test_an_outline_on_another_slice_would_be_seen(made):
     report, out, folder = made
     frames = _source_frames(folder)

@@ -103,6 +103,7 @@ def test_another_model_gives_other_objects(folder):
     assert not {o.sop_instance_uid for o in one} & {o.sop_instance_uid for o in other}
 
 
+@pytest.mark.slow
 def test_a_report_with_predictions_passes_the_validator(folder, tmp_path, program):
     import subprocess
 
@@ -138,6 +139,7 @@ def _methods(objects):
     return {code for code in found if code.startswith("PRED-")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("age", "sex", "wanted", "method", "caveat"),
     [
