@@ -46,7 +46,6 @@ def _numbers(objects):
     return found, texts
 
 
-@pytest.mark.slow
 def test_predictions_have_names_of_their_own_units_and_intervals(folder):
     numbers, _ = _numbers(_process(folder, Oracle())[1])
     for code, value, unit, up, down in (
@@ -67,7 +66,6 @@ def test_predictions_have_names_of_their_own_units_and_intervals(folder):
     assert "110808" not in numbers  # nothing was measured, so nothing is called FA
 
 
-@pytest.mark.slow
 def test_a_demonstration_model_is_named_as_one_wherever_its_numbers_are(folder):
     report, objects = _process(folder, Oracle())
     assert "LNC-408" in {c.code for c in report.caveats}
