@@ -19,7 +19,7 @@ from lnc_service.manifest import read_folder, read_manifest, search_digest
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.states import ENDED, DeliveryOutcome, JobState
-from lnc_service.workflow import DELIVERIES, DELIVERY, STUDIES, STUDY, WORKFLOW_VERSION
+from lnc_service.workflow import DELIVERIES, DELIVERY, STUDIES, STUDY, WORKFLOW_VERSION, delivery_name
 
 _UNFINISHED = {"ENQUEUED": JobState.WAITING, "PENDING": JobState.RUNNING, "DELAYED": JobState.WAITING}
 
@@ -100,7 +100,7 @@ def retry(settings: Settings, name: str) -> list[str]:
             raise UnusableInput(f"there is no job {name}")
         for destination in failed:
             client.rewind_workflow(
-                f"{job.name}>{destination}",
+                delivery_name(job.name, destination),
                 application_version=WORKFLOW_VERSION,
                 queue_name=DELIVERIES,
                 queue_partition_key=destination,

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from lnc_dicom.errors import LncError, StudyRejected, UnusableInput
 from lnc_dicom.predictions import BiomarkerResult
-from lnc_dicom.quantities import Quantity
+from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import Report
 from lnc_dicom.types import Caveat, Measurement
 
@@ -100,7 +100,7 @@ class Stopwatch:
 def show_report(report: Report) -> None:
     """Print volumes, FA and CBF (mean ± SD of the voxels), the series with what became of them, and the caveats."""
     quantities = [q for q in Quantity if any(q in m.statistics for m in report.measurements)]
-    names = [f"{_TITLES[q]} {side}" for q in quantities for side in ("left", "right")]
+    names = [f"{QUANTITIES[q].short_name} {side}" for q in quantities for side in ("left", "right")]
     title = "Deep grey matter, 90 % intervals of the volumes"
     table = Table("structure", "left mL", "right mL", *names, title=title, title_justify="left")
     for left, right in zip(report.measurements[::2], report.measurements[1::2], strict=True):
@@ -138,17 +138,9 @@ def show_predictions(found: BiomarkerResult) -> None:
         screen.print(f"  {name}: {100 * probability:.0f} %", highlight=False)
 
 
-_TITLES = {Quantity.FA: "FA", Quantity.CBF: "CBF", Quantity.RELATIVE_CBF: "rel. CBF"}
-_DIGITS = {Quantity.FA: 2, Quantity.CBF: 0, Quantity.RELATIVE_CBF: 0}
-
-
 def _mean(measurement: Measurement, quantity: Quantity) -> str:
-    statistic = measurement.statistics.get(quantity)
-    return (
-        "-"
-        if statistic is None
-        else f"{statistic.mean:.{_DIGITS[quantity]}f} [dim]± {statistic.sd:.{_DIGITS[quantity]}f}[/]"
-    )
+    statistic, digits = measurement.statistics.get(quantity), QUANTITIES[quantity].digits
+    return "-" if statistic is None else f"{statistic.mean:.{digits}f} [dim]± {statistic.sd:.{digits}f}[/]"
 
 
 def show_caveats(caveats: Sequence[Caveat]) -> None:

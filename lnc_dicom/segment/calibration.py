@@ -9,11 +9,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
+
+from lnc_dicom.predictions import freeze
 
 FILE = "calibration.json"
 
@@ -45,8 +46,7 @@ class VolumeCalibration:
 
     def __post_init__(self) -> None:
         """Make the arrays and tables read-only."""
-        for name in ("constellation_mm", "volume_error", "coverage"):
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        freeze(self, "constellation_mm", "volume_error", "coverage")
         for array in (self.feature_mean, self.feature_sd, *self.constellation_mm.values()):
             array.setflags(write=False)
 

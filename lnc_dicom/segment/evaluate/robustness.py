@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import highdicom as hd
 import numpy as np
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.errors import StudyRejected
 from lnc_dicom.geometry.resampling import resample_labels
+from lnc_dicom.predictions import freeze
 from lnc_dicom.segment.evaluate.metrics import dice
 from lnc_dicom.segment.evaluate.perturbations import PERTURBATIONS, Head, Perturbation
 from lnc_dicom.tools import Segmenter
@@ -42,8 +42,7 @@ class RobustnessResult:
 
     def __post_init__(self) -> None:
         """Make the tables read-only."""
-        for name in ("dice", "volume_change"):
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        freeze(self, "dice", "volume_change")
 
 
 def describe(volume: hd.Volume, truth: npt.NDArray[np.int64]) -> Head:
