@@ -19,7 +19,15 @@ from lnc_service.manifest import read_folder, read_manifest, search_digest
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.states import ENDED, DeliveryOutcome, JobState
-from lnc_service.workflow import DELIVERIES, DELIVERY, STUDIES, STUDY, WORKFLOW_VERSION, delivery_name
+from lnc_service.workflow import (
+    DELIVERIES,
+    DELIVERY,
+    STUDIES,
+    STUDY,
+    WORKFLOW_VERSION,
+    delivery_name,
+    job_and_destination,
+)
 
 _UNFINISHED = {"ENQUEUED": JobState.WAITING, "PENDING": JobState.RUNNING, "DELAYED": JobState.WAITING}
 
@@ -127,7 +135,7 @@ def _measured(client: DBOSClient) -> Iterator[Job]:
     studies = client.list_workflows(name=STUDY, sort_desc=True)  # first: those that are DONE have their deliveries
     deliveries: dict[str, list[Delivery]] = defaultdict(list)
     for status in client.list_workflows(name=DELIVERY):
-        job, destination = str(status.workflow_id).split(">", maxsplit=1)
+        job, destination = job_and_destination(str(status.workflow_id))
         deliveries[job].append(_delivery(client, status, destination))
     for status in studies:
         yield _job(status, tuple(sorted(deliveries[str(status.workflow_id)], key=lambda d: d.destination)))

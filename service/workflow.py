@@ -31,6 +31,8 @@ STUDIES, DELIVERIES = "studies", "deliveries"
 """Names of their queues."""
 WORKFLOW_VERSION = "2"
 """Changes when the steps change: a job is resumed only by code that has the same steps."""
+_SEPARATOR = ">"
+"""Between job and destination in the name of a delivery; names of jobs do not hold it."""
 _POLL_S = 0.5
 _RECOVERIES = 50
 """How often a study may lose the worker that runs it; computing itself has its own, smaller count."""
@@ -84,7 +86,8 @@ def launch_engine(settings: Settings, executor: str) -> None:
 
 def enqueue(manifest: Manifest) -> None:
     """Enqueue the job of a manifest; the same content is never enqueued twice."""
-    images = sum(not o.ours for o in manifest.objects if o.digest in set(manifest.used))
+    used = frozenset(manifest.used)
+    images = sum(o.digest in used and not o.ours for o in manifest.objects)
     order = order_of_arrival(manifest.made)
     with SetWorkflowID(manifest.job), SetEnqueueOptions(priority=order):
         DBOS.enqueue_workflow(STUDIES, run_study, manifest.key, manifest.job, images, order)
@@ -127,7 +130,7 @@ def dropped(worker: str) -> set[str]:
 def pick_up(workflows: Iterable[str]) -> None:
     """Put workflows that were dropped back into their queues."""
     for name in workflows:
-        DBOS.resume_workflow(name, queue_name=DELIVERIES if ">" in name else STUDIES)
+        DBOS.resume_workflow(name, queue_name=DELIVERIES if _SEPARATOR in name else STUDIES)
 
 
 _in_hand: set[str] = set()
@@ -204,7 +207,13 @@ def destinations(files: list[str]) -> dict[str, list[str]]:
 
 def delivery_name(job: str, destination: str) -> str:
     """Name of the workflow that delivers a job to a destination."""
-    return f"{job}>{destination}"
+    return f"{job}{_SEPARATOR}{destination}"
+
+
+def job_and_destination(delivery: str) -> tuple[str, str]:
+    """Take the name of a delivery apart."""
+    job, _, destination = delivery.partition(_SEPARATOR)
+    return job, destination
 
 
 def _enqueue_delivery(job: str, destination: str, files: list[str], order: int) -> None:

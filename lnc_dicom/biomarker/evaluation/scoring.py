@@ -23,6 +23,7 @@ from lnc_dicom.biomarker.evaluation.metrics import (
     probability_statistics,
     regression_statistics,
 )
+from lnc_dicom.quantities import QUANTITIES, Quantity
 
 DIFFERENCES = (
     (Method.MODEL, Method.MEAN),
@@ -38,7 +39,12 @@ COMPARED = {
     TaskKind.DISEASE: ("accuracy", "balanced_accuracy", "macro_auc", "brier"),
 }
 """Scores whose differences and shares are reported."""
-UNITS = {"FA": "", "CBF": "ml/100 g/min", "LSA stems": "stems", "disease": ""}
+UNITS = {
+    **{QUANTITIES[q].name: QUANTITIES[q].unit_text for q in (Quantity.FA, Quantity.CBF)},
+    "LSA stems": "stems",
+    "disease": "",
+}
+"""Of each target, as readers see them."""
 
 
 @dataclass(frozen=True, slots=True)
