@@ -34,7 +34,10 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The instances of one series, ordered by SOP Instance UID so that file names do not matter."""
+    """The instances of one series, ordered by SOP Instance UID so that file names do not matter.
+
+    The parts of one acquisition that was sent as several series are one series, with the UID of its first part.
+    """
 
     uid: str = field(repr=False)
     instances: tuple[Instance, ...] = field(repr=False)
@@ -43,6 +46,14 @@ class Series:
     def header(self) -> Dataset:
         """Attributes of the first instance."""
         return self.instances[0].header
+
+    @property
+    def parts(self) -> tuple[Series, ...]:
+        """The series by SeriesInstanceUID: several where an acquisition was sent as several series and joined."""
+        groups: dict[str, list[Instance]] = {}
+        for instance in self.instances:
+            groups.setdefault(str(instance.header.SeriesInstanceUID), []).append(instance)
+        return tuple(Series(uid, tuple(group)) for uid, group in groups.items())
 
 
 @dataclass(frozen=True, slots=True)

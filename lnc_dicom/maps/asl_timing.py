@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from highdicom import Volume
 
-from lnc_dicom.maps.dcm2niix import Converted
 from lnc_dicom.options import PerfusionOptions
 from lnc_dicom.study.attributes import attributes_of
+from lnc_dicom.study.dcm2niix import Converted
 from lnc_dicom.types import Caveat, Series
 
 ASSUMED = "LNC-405"

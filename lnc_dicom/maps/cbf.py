@@ -16,11 +16,11 @@ from highdicom import Volume
 from lnc_dicom.errors import NoM0, UnpairedVolumes
 from lnc_dicom.maps.asl_timing import ASSUMED, Timing, timing_of
 from lnc_dicom.maps.asl_volumes import Context, volumes
-from lnc_dicom.maps.dcm2niix import Converted, convert
 from lnc_dicom.maps.vendor_map import load_map, to_cbf
 from lnc_dicom.options import PerfusionOptions
 from lnc_dicom.quantities import Quantity
 from lnc_dicom.study.attributes import attributes_of
+from lnc_dicom.study.dcm2niix import Converted, convert
 from lnc_dicom.types import Caveat, QuantityMap, Role, Series
 
 ORDER_ASSUMED = "LNC-406"

@@ -13,6 +13,7 @@ import pydicom
 from pydicom import Dataset
 
 from lnc_dicom.study.attributes import SeriesAttributes, item, real_world_mapping, slice_distance_mm
+from lnc_dicom.study.select_diffusion import diffusion_series
 from lnc_dicom.types import Reason, Role, Series
 
 _COLOUR = {"COLFA", "FA_COLOR", "COLOR", "RGB", "FACOLOR", "TENSOR", "TENSOR_COLOR"}
@@ -20,7 +21,6 @@ _COLOUR_WORDS = {"colfa", "cfa", "color", "colour", "colorfa", "colourfa", "rgb"
 _FA_CODES, _CBF_CODES = {"110808"}, {"126390", "113055"}
 _RELATIVE_WORDS = {"rcbf", "relcbf", "relative"}
 _RELATIVE_TYPES = {"RCBF", "RELCBF", "REL_CBF"}
-_NOT_WEIGHTED = {"ADC", "FA", "TRACEW", "TRACE", "TENSOR", "EADC", "COLFA", "EXP"}
 _M0_WORDS = {"m0", "m0scan", "mzero", "mzeroscan", "m0map"}
 MIN_PLANES = 4
 """A map with fewer slices cannot hold the deep grey matter."""
@@ -50,28 +50,28 @@ def map_series_of(found: Sequence[tuple[Series, SeriesAttributes]]) -> tuple[dic
     candidates = [Candidate(s, t) for s, t in found if t.is_mr and len(t.planes) >= MIN_PLANES]
     used: dict[Role, Series] = {}
     reasons: dict[str, Reason] = {}
-    fa, weighted = _ranked(candidates, is_fa_map), _ranked(candidates, is_weighted)
+    fa, weighted = _ranked(candidates, is_fa_map), diffusion_series(found)
     cbf, relative = _ranked(candidates, is_cbf_map), _ranked(candidates, is_relative_cbf_map)
     labelling, m0 = _ranked(candidates, is_labelling), _ranked(candidates, is_m0)
     for role, group in ((Role.FA_MAP, fa), (Role.CBF_MAP, cbf), (Role.RELATIVE_CBF_MAP, relative)):
-        _assign(used, reasons, role, group, Reason.OTHER_MAP)
+        _assign(used, reasons, role, [c.series for c in group], Reason.OTHER_MAP)
     others = Reason.MAP_MADE if fa else Reason.OTHER_DIFFUSION
     _assign(used, reasons, Role.FA_REGISTRATION if fa else Role.DIFFUSION, weighted, others)
     others = Reason.MAP_MADE if cbf else Reason.OTHER_PERFUSION
-    _assign(used, reasons, Role.CBF_REGISTRATION if cbf else Role.LABELLING, labelling, others)
+    _assign(used, reasons, Role.CBF_REGISTRATION if cbf else Role.LABELLING, [c.series for c in labelling], others)
     if labelling:
-        _assign(used, reasons, Role.M0, m0, Reason.OTHER_PERFUSION)
+        _assign(used, reasons, Role.M0, [c.series for c in m0], Reason.OTHER_PERFUSION)
     return used, reasons
 
 
 def _assign(
-    used: dict[Role, Series], reasons: dict[str, Reason], role: Role, group: Sequence[Candidate], otherwise: Reason
+    used: dict[Role, Series], reasons: dict[str, Reason], role: Role, group: Sequence[Series], otherwise: Reason
 ) -> None:
-    for i, candidate in enumerate(group):
+    for i, series in enumerate(group):
         if i == 0:
-            used[role] = candidate.series
+            used[role] = series
         else:
-            reasons[candidate.series.uid] = otherwise
+            reasons[series.uid] = otherwise
 
 
 def _ranked(candidates: Sequence[Candidate], holds: Callable[[Candidate], bool]) -> list[Candidate]:
@@ -93,15 +93,6 @@ def is_fa_map(c: Candidate) -> bool:
         return False
     named = "fa" in words or ("fractional" in words and any(w.startswith("aniso") for w in words))
     return "FA" in kinds or (c.derived and (named or quantity_code(c) in _FA_CODES))
-
-
-def is_weighted(c: Candidate) -> bool:
-    """Whether it holds several volumes of diffusion-weighted images as acquired."""
-    attributes = c.attributes
-    kinds = set(attributes.image_type)
-    if c.derived or kinds & _NOT_WEIGHTED or c.volumes < 2:  # noqa: PLR2004
-        return False
-    return attributes.diffusion or attributes.contrast == "DIFFUSION" or "DIFFUSION" in kinds
 
 
 def is_cbf_map(c: Candidate) -> bool:
@@ -170,4 +161,4 @@ def _mapping(c: Candidate) -> Dataset:
 
 def roles_by_uid(map_series: Mapping[Role, Series]) -> dict[str, Role]:
     """Give the role of every series that is used besides the T1."""
-    return {series.uid: role for role, series in map_series.items()}
+    return {part.uid: role for role, series in map_series.items() for part in series.parts}

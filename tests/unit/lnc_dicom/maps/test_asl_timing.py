@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from lnc_dicom.maps.asl_timing import ASSUMED, timing_of
-from lnc_dicom.maps.dcm2niix import Converted
 from lnc_dicom.options import PerfusionOptions
+from lnc_dicom.study.dcm2niix import Converted
 from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Series
 from tests.factories import write_series

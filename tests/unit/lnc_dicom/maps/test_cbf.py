@@ -11,8 +11,8 @@ from lnc_dicom.maps import cbf
 from lnc_dicom.maps.asl_timing import ASSUMED, Timing, timing_of
 from lnc_dicom.maps.asl_volumes import volumes
 from lnc_dicom.maps.cbf import ORDER_ASSUMED, Labelling, alternate, cbf_map, quantify, read_labelling, relative_cbf_map
-from lnc_dicom.maps.dcm2niix import Converted, convert
 from lnc_dicom.options import PerfusionOptions
+from lnc_dicom.study.dcm2niix import Converted, convert
 from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Role
 
