@@ -203,7 +203,7 @@ def ge(image, b, g):
     along = np.array([g @ rows, g @ columns, g @ np.cross(rows, columns)])
     block = image.private_block(0x0019, "GEMS_ACQU_01", create=True)
     block.add_new(0x9C, "LO", "epi2")
-    for i, x in enumerate((along[0], -along[1], along[2]) if b else (0.0, 0.0, 0.0)):
+    for i, x in enumerate((along[0], along[1], -along[2]) if b else (0.0, 0.0, 0.0)):
         block.add_new(0xBB + i, "DS", f"{x:.6f}")
     block.add_new(0xE0, "DS", "12")
     image.private_block(0x0043, "GEMS_PARM_01", create=True).add_new(0x39, "IS", [int(b), 8, 0, 0])
@@ -228,7 +228,7 @@ def canon(image, b, g):
 
 
 def toshiba(image, b, g):
-    """Early Toshiba: a public b-value, directions in a comment along the axes of the image."""
+    """Early Toshiba: a public b-value, directions in a comment along columns, rows and slices."""
     image.Manufacturer, image.ManufacturerModelName, image.SoftwareVersions = "TOSHIBA_MEC", "Titan3T", "V2.30"
     image.ImageType = ["ORIGINAL", "PRIMARY"]
     image.DiffusionBValue = b
@@ -238,7 +238,7 @@ def toshiba(image, b, g):
     )
     along = (g @ rows, g @ columns, g @ np.cross(rows, columns))
     if b:
-        image.ImageComments = f"b={b:.0f}({along[0]:.3f},{along[1]:.3f},{along[2]:.3f})"
+        image.ImageComments = f"b={b:.0f}({along[1]:.3f},{along[0]:.3f},{-along[2]:.3f})"
 
 
 def siemens_mosaic(found: Scan, **attributes) -> list[Dataset]:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pydicom
 from highdicom import Volume
 
 from lnc_dicom.errors import UnreadableSeries
-from lnc_dicom.types import Series
+from lnc_dicom.types import Instance, Series
 
 if TYPE_CHECKING:
     from nibabel import Nifti1Image
@@ -211,8 +212,31 @@ def _run(series: Series, folder: Path, options: Sequence[str]) -> Path:
 
 
 def _gather(series: Series, folder: Path) -> None:
-    for i, instance in enumerate(series.instances):
-        (folder / f"{i:06d}.dcm").symlink_to(instance.path.resolve())
+    """Put the files of a series into a folder; parts of one name with one object each become one series.
+
+    dcm2niix never joins series, and of a single mosaic or enhanced image it writes no b-value.
+    """
+    parts = series.parts
+    named: dict[str, list[Series]] = {}
+    for part in parts:
+        named.setdefault(f"{part.header.get('SeriesDescription')} {part.header.get('ProtocolName')}", []).append(part)
+    number = 0
+    for group in named.values():
+        is_split = len(group) > 1 and all(len(part.instances) == 1 for part in group)
+        for i, instance in enumerate(sorted((i for part in group for i in part.instances), key=_series_number)):
+            target = folder / f"{number:06d}.dcm"
+            number += 1
+            if is_split:
+                dataset = pydicom.dcmread(instance.path)
+                dataset.SeriesInstanceUID, dataset.SeriesNumber = group[0].uid, 1
+                dataset.InstanceNumber = dataset.AcquisitionNumber = i + 1
+                dataset.save_as(target)
+            else:
+                target.symlink_to(instance.path.resolve())
+
+
+def _series_number(instance: Instance) -> int:
+    return int(instance.header.get("SeriesNumber") or 0)
 
 
 def _table(path: Path) -> npt.NDArray[np.float64] | None:

@@ -46,7 +46,7 @@ def _table(converted: Converted) -> tuple[npt.NDArray[np.float64], npt.NDArray[n
     b_values, directions = converted.b_values, converted.directions
     volumes = converted.array.shape[3]
     if b_values is None or directions is None:
-        raise WrongGradients(f"no b-values or no directions in the header ({volumes} volumes)")
+        raise WrongGradients(f"no b-values or no directions in the header; number of volumes: {volumes}")
     if b_values.size != volumes or directions.shape != (volumes, 3):
         raise WrongGradients(f"{b_values.size} b-values and {len(directions)} directions for {volumes} volumes")
     if not np.isfinite(b_values).all() or not np.isfinite(directions).all() or b_values.min() < 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -60,12 +60,12 @@ def diffusion_series(found: Sequence[tuple[Series, SeriesAttributes]]) -> tuple[
     """
     asked = [_ask(series, attributes) for series, attributes in found if _hints(series, attributes)]
     known = [one for one in asked if one is not None]
-    whole = [one for one in known if one.directions]
-    parts = [one for one in known if not one.directions]
-    whole += _join(parts)
-    used = {str(i.header.SeriesInstanceUID) for one in whole for i in one.series.instances}
-    rest = [one for one in parts if one.series.uid not in used and (one.weighted or one.certain)]
-    return tuple(one.series for one in (*sorted(whole, key=_rank), *sorted(rest, key=_rank)))
+    alone = [one for one in known if one.directions]
+    joined = _join([one for one in known if not one.directions])
+    whole = [*alone, *(one for one in joined if one.directions)]
+    used = {part.uid for one in (whole or joined) for part in one.series.parts}
+    rest = [one for one in known if one.series.uid not in used and (one.weighted or one.certain)]
+    return tuple(one.series for one in sorted([*(whole or joined), *rest], key=_rank))
 
 
 def _rank(one: _Found) -> tuple[bool, bool, int, int, float, int, str]:
@@ -146,21 +146,10 @@ def _join(parts: Sequence[_Found]) -> list[_Found]:
     joined = []
     for _, group in groupby(sorted(parts, key=_grid), key=_grid):
         several = sorted(group, key=lambda one: one.rank)
-        if len(several) < 2 or not any(one.weighted or one.certain for one in several):  # noqa: PLR2004
-            continue
-        series = Series(several[0].series.uid, tuple(i for one in several for i in one.series.instances))
-        directions, weighted = _count(series)
-        if directions:
-            joined.append(
-                _Found(
-                    series,
-                    several[0].attributes,
-                    several[0].derived,
-                    certain=True,
-                    directions=directions,
-                    weighted=weighted,
-                )
-            )
+        if len(several) > 1 and any(one.weighted or one.certain for one in several):
+            series = Series(several[0].series.uid, tuple(i for one in several for i in one.series.instances))
+            directions, weighted = _count(series)
+            joined.append(replace(several[0], series=series, certain=True, directions=directions, weighted=weighted))
     return joined
 
 
