@@ -103,8 +103,10 @@ def passed_labels(labels: Volume, measurements: Sequence[Measurement]) -> Volume
     return labels.with_array(np.where(np.isin(labels.array, failed), 0, labels.array).astype(np.uint8))
 
 
-def study_caveats(study: Study, repairs: Sequence[str], measurements: Sequence[Measurement]) -> tuple[Caveat, ...]:
-    """Say that this is research, what was wrong with files and headers, and which structures failed.
+def study_caveats(
+    study: Study, selection: Selection, repairs: Sequence[str], measurements: Sequence[Measurement]
+) -> tuple[Caveat, ...]:
+    """Say that this is research, what was wrong with files, the T1 and headers, and which structures failed.
 
     repairs
         What had to be repaired in the headers before they could be copied.
@@ -112,6 +114,7 @@ def study_caveats(study: Study, repairs: Sequence[str], measurements: Sequence[M
     return (
         _ours(RESEARCH_ONLY, BANNER),
         *study.caveats,
+        *selection.caveats,
         *(_ours(REPAIRED, f"header repaired: {what}") for what in repairs),
         *(_ours(STRUCTURE_FAILED, failure_text(m)) for m in measurements if not m.passed),
     )

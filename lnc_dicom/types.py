@@ -141,9 +141,20 @@ class Reason(Enum):
     NOT_T1 = "not T1-weighted"
     OTHER_BODY_PART = "another part of the body"
     OTHER_PLANE_SET = "images of different size or orientation in one series"
-    COARSER = "another T1-weighted series has smaller voxels"
-    CONTRAST_GIVEN = "contrast agent given; another T1-weighted series is without"
+    TOO_COARSE = "voxels too large; another T1-weighted series has smaller ones"
+    INVERSION_IMAGE = "inversion image of an MP2RAGE whose uniform image is there"
     SMALLER_COVER = "another T1-weighted series covers more"
+    DOUBTFUL_REGION = "the header also names another part of the body; another T1-weighted series is of the head"
+    TIMING_ONLY = "T1-weighted by its timing alone; another series is by preparation or name"
+    LAST_RESORT = "derived; another T1-weighted series is as acquired"
+    OTHER_SEQUENCE = "another T1-weighted series is a prepared or 3D gradient echo"
+    CONTRAST_GIVEN = "contrast agent given; another T1-weighted series is without"
+    NOT_PREPARED = "another T1-weighted series is prepared by inversion"
+    UNCORRECTED = "another T1-weighted series is corrected for distortion"
+    ONE_ECHO = "another T1-weighted series combines the echoes"
+    NOISY_BACKGROUND = "another uniform image of the same MP2RAGE is without noise outside the head"
+    NOT_3D = "another T1-weighted series is 3D"
+    COARSER = "another T1-weighted series has smaller voxels"
     LATER = "as good as the chosen T1-weighted series, but acquired later"
     MAP_MADE = "diffusion or labelling whose map the scanner made"
     OTHER_MAP = "another map of the same quantity is finer"
@@ -165,6 +176,21 @@ class Role(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class FailedSeries:
+    """A T1-weighted series that was tried and could not be measured, with the code of the error and what it said."""
+
+    series: Series
+    code: str
+    what: str
+
+    def __str__(self) -> str:
+        """One phrase; the number of the series is all that it tells of it."""
+        number = self.series.header.get("SeriesNumber")
+        named = "a T1-weighted series" if number is None else f"series {number}"
+        return f"{named}: {self.code} {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """The series to use, and every other one with the reason why not.
 
@@ -172,11 +198,17 @@ class Selection:
         The T1-weighted series.
     map_series
         The series from which FA and CBF come, by role.
+    failed
+        Series that were preferred to the chosen one and could not be measured.
+    caveats
+        What a reader must know of the choice.
     """
 
     chosen: Series
     passed_over: tuple[tuple[Series, Reason], ...]
     map_series: Mapping[Role, Series] = field(default_factory=dict)
+    failed: tuple[FailedSeries, ...] = ()
+    caveats: tuple[Caveat, ...] = ()
 
     def __post_init__(self) -> None:
         """Make the roles read-only."""

@@ -167,7 +167,7 @@ def test_a_study_that_a_gate_refuses_never_reaches_the_biomarker_model(tmp_path)
     stages = _Stages()
     with pytest.raises(WrongPose):
         analyse(read_study([tmp_path]), Tools(_Turned(), NOW, stages, predictor=Oracle()))
-    assert stages.visited[-1] == "regions"
+    assert stages.visited[-1] == "segment"
 
 
 def test_caveats_of_the_study_come_before_those_of_predictions(tmp_path):
