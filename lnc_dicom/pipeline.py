@@ -42,17 +42,16 @@ from lnc_dicom.report import (
 from lnc_dicom.study.demographics import demographics_of
 from lnc_dicom.study.load import load_with_repairs
 from lnc_dicom.study.select_t1 import Candidates, find_candidates
+from lnc_dicom.study.selection import FailedSeries, Selection
 from lnc_dicom.tools import Tools
 from lnc_dicom.types import (
     AlignedMap,
     Caveat,
     Check,
-    FailedSeries,
     Measurement,
     QuantityMap,
     Role,
     Segmented,
-    Selection,
     Series,
     Study,
 )
@@ -105,7 +104,7 @@ def analyse(study: Study, tools: Tools) -> Report:
         segmented=segmented,
         measurements=measurements,
         checks=t1.checks,
-        caveats=(*study_caveats(study, selection, t1.repairs, measurements), *caveats),
+        caveats=(*study_caveats(study, t1.repairs, measurements, selection.caveats), *caveats),
         model=tools.segmenter.model,
         maps=maps,
         biomarker=biomarker,

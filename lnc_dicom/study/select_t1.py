@@ -15,6 +15,7 @@ from lnc_dicom.predictions import freeze
 from lnc_dicom.study.attributes import SeriesAttributes, attributes_of, slice_distance_mm
 from lnc_dicom.study.body_region import Region
 from lnc_dicom.study.select_maps import map_series_of, roles_by_uid
+from lnc_dicom.study.selection import FailedSeries, Selection
 from lnc_dicom.study.t1_weighting import (
     RULES,
     is_denoised,
@@ -24,7 +25,7 @@ from lnc_dicom.study.t1_weighting import (
     is_prepared,
     is_uniform,
 )
-from lnc_dicom.types import Caveat, FailedSeries, Reason, Role, Selection, Series, Study
+from lnc_dicom.types import Caveat, Reason, Role, Series, Study
 
 AFTER_AGENT = "LNC-425"
 """Caveat: a contrast agent was given before the images that were measured."""

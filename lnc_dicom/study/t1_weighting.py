@@ -28,7 +28,7 @@ MIN_ERNST_SHARE = 0.8
 
 _T1_NAME = re.compile(
     r"(?<![a-z0-9])(?:wip|[23]d|[bsm]|ax|tra|sag|cor|cer|iso|pre|post|ir|se|gre|hr|fs){0,3}t1(?!\d|rho)|"
-    r"(?<![a-z])(?:me)?m?p ?rage|mp2rage|mprage|(?<![a-z])(?:me)?mpr(?![a-z])|bravo|spgr|(?<![a-z])(?:tfl|fl3d)|"
+    r"(?<![a-z])(?:me)?m?p[ -]?rage|mp2rage|(?<![a-z])(?:me)?mpr(?![a-z])|bravo|spgr|(?<![a-z])(?:tfl|fl3d)|"
     r"(?<![a-z])(?:flash|vibe|lava|e?-?thrive|mdeft|quick ?3d|fsp3d|gre fsp|(?:3d)?tfe)(?![a-z])"
 )
 _OTHER_WORDS = {
@@ -144,7 +144,7 @@ def _is_perfusion(a: SeriesAttributes) -> bool:
 def _is_angiography(a: SeriesAttributes) -> bool:
     if a.angiography or a.contrast in {"TOF", "FLOW_ENCODED"} or "TOF" in a.variants:
         return True
-    return bool(_ANGIOGRAPHY.search(a.text)) and not is_prepared(a)
+    return bool(_ANGIOGRAPHY.search(a.text)) and not (is_prepared(a) and is_named_t1(a))
 
 
 def _is_secondary(a: SeriesAttributes) -> bool:
