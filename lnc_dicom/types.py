@@ -152,7 +152,7 @@ class Reason(Enum):
     NOT_PREPARED = "another T1-weighted series is prepared by inversion"
     UNCORRECTED = "another T1-weighted series is corrected for distortion"
     ONE_ECHO = "another T1-weighted series combines the echoes"
-    NOISY_BACKGROUND = "another uniform image of the same MP2RAGE is without noise outside the head"
+    DENOISED = "denoised; another uniform image of an MP2RAGE is not"
     NOT_3D = "another T1-weighted series is 3D"
     COARSER = "another T1-weighted series has smaller voxels"
     LATER = "as good as the chosen T1-weighted series, but acquired later"

@@ -54,7 +54,7 @@ class SeriesAttributes:
     words
         The words of `text`.
     scanning, variants
-        Scanning Sequence and Sequence Variant, every value.
+        Scanning Sequence and Sequence Variant, every value; MP also where the frames say that they are inverted.
     complex_component
         What of the complex image it is: MAGNITUDE, PHASE, REAL, IMAGINARY, MIXED; empty where the header is silent.
     agent
@@ -93,6 +93,7 @@ def attributes_of(series: Series) -> SeriesAttributes:
     shared = _functional_groups(header)
     timing = item(shared, "MRTimingAndRelatedParametersSequence")
     frame_type = item(shared, "MRImageFrameTypeSequence")
+    modifier = item(shared, "MRModifierSequence")
     text = plain_text(header, "SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
     return SeriesAttributes(
         is_mr=header.SOPClassUID in MR_CLASSES,
@@ -100,14 +101,14 @@ def attributes_of(series: Series) -> SeriesAttributes:
         text=text,
         words=words_of(text),
         scanning=frozenset(values_of(header, "ScanningSequence")),
-        variants=frozenset(values_of(header, "SequenceVariant")),
+        variants=frozenset((*values_of(header, "SequenceVariant"), *_preparation(modifier))),
         complex_component=_first(header, frame_type, "ComplexImageComponent"),
         planes=planes_of(series),
         is_3d="3D" in values_of(header, "MRAcquisitionType"),
         gradient_echo=_is_gradient_echo(header),
         tr_ms=_number(header.get("RepetitionTime"), timing.get("RepetitionTime")),
         te_ms=_number(header.get("EchoTime"), item(shared, "MREchoSequence").get("EffectiveEchoTime")),
-        ti_ms=_number(header.get("InversionTime"), item(shared, "MRModifierSequence").get("InversionTimes")),
+        ti_ms=_number(header.get("InversionTime"), modifier.get("InversionTimes")),
         flip_deg=_number(header.get("FlipAngle"), timing.get("FlipAngle")),
         contrast=_first(header, frame_type, "AcquisitionContrast"),
         agent=agent_given(header),
@@ -179,6 +180,11 @@ def real_world_mapping(header: Dataset) -> Dataset:
     frames = header.get("PerFrameFunctionalGroupsSequence") or [Dataset()]
     places = (header, _functional_groups(header), frames[0])
     return next((found for place in places if (found := item(place, "RealWorldValueMappingSequence"))), Dataset())
+
+
+def _preparation(modifier: Dataset) -> tuple[str, ...]:
+    """Give MP, as Sequence Variant has it, where Inversion Recovery of enhanced images says YES."""
+    return ("MP",) if "YES" in values_of(modifier, "InversionRecovery") else ()
 
 
 def _first(header: Dataset, frame_type: Dataset, name: str) -> str:

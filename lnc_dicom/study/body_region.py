@@ -34,7 +34,7 @@ _HEAD = re.compile(
 )
 _ELSEWHERE = re.compile(
     # spine
-    r"\b(?:[ctl]|ls|ct|tl)?spines?\b|\bspinal\b|\b(?:hws|bws|lws|lwk|hwk|bwk)\b|\bcervic|\bthorac|\blumb|\blomb|\bsacr|"
+    r"\b(?:[ctl]|ls|ct|tl)?spines?\b|\bspinal\b|\b(?:hws|bws|lws|lwk|hwk|bwk|csp|tsp|lsp)\b|\bcerv(?!e)|\bthorac|\blumb|\blomb|\bsacr|"
     r"\bcoccy|\bvertebra|wirbels|\brachis|\bcolumna\b|\bcoluna\b|\bcolonna\b|\bwervel|\bkregosl|"
     r"\bhalsrygg|\blandrygg|позвоноч|шейн|пояснич|頚椎|頸椎|胸椎|腰椎|颈椎|"
     # trunk

@@ -94,7 +94,7 @@ def _is_dose(values: tuple[str, ...]) -> bool:
 
 def _has_agent_item(header: Dataset) -> bool:
     items = header.get("ContrastBolusAgentSequence") or ()
-    return any(not _is_negated(plain_text(item, "CodeMeaning")) for item in items)
+    return any(len(item) and not _is_negated(plain_text(item, "CodeMeaning")) for item in items)
 
 
 def _administered(header: Dataset) -> str:

@@ -187,7 +187,7 @@ RANK: tuple[tuple[Reason, Callable[[SeriesAttributes], float]], ...] = (
     (Reason.NOT_PREPARED, lambda a: not is_prepared(a)),
     (Reason.UNCORRECTED, _uncorrected),
     (Reason.ONE_ECHO, lambda a: not ({"RMS", "MEAN"} & set(a.image_type) or {"rms", "mean"} & a.words)),
-    (Reason.NOISY_BACKGROUND, lambda a: is_uniform(a) and not is_denoised(a)),
+    (Reason.DENOISED, is_denoised),
     (Reason.NOT_3D, lambda a: not a.is_3d),
     (Reason.COARSER, lambda a: round(_voxel_mm(a) / _SAME_SPACING_MM)),
     (Reason.SMALLER_COVER, lambda a: -round(_covers(a)[0], -1)),

@@ -23,6 +23,8 @@ SPIN_ECHO_TR_MS = (200.0, 1200.0)
 """Spin echo is T1-weighted below about the T1 of white matter; a shorter TR than this is none of a spin echo."""
 INVERSION_MS = (300.0, 1400.0)
 """Inversion times of MPRAGE-like sequences; those of FLAIR are about 2000 ms and more, of STIR about 180 ms."""
+MAX_GRADIENT_INVERSION_MS = 1700.0
+"""Inversion times of gradient echoes at 7 T are longer; the second image of an MP2RAGE comes after 1800 ms and more."""
 MIN_ERNST_SHARE = 0.8
 """A spoiled gradient echo whose flip angle is below this share of the Ernst angle is weighted by proton density."""
 
@@ -37,7 +39,7 @@ _OTHER_WORDS = {
     *("trufi", "truefisp", "bffe", "btfe", "ssfp", "dess", "psif", "space", "cube", "vista", "mtc", "mtsat"),
 }
 _NEVER_T1 = re.compile(
-    r"b[01][ -]?maps?|field ?map|b[01] field|shim|(?<![a-z])sense ?ref|ref ?(?:head|sense)|"
+    r"b[01][ -]?maps?|field[ -]?map|(?<![a-z])f ?map|b[01][ -]?field|shim|(?<![a-z])sense ?ref|ref ?(?:head|sense)|"
     r"(?:coil|asset|sens\w*) ?cal|calibration|t1 ?rho|t1 ?map|molli|mp2rage.* t1 images|t[12] ?star|"
     r"spectro|(?<![a-z])mrs(?![a-z])"
 )
@@ -77,8 +79,12 @@ def is_prepared(a: SeriesAttributes) -> bool:
     """Whether an inversion prepares a gradient echo: MPRAGE and its kind."""
     if a.gradient_echo is False:
         return False
-    inverted = a.ti_ms is not None and INVERSION_MS[0] <= a.ti_ms <= INVERSION_MS[1]
-    return is_uniform(a) or inverted or "MP" in a.variants
+    return is_uniform(a) or _is_inverted(a) or ("MP" in a.variants and not a.ti_ms)
+
+
+def _is_inverted(a: SeriesAttributes) -> bool:
+    longest = MAX_GRADIENT_INVERSION_MS if a.gradient_echo else INVERSION_MS[1]
+    return a.ti_ms is not None and INVERSION_MS[0] <= a.ti_ms <= longest
 
 
 def is_named_t1(a: SeriesAttributes) -> bool:
@@ -106,7 +112,7 @@ def is_t1_weighted(a: SeriesAttributes) -> bool:
 def _is_timed_t1(a: SeriesAttributes, *, named: bool) -> bool:
     """Whether the times and the flip angle give T1 weighting; a name decides where they are absent."""
     if a.ti_ms is not None and a.ti_ms > 0:
-        return INVERSION_MS[0] <= a.ti_ms <= INVERSION_MS[1]
+        return _is_inverted(a)
     if a.gradient_echo is None or a.tr_ms is None:
         return named
     if a.gradient_echo:

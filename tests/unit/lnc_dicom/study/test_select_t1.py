@@ -247,6 +247,15 @@ def test_the_uniform_image_of_an_mp2rage_is_used_and_its_inversion_images_never(
     assert reasons == {"1.INV1": Reason.INVERSION_IMAGE, "1.INV2": Reason.NOT_T1, "1.T1": Reason.NOT_T1}
 
 
+def test_the_uniform_image_comes_before_the_denoised_one():
+    denoised = {
+        "SeriesDescription": "mp2rage_UNI-DEN",
+        "InversionTime": None,
+        "ImageType": ["DERIVED", "PRIMARY", "UNI"],
+    }
+    assert [c.series.uid for c in find_candidates(_mp2rage(DEN=denoised)).ranked] == ["1.UNI", "1.DEN"]
+
+
 def test_the_inversion_images_are_known_by_their_timing_where_they_have_no_name():
     named = {uid: {"SeriesDescription": "x", "InversionTime": ti} for uid, ti in (("INV1", 700), ("INV2", 1200))}
     assert [c.series.uid for c in find_candidates(_mp2rage(**named)).ranked] == ["1.UNI"]

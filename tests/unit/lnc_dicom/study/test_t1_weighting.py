@@ -1,4 +1,5 @@
 import pytest
+from pydicom import Dataset
 
 from lnc_dicom.study.attributes import attributes_of
 from lnc_dicom.study.t1_weighting import RULES, is_denoised, is_inversion_image, is_t1_weighted, is_uniform
@@ -148,3 +149,24 @@ def test_the_images_of_an_mp2rage_are_told_apart():
 
 def test_every_rule_has_a_reason_of_its_own():
     assert len({reason for reason, _ in RULES}) == len(RULES)
+
+
+def test_a_longer_inversion_time_is_one_of_a_gradient_echo_only():
+    assert is_t1_weighted(_attributes(InversionTime=1500))
+    assert not is_t1_weighted(_attributes(InversionTime=1500, ScanningSequence=["SE", "IR"]))
+    assert not is_t1_weighted(_attributes(InversionTime=2500))
+
+
+def test_enhanced_images_say_by_their_modifier_that_they_are_inverted():
+    modifier, shared = Dataset(), Dataset()
+    modifier.InversionRecovery = "YES"
+    shared.MRModifierSequence = [modifier]
+    unnamed = {"SeriesDescription": "x", "SequenceName": None, "ScanningSequence": None, "SequenceVariant": None}
+    values = unnamed | {"InversionTime": None, "EchoPulseSequence": "GRADIENT", "FlipAngle": 5, "RepetitionTime": 8}
+    assert _reason(SharedFunctionalGroupsSequence=[shared], **values) is None
+    assert _reason(**values) is Reason.NOT_T1
+
+
+def test_an_angiogram_by_name_is_used_only_where_its_preparation_and_its_name_say_t1():
+    assert _reason(SeriesDescription="T1 MPRAGE for MRA") is None
+    assert _reason(SeriesDescription="TOF 3D", SequenceName=None) is Reason.ANGIOGRAPHY
