@@ -15,7 +15,7 @@ from pydicom import Dataset
 from pydicom.sr._snomed_dict import mapping as snomed
 from pydicom.sr.codedict import codes
 
-from lnc_dicom.study.header_text import plain, plain_text, values_of
+from lnc_dicom.study.header_text import items_of, plain, plain_text, values_of
 
 
 class Region(Enum):
@@ -86,10 +86,9 @@ def _texts(header: Dataset) -> Iterator[str]:
 
 def _coded_regions(header: Dataset) -> Iterator[str]:
     """Give the meanings of coded regions: as written, and in English where the code is known."""
-    shared = next(iter(header.get("SharedFunctionalGroupsSequence") or ()), Dataset())
-    anatomy = next(iter(shared.get("FrameAnatomySequence") or ()), Dataset())
-    for holder in (header, anatomy):
-        for item in holder.get("AnatomicRegionSequence") or ():
+    shared = items_of(header, "SharedFunctionalGroupsSequence")
+    for holder in (header, *(item for group in shared for item in items_of(group, "FrameAnatomySequence"))):
+        for item in items_of(holder, "AnatomicRegionSequence"):
             yield plain_text(item, "CodeMeaning")
             value = next(iter(values_of(item, "CodeValue")), "")
             yield _meanings().get(snomed["SRT"].get(value, value), "")

@@ -10,7 +10,7 @@ import re
 
 from pydicom import Dataset
 
-from lnc_dicom.study.header_text import plain, plain_text, values_of
+from lnc_dicom.study.header_text import items_of, plain_text, values_of
 
 _NEGATIONS = {
     *("no", "none", "non", "not", "n", "na", "nil", "null", "nativ", "native", "nativo", "nativa", "plain", "negative"),
@@ -93,13 +93,12 @@ def _is_dose(values: tuple[str, ...]) -> bool:
 
 
 def _has_agent_item(header: Dataset) -> bool:
-    items = header.get("ContrastBolusAgentSequence") or ()
+    items = items_of(header, "ContrastBolusAgentSequence")
     return any(len(item) and not _is_negated(plain_text(item, "CodeMeaning")) for item in items)
 
 
 def _administered(header: Dataset) -> str:
     """Give Contrast/Bolus Agent Administered of the shared functional groups (PS3.3 C.8.13.5.12), "" without it."""
-    for group in header.get("SharedFunctionalGroupsSequence") or ():
-        for usage in group.get("ContrastBolusUsageSequence") or ():
-            return plain(str(usage.get("ContrastBolusAgentAdministered") or "")).upper()
-    return ""
+    groups = items_of(header, "SharedFunctionalGroupsSequence")
+    usages = (usage for group in groups for usage in items_of(group, "ContrastBolusUsageSequence"))
+    return next((text for usage in usages for text in values_of(usage, "ContrastBolusAgentAdministered")), "")

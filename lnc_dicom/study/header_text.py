@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Any
 
-from pydicom import Dataset
+from pydicom import Dataset, Sequence
+from pydicom.multival import MultiValue
 
 
 def values_of(header: Dataset, name: str) -> tuple[str, ...]:
-    """Give the values of an attribute, in capitals; an attribute of one value gives one, an absent one none."""
-    value = header.get(name)
-    if value is None:
-        return ()
-    values = [value] if isinstance(value, (str, int, float)) else list(value)
-    return tuple(text for v in values if (text := str(v).strip().upper()))
+    """Give the values of an attribute, in capitals: of one value one, of an absent or unreadable attribute none."""
+    value = _readable(header, name)
+    values = value if isinstance(value, MultiValue) else [value]
+    return tuple(text for v in values if v is not None and (text := str(v).strip().upper()))
+
+
+def items_of(header: Dataset, name: str) -> tuple[Dataset, ...]:
+    """Give the items of a sequence; none where it is absent or something else."""
+    value = _readable(header, name)
+    return tuple(value) if isinstance(value, Sequence) else ()
+
+
+def _readable(header: Dataset, name: str) -> Any:  # noqa: ANN401 - a DICOM value may be anything
+    """Read a value; None where its bytes do not fit its VR."""
+    try:
+        return header.get(name)
+    except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, NotImplementedError):
+        return None
 
 
 def plain(text: str) -> str:

@@ -1,7 +1,9 @@
 import pytest
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
-from lnc_dicom.study.header_text import plain_text, values_of, words_of
+from lnc_dicom.study.header_text import items_of, plain_text, values_of, words_of
 
 
 @pytest.mark.parametrize(
@@ -21,3 +23,18 @@ def test_texts_lose_case_accents_and_underscores():
     text = plain_text(header, "SeriesDescription", "ProtocolName")
     assert text == "tete t1 schadel"
     assert words_of(text) == {"tete", "t1", "schadel"}
+
+
+def test_a_value_that_cannot_be_read_is_absent():
+    header, tag = Dataset(), Tag("Rows")
+    header._dict[tag] = RawDataElement(tag, "US", 3, b"abc", 0, is_implicit_VR=False, is_little_endian=True)
+    assert values_of(header, "Rows") == ()
+
+
+def test_a_sequence_that_is_none_has_no_items():
+    header = Dataset()
+    assert items_of(header, "AnatomicRegionSequence") == ()
+    header.AnatomicRegionSequence = [Dataset(), Dataset()]
+    assert len(items_of(header, "AnatomicRegionSequence")) == 2
+    header.SeriesDescription = "T1"
+    assert items_of(header, "SeriesDescription") == ()
