@@ -7,7 +7,14 @@ import unicodedata
 from typing import Any
 
 from pydicom import Dataset, Sequence
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
+
+_UNREADABLE = (
+    *(ValueError, TypeError, ArithmeticError, LookupError, AttributeError, NotImplementedError),
+    BytesLengthException,
+)
+"""What pydicom raises where the bytes of a value do not fit its VR."""
 
 
 def values_of(header: Dataset, name: str) -> tuple[str, ...]:
@@ -27,7 +34,7 @@ def _readable(header: Dataset, name: str) -> Any:  # noqa: ANN401 - a DICOM valu
     """Read a value; None where its bytes do not fit its VR."""
     try:
         return header.get(name)
-    except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, NotImplementedError):
+    except _UNREADABLE:
         return None
 
 
