@@ -36,7 +36,9 @@ def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Map
             "study": report.study.uid,
             "series": {
                 "chosen": {**_series(report.selection.chosen), "reason": "best T1-weighted series"},
-                "used": [{**_series(s), "reason": r.value} for r, s in report.selection.map_series.items()],
+                "used": [
+                    {**_series(p), "reason": r.value} for r, s in report.selection.map_series.items() for p in s.parts
+                ],
                 "failed": [{**_series(f.series), "code": f.code, "what": f.what} for f in report.selection.failed],
                 "passed_over": [{**_series(s), "reason": r.value} for s, r in report.selection.passed_over],
             },
@@ -149,7 +151,7 @@ def _map(aligned: AlignedMap) -> dict[str, Any]:
     return {
         "quantity": aligned.map.quantity.value,
         "method": aligned.map.method,
-        "series_instance_uids": [series.uid for series in aligned.map.sources],
+        "series_instance_uids": [part.uid for series in aligned.map.sources for part in series.parts],
         "checks": [_check(check) for check in aligned.checks],
     }
 

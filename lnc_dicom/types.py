@@ -44,6 +44,14 @@ class Series:
         """Attributes of the first instance."""
         return self.instances[0].header
 
+    @property
+    def parts(self) -> tuple[Series, ...]:
+        """The series as they were sent: more than one where a scanner split an acquisition."""
+        groups: dict[str, list[Instance]] = {}
+        for instance in self.instances:
+            groups.setdefault(str(instance.header.get("SeriesInstanceUID")), []).append(instance)
+        return tuple(Series(uid, tuple(part)) for uid, part in groups.items()) if len(groups) > 1 else (self,)
+
 
 @dataclass(frozen=True, slots=True)
 class Caveat:

@@ -158,6 +158,11 @@ def _plane(image: Dataset, position: Dataset, orientation: Dataset, measures: Da
     )
 
 
+def is_mosaic(header: Dataset) -> bool:
+    """Whether every image is a mosaic: the slices of a volume side by side in one image, as Siemens writes them."""
+    return "MOSAIC" in values_of(header, "ImageType")
+
+
 def slice_distance_mm(attributes: SeriesAttributes) -> float:
     """Give the median distance between neighbouring images; single gaps and duplicates do not change it."""
     steps = np.diff(sorted(p.along_mm for p in attributes.planes))

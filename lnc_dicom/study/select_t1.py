@@ -47,7 +47,7 @@ _ROUNDING_MM = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class T1Candidate:
     """A series, or a consistent part of one, that may be the T1, and what a reader must know of it."""
 
     series: Series
@@ -59,7 +59,7 @@ class Candidate:
 class Candidates:
     """The T1-weighted series of a study, best first (at least one), and every other one with the reason why not."""
 
-    ranked: tuple[Candidate, ...]
+    ranked: tuple[T1Candidate, ...]
     passed_over: tuple[tuple[Series, Reason], ...]
     map_series: Mapping[Role, Series] = field(default_factory=dict)
 
@@ -89,7 +89,7 @@ def find_candidates(study: Study) -> Candidates:
     map_series, reasons = map_series_of(found)
     roles = roles_by_uid(map_series)
     passed_over = [(series, reasons[series.uid]) for series, _ in found if series.uid in reasons]
-    candidates: list[Candidate] = []
+    candidates: list[T1Candidate] = []
     for candidate in _parts(found, {*roles, *reasons}):
         reason = next((reason for reason, holds in RULES if holds(candidate.attributes)), None)
         if reason is None:
@@ -103,12 +103,12 @@ def find_candidates(study: Study) -> Candidates:
     return Candidates(tuple(ranked), (*passed_over, *excluded), map_series)
 
 
-def _parts(found: Sequence[tuple[Series, SeriesAttributes]], of_maps: set[str]) -> Iterator[Candidate]:
+def _parts(found: Sequence[tuple[Series, SeriesAttributes]], of_maps: set[str]) -> Iterator[T1Candidate]:
     """Give the series that are not used for maps, by series UID."""
-    yield from (Candidate(series, attributes) for series, attributes in found if series.uid not in of_maps)
+    yield from (T1Candidate(series, attributes) for series, attributes in found if series.uid not in of_maps)
 
 
-def _without_unsuitable(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[tuple[Series, Reason]]]:
+def _without_unsuitable(candidates: Sequence[T1Candidate]) -> tuple[list[T1Candidate], list[tuple[Series, Reason]]]:
     """Leave out inversion images beside their uniform image, and voxels too large. Raises TooCoarse if all are."""
     uniform = [c.attributes for c in candidates if is_uniform(c.attributes)]
     inversion = [c for c in candidates if any(is_inversion_image(c.attributes, u) for u in uniform)]

@@ -129,18 +129,6 @@ def test_the_real_studies_give_their_t1(data):
         assert np.unique([s.uid for s, _ in selection.passed_over]).size == len(selection.passed_over)
 
 
-@pytest.mark.parametrize(("inversion_ms", "is_t1"), [(0.0, True), (100.0, False), (900.0, True), (2500.0, False)])
-def test_an_inversion_time_of_zero_is_none_and_others_decide(tmp_path, inversion_ms, is_t1):
-    flash = {"RepetitionTime": 8, "FlipAngle": 15, "SeriesDescription": "x", "SequenceName": "x", "ProtocolName": "x"}
-    change = _changed(InversionTime=inversion_ms, **flash)
-    write_series(tmp_path, change=change)
-    if is_t1:
-        assert _choose(tmp_path).passed_over == ()
-    else:
-        with pytest.raises(NoT1):
-            _choose(tmp_path)
-
-
 BEST = {
     "whole head before a fine slab": ({}, {"places": 60, "step_mm": 1.0, "pixel_mm": 0.5}, Reason.SMALLER_COVER),
     "whole head before many close slices": ({}, {"places": 400, "step_mm": 0.2}, Reason.SMALLER_COVER),

@@ -157,6 +157,12 @@ def test_a_longer_inversion_time_is_one_of_a_gradient_echo_only():
     assert not is_t1_weighted(_attributes(InversionTime=2500))
 
 
+@pytest.mark.parametrize(("inversion_ms", "expected"), [(0, True), (100, False), (900, True), (2500, False)])
+def test_an_inversion_time_of_zero_is_none_and_others_decide(inversion_ms, expected):
+    flash = PLAIN | {"RepetitionTime": 8, "FlipAngle": 15, "SeriesDescription": "x"}
+    assert is_t1_weighted(_attributes(**flash | {"InversionTime": inversion_ms})) is expected
+
+
 def test_enhanced_images_say_by_their_modifier_that_they_are_inverted():
     modifier, shared = Dataset(), Dataset()
     modifier.InversionRecovery = "YES"
