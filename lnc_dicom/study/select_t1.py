@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import shorten
 
 import numpy as np
 
@@ -40,6 +41,8 @@ MAX_PIXEL_MM = 2.0
 """In-plane limit: the coarsest T1 that was validated has 2 mm pixels."""
 HEAD_MM = 110.0
 """Images that extend less than this along any of their axes do not show a whole head."""
+MOST_LETTERS = 160
+"""The caveat of a failed series is cut after so many letters; result.json has the whole reason."""
 _SAME_SPACING_MM = 0.05
 """Voxels whose size differs by less count as equal."""
 _ROUNDING_MM = 0.01
@@ -139,7 +142,11 @@ def _caveats(a: SeriesAttributes, failed: Sequence[FailedSeries]) -> Iterator[Ca
         text = "ImageType says DERIVED: the T1-weighted images are not as acquired (defaced, filtered or computed)"
         yield Caveat(DERIVED_USED, text, is_our_text=True)
     for one in failed:
-        yield Caveat(PREFERRED_FAILED, f"not measured, another was: {one}", is_our_text=True)
+        yield Caveat(
+            PREFERRED_FAILED,
+            shorten(f"not measured, another was: {one}", MOST_LETTERS, placeholder=" …"),
+            is_our_text=True,
+        )
 
 
 def _voxel_mm(a: SeriesAttributes) -> float:

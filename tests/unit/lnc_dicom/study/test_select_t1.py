@@ -153,6 +153,7 @@ BEST = {
         {"ImageType": ["DERIVED", "PRIMARY", "M"], "NumberOfFrames": 1},
         Reason.LAST_RESORT,
     ),
+    "as acquired before reformatted": ({}, {"ImageType": ["ORIGINAL", "PRIMARY", "MPR"]}, Reason.LAST_RESORT),
     "before contrast": ({}, {"SeriesDescription": "T1 3D +C GAD", "pixel_mm": 0.8}, Reason.CONTRAST_GIVEN),
     "no agent in a word": (
         {"ContrastBolusAgent": "NONE"},
@@ -270,3 +271,10 @@ def test_after_a_failure_the_next_best_is_chosen_and_the_failed_one_is_named():
     assert selection.failed == (failed,)
     (caveat,) = selection.caveats
     assert (caveat.code, caveat.text) == (PREFERRED_FAILED, "not measured, another was: series 3: LNC-105 a gap")
+
+
+def test_the_caveat_of_a_long_failure_is_cut():
+    candidates = find_candidates(Study("1", (series_of("1.1"), series_of("1.2", pixel_mm=1.2))))
+    (caveat,) = candidates.selection([FailedSeries(candidates.ranked[0].series, "LNC-109", "word " * 99)]).caveats
+    assert 140 < len(caveat.text) <= 160
+    assert caveat.text.endswith(" …")
