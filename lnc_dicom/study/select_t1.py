@@ -139,7 +139,7 @@ def _caveats(a: SeriesAttributes, failed: Sequence[FailedSeries]) -> Iterator[Ca
         text = "a contrast agent was given before the T1-weighted images; volumes were validated without one"
         yield Caveat(AFTER_AGENT, text, is_our_text=True)
     if is_derived(a):
-        text = "ImageType says that the T1-weighted images are not as acquired (defaced, filtered, computed or reformatted)"
+        text = "ImageType says that the T1-weighted images are not as acquired (defaced, filtered, reformatted)"
         yield Caveat(DERIVED_USED, text, is_our_text=True)
     for one in failed:
         yield Caveat(
