@@ -29,7 +29,7 @@ MIN_ERNST_SHARE = 0.8
 """A spoiled gradient echo whose flip angle is below this share of the Ernst angle is weighted by proton density."""
 
 _T1_NAME = re.compile(
-    r"(?<![a-z0-9])(?:wip|[23]d|[bsm]|ax|tra|sag|cor|cer|iso|pre|post|ir|se|gre|hr|fs){0,3}t1(?!\d|rho)|"
+    r"(?<![a-z0-9])(?:wip|[23]d|[bdesmuw]|ax|tra|sag|cor|cer|iso|pre|post|ir|se|gre|hr|fs){0,3}t1(?!\d|rho)|"
     r"(?<![a-z])(?:me)?m?p[ -]?rage|mp2rage|(?<![a-z])(?:me)?mpr(?![a-z])|bravo|spgr|(?<![a-z])(?:tfl|fl3d)|"
     r"(?<![a-z])(?:flash|vibe|lava|e?-?thrive|mdeft|quick ?3d|fsp3d|gre fsp|(?:3d)?tfe)(?![a-z])"
 )
