@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.uid import CTImageStorage, generate_uid
 
 from lnc_dicom.errors import NoMagneticResonance, NoT1, TooCoarse
@@ -278,3 +280,28 @@ def test_the_caveat_of_a_long_failure_is_cut():
     (caveat,) = candidates.selection([FailedSeries(candidates.ranked[0].series, "LNC-109", "word " * 99)]).caveats
     assert 140 < len(caveat.text) <= 160
     assert caveat.text.endswith(" …")
+
+
+TEXTS = (
+    *(
+        "SeriesDescription",
+        "ProtocolName",
+        "StudyDescription",
+        "BodyPartExamined",
+        "ContrastBolusAgent",
+        "SequenceName",
+    ),
+    *("AcquisitionContrast", "ComplexImageComponent", "MRAcquisitionType", "AngioFlag", "EchoPulseSequence"),
+)
+LISTS = ("ImageType", "ScanningSequence", "SequenceVariant")
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(TEXTS), st.text(max_size=16), max_size=4),
+    st.dictionaries(st.sampled_from(LISTS), st.one_of(st.text(max_size=9), st.lists(st.text(max_size=9), max_size=5))),
+)
+def test_whatever_the_texts_of_another_series_say_one_is_chosen(texts, lists):
+    study = Study("1", (series_of("1.1", places=24, **texts, **lists), series_of("1.2", places=24)))
+    assert select(study).chosen.uid in {"1.1", "1.2"}
