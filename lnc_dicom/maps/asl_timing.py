@@ -83,11 +83,17 @@ def _known(found_s: object, default_ms: float, name: str) -> tuple[float, list[s
 
 
 def _slice_times_ms(converted: Converted, grid: Volume) -> npt.NDArray[np.float64]:
-    """Give the time of every slice after the first; 0 where all slices are acquired at once."""
-    description = converted.description
-    times_s = np.array(description.get("SliceTiming") or [], np.float64)
-    if description.get("MRAcquisitionType") != "2D" or times_s.size != grid.shape[0]:
+    """Give the time of every slice after the first, to be broadcast on the grid; 0 where all are acquired at once.
+
+    dcm2niix puts the slices along its third axis. Which axis of the grid that is, its affine tells.
+    """
+    times_s = np.array(converted.description.get("SliceTiming") or [], np.float64)
+    along = converted.lps_mm[:3, 2] @ (grid.affine[:3, :3] / np.linalg.norm(grid.affine[:3, :3], axis=0))
+    axis = int(np.argmax(np.abs(along)))
+    if converted.description.get("MRAcquisitionType") != "2D" or times_s.size != grid.shape[axis]:
         return np.zeros((1, 1, 1))
-    if float(converted.lps_mm[:3, 2] @ grid.affine[:3, 0]) < 0:
+    if along[axis] < 0:
         times_s = times_s[::-1]
-    return np.asarray(1000 * (times_s - times_s.min())).reshape(-1, 1, 1)
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    return np.asarray(1000 * (times_s - times_s.min())).reshape(shape)

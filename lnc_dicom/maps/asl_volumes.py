@@ -1,6 +1,7 @@
 """Arterial spin labelling series → its volumes, each with what it shows: control, label or M0.
 
-The position of every frame comes from its own header, never from the order of files.
+The position of every frame comes from its own header, never from the order of files. Mosaics, which hold a
+volume in one image, are taken apart by dcm2niix.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from highdicom import Volume
 from pydicom import Dataset
 
 from lnc_dicom.errors import StudyRejected, UnpairedVolumes, UnreadableSeries
-from lnc_dicom.study.attributes import Plane, frame_planes, item
+from lnc_dicom.study.attributes import Plane, frame_planes, is_mosaic, item
+from lnc_dicom.study.dcm2niix import Converted, convert
 from lnc_dicom.study.load import check_planes, refuse_transfer_syntax
 from lnc_dicom.types import Series
 
@@ -55,11 +57,16 @@ class Labelled:
     volume: Volume = field(repr=False)
 
 
-def volumes(series: Series) -> tuple[Labelled, ...]:
-    """Read every volume of a series in temporal order, float32 in the scanner's signal.
+def volumes(series: Series, converted: Converted | None = None) -> tuple[Labelled, ...]:
+    """Read every volume of a series in temporal order, float32 in the scanner's signal, axes (slice, row, column).
+
+    converted
+        The same series from dcm2niix where it is at hand; mosaics are converted here otherwise.
 
     Raises UnreadableSeries, UnpairedVolumes.
     """
+    if is_mosaic(series.header):
+        return tuple(_of_mosaics(series, converted or convert(series)))
     try:
         refuse_transfer_syntax(series)
         frames = [frame for instance in series.instances for frame in _frames(pydicom.dcmread(instance.path))]
@@ -70,6 +77,17 @@ def volumes(series: Series) -> tuple[Labelled, ...]:
         by_context[frame.context].append(frame)
     made = [v for context, group in by_context.items() for v in _volumes(context, group)]
     return tuple(sorted(made, key=lambda v: v.order))
+
+
+def _of_mosaics(series: Series, converted: Converted) -> Iterator[Labelled]:
+    """Give the volumes of mosaics; dcm2niix orders them by time, and no header of a mosaic names control and label."""
+    made = converted.array.shape[3]
+    if made != len(series.instances) or converted.array.shape[2] == 1:
+        raise UnreadableSeries(f"{made} volumes were made of {len(series.instances)} mosaics")
+    lps_mm = converted.lps_mm[:, [2, 1, 0, 3]]
+    for i in range(made):
+        array = np.ascontiguousarray(converted.array[..., i].transpose(2, 1, 0), np.float32)
+        yield Labelled(None, (float(i),), Volume(array, lps_mm, "PATIENT"))
 
 
 def _frames(dataset: Dataset) -> Iterator[Frame]:
@@ -97,7 +115,8 @@ def _order(dataset: Dataset, group: Dataset) -> tuple[float, ...]:
     content = item(group, "FrameContentSequence")
     position = content.get("TemporalPositionIndex") or dataset.get("TemporalPositionIdentifier")
     acquisition = content.get("FrameAcquisitionNumber") or dataset.get("AcquisitionNumber")
-    return tuple(float(x or 0) for x in (position, acquisition, dataset.get("InstanceNumber")))
+    number = dataset.get("SeriesNumber") if position is None else 0  # volumes of one acquisition, each a series
+    return tuple(float(x or 0) for x in (position, acquisition, number, dataset.get("InstanceNumber")))
 
 
 def _signal(array: npt.NDArray[np.generic], shared: Dataset, group: Dataset) -> npt.NDArray[np.float32]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from lnc_dicom.errors import NoM0, UnpairedVolumes
+from lnc_dicom.geometry.resampling import resample
 from lnc_dicom.maps.asl_timing import ASSUMED, Timing, timing_of
 from lnc_dicom.maps.asl_volumes import Context, volumes
 from lnc_dicom.maps.vendor_map import load_map, to_cbf
@@ -26,6 +27,8 @@ from lnc_dicom.types import Caveat, QuantityMap, Role, Series
 ORDER_ASSUMED = "LNC-406"
 """Caveat: the header does not say which volumes are control and which label; they are assumed to alternate."""
 
+SAME_GRID_MM = 0.1
+"""Grids whose affines differ by less are one."""
 BRIGHT_FACTOR = 3.0
 """A pair this much brighter than the others was acquired without background suppression: it serves as M0."""
 SUPPRESSED_SHARE = 0.5
@@ -120,10 +123,11 @@ def read_labelling(series: Series, converted: Converted | None, m0_series: Serie
         The same series from dcm2niix; control and label alternate in its order where the header does not name them.
     """
     caveats: tuple[Caveat, ...] = ()
-    found = {context: [v.volume for v in volumes(series) if v.context is context] for context in (*Context, None)}
+    read = volumes(series, converted)
+    found = {context: [v.volume for v in read if v.context is context] for context in (*Context, None)}
     control, label, m0 = found[Context.CONTROL], found[Context.LABEL], found[Context.M0]
     if not control and not label:
-        control, label, m0 = alternate(_in_order(found[None], converted))
+        control, label, m0 = alternate(found[None])
         text = "control and label are not named in the header; assumed to alternate"
         caveats = (Caveat(ORDER_ASSUMED, text, is_our_text=True),)
     if not control or len(control) != len(label):
@@ -135,8 +139,8 @@ def read_labelling(series: Series, converted: Converted | None, m0_series: Serie
         m0, tr_ms = [v.volume for v in volumes(m0_series)], attributes_of(m0_series).tr_ms
     if not m0:
         raise NoM0(f"{len(control)} pairs, none without background suppression, and no M0 beside them")
+    m0 = [on_grid(v, control[0]) for v in m0]
     scale = control[0].with_array(mean([v.array for v in m0]))
-    _check_grid(scale, control[0])
     pairs = zip(control, label, strict=True)
     difference = mean([c.array - one.array for c, one in pairs])
     if caveats and float(difference[_head(scale.array)].mean()) < 0:
@@ -149,13 +153,6 @@ def read_labelling(series: Series, converted: Converted | None, m0_series: Serie
 def mean(arrays: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
     """Average arrays of one shape, voxel by voxel."""
     return np.asarray(np.mean(arrays, axis=0, dtype=np.float64), np.float32)
-
-
-def _in_order(frames: Sequence[Volume], converted: Converted | None) -> list[Volume]:
-    """Give the volumes in temporal order; those of mosaics, which hold a volume in one image, come from dcm2niix."""
-    if converted is None or len(frames) >= converted.array.shape[3]:
-        return list(frames)
-    return [converted.volume(converted.array[..., i]) for i in range(converted.array.shape[3])]
 
 
 def alternate(found: Sequence[Volume]) -> tuple[list[Volume], list[Volume], list[Volume]]:
@@ -174,9 +171,20 @@ def _bright_first(
     return [c for c, b in zip(control, bright, strict=True) if b], [control[i] for i in rest], [label[i] for i in rest]
 
 
-def _check_grid(one: Volume, other: Volume) -> None:
-    if one.shape != other.shape or not np.allclose(one.affine, other.affine, atol=0.1):
-        raise NoM0("M0 lies on another grid than control and label")
+def on_grid(m0: Volume, grid: Volume) -> Volume:
+    """Put M0 on the grid of the labelling, whose axes may be stored in another order. Raises NoM0.
+
+    M0 that was acquired at another place with the same voxels is interpolated; with other voxels its signal has another
+    scale, which no header tells.
+    """
+    turned = m0.to_patient_orientation(grid.get_closest_patient_orientation())
+    if turned.shape == grid.shape and np.allclose(turned.affine, grid.affine, atol=SAME_GRID_MM):
+        return grid.with_array(turned.array)
+    sizes = [np.linalg.norm(v.affine[:3, :3], axis=0) for v in (turned, grid)]
+    if not np.allclose(*sizes, rtol=0.01):
+        text = ["x".join(f"{mm:.3g}" for mm in size) for size in sizes]
+        raise NoM0(f"M0 has voxels of {text[0]} mm, control and label of {text[1]} mm")
+    return grid.with_array(resample(turned, grid.affine, grid.shape).numpy())
 
 
 def _head(m0: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:

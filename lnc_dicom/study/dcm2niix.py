@@ -19,6 +19,7 @@ import pydicom
 from highdicom import Volume
 
 from lnc_dicom.errors import UnreadableSeries
+from lnc_dicom.study.header_text import values_of
 from lnc_dicom.types import Instance, Series
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _part(one: _Output) -> _Part:
 def _is_brighter(array: npt.NDArray[np.float32], weighted: npt.NDArray[np.float32]) -> bool:
     """Whether the head is brighter than in weighted volumes of the same grid."""
     mean = weighted.mean(axis=3)
-    head = mean > mean.mean()
+    head = mean >= mean.mean()
     return bool(array.mean(axis=3)[head].mean() > mean[head].mean())
 
 
@@ -236,7 +237,8 @@ def _gather(series: Series, folder: Path) -> None:
 
 
 def _series_number(instance: Instance) -> int:
-    return int(instance.header.get("SeriesNumber") or 0)
+    number = values_of(instance.header, "SeriesNumber")
+    return int(number[0]) if number and number[0].isdecimal() else 0
 
 
 def _table(path: Path) -> npt.NDArray[np.float64] | None:

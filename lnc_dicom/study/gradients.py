@@ -63,7 +63,7 @@ def _darkened(
     """
     zero = np.flatnonzero(keep & ~weighted)
     mean = array[..., keep & weighted].mean(axis=3)
-    head = mean > mean.mean()
+    head = mean >= mean.mean()
     brightness = array[head].mean(axis=0)
     limit = (brightness[zero].max() + brightness[keep & weighted].mean()) / 2
     return np.asarray(~weighted & (brightness < limit))

@@ -18,12 +18,13 @@ from lnc_dicom.errors import NotMeasured
 from lnc_dicom.study.attributes import SeriesAttributes, slice_distance_mm
 from lnc_dicom.study.dcm2niix import convert
 from lnc_dicom.study.gradients import B0_MAX, different_directions, gradients
+from lnc_dicom.study.header_text import UNREADABLE, values_of
 from lnc_dicom.study.read import PRIVATE_B_VALUES
 from lnc_dicom.types import Series
 
 NOT_WEIGHTED = {"ADC", "FA", "TRACEW", "TRACE", "TENSOR", "EADC", "COLFA", "EXP", "ISO", "AVG", "FA_COLOR", "RGB"}
 """Image types of what is computed from diffusion-weighted images."""
-_SIEMENS_SEQUENCE = re.compile(r"_b\d+")
+_SIEMENS_SEQUENCE = re.compile(r"_B\d+")
 _WORDS = ("dti", "dwi", "diff", "hardi", "dki", "dsi")
 
 
@@ -74,29 +75,25 @@ def _rank(one: _Found) -> tuple[bool, bool, int, int, float, int, str]:
 
 def _hints(series: Series, a: SeriesAttributes) -> bool:
     """Whether a series is worth asking: its header says diffusion, or it is echo-planar and no gradient echo."""
-    header = series.header
-    if not a.is_mr or not a.planes or int(header.get("SamplesPerPixel", 1) or 1) > 1:
+    if not a.is_mr or not a.planes or values_of(series.header, "SamplesPerPixel") not in {(), ("1",)}:
         return False
-    sequence = header.get("ScanningSequence") or ()
-    names = {sequence} if isinstance(sequence, str) else set(sequence)
     named = any(word.startswith(_WORDS) for word in a.words)
-    return is_certain(series, a) or named or ("EP" in names and "GR" not in names)
+    return is_certain(series, a) or named or ("EP" in a.scanning and "GR" not in a.scanning)
 
 
 def is_certain(series: Series, a: SeriesAttributes) -> bool:
     """Whether the header says that images are diffusion-weighted, in a public or private attribute."""
-    sequence = str(series.header.get("SequenceName") or "")
-    private = any(_private_b_value(i.header) > 0 for i in series.instances)
+    sequence = " ".join(values_of(series.header, "SequenceName"))
     public = a.diffusion or a.contrast == "DIFFUSION" or "DIFFUSION" in a.image_type
-    return public or private or bool(_SIEMENS_SEQUENCE.search(sequence))
+    return public or bool(_SIEMENS_SEQUENCE.search(sequence)) or any(_has_b_value(i.header) for i in series.instances)
 
 
-def _private_b_value(header: Dataset) -> float:
-    """Give the largest private b-value; 0 without one. A private attribute may hold any bytes."""
+def _has_b_value(header: Dataset) -> bool:
+    """Whether a private b-value is more than 0; such an attribute may hold anything."""
     try:
-        return max((float(header[tag].value) for tag in PRIVATE_B_VALUES if tag in header), default=0.0)
-    except (TypeError, ValueError):
-        return 0.0
+        return any(float(header[tag].value) > 0 for tag in PRIVATE_B_VALUES if tag in header)
+    except UNREADABLE:
+        return False
 
 
 def as_acquired(series: Series) -> tuple[Series, bool] | None:
@@ -105,11 +102,7 @@ def as_acquired(series: Series) -> tuple[Series, bool] | None:
     Also tells whether all that is left is derived, yet primary: images that were acquired and then corrected.
     """
     for derived, unwanted in ((False, {"DERIVED", "SECONDARY"}), (True, {"SECONDARY"})):
-        kept = [
-            i
-            for i in series.instances
-            if not {str(t).upper() for t in i.header.get("ImageType") or ()} & (unwanted | NOT_WEIGHTED)
-        ]
+        kept = [i for i in series.instances if not set(values_of(i.header, "ImageType")) & (unwanted | NOT_WEIGHTED)]
         if kept:
             return Series(series.uid, tuple(kept)), derived
     return None

@@ -7,12 +7,13 @@ A map that the scanner made is preferred to computing one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import pydicom
 from pydicom import Dataset
 
-from lnc_dicom.study.attributes import SeriesAttributes, item, real_world_mapping, slice_distance_mm
+from lnc_dicom.study.asl_series import is_asl, is_labelling, is_m0, is_vessel_encoded, joined, may_be_m0, same_grid
+from lnc_dicom.study.attributes import SeriesAttributes, is_mosaic, item, real_world_mapping, slice_distance_mm
+from lnc_dicom.study.candidate import Candidate
 from lnc_dicom.study.select_diffusion import diffusion_series
 from lnc_dicom.types import Reason, Role, Series
 
@@ -21,38 +22,21 @@ _COLOUR_WORDS = {"colfa", "cfa", "color", "colour", "colorfa", "colourfa", "rgb"
 _FA_CODES, _CBF_CODES = {"110808"}, {"126390", "113055"}
 _RELATIVE_WORDS = {"rcbf", "relcbf", "relative"}
 _RELATIVE_TYPES = {"RCBF", "RELCBF", "REL_CBF"}
-_M0_WORDS = {"m0", "m0scan", "mzero", "mzeroscan", "m0map"}
 MIN_PLANES = 4
 """A map with fewer slices cannot hold the deep grey matter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A series with its attributes."""
-
-    series: Series
-    attributes: SeriesAttributes
-
-    @property
-    def derived(self) -> bool:
-        """Whether the scanner computed the images."""
-        return bool({"DERIVED", "SECONDARY"} & set(self.attributes.image_type))
-
-    @property
-    def volumes(self) -> int:
-        """Number of images at each place."""
-        places = {round(p.along_mm, 1) for p in self.attributes.planes}
-        return len(self.attributes.planes) // max(1, len(places))
-
-
 def map_series_of(found: Sequence[tuple[Series, SeriesAttributes]]) -> tuple[dict[Role, Series], dict[str, Reason]]:
     """Give the series by role and, by series UID, why others of the same kind are not used."""
-    candidates = [Candidate(s, t) for s, t in found if t.is_mr and len(t.planes) >= MIN_PLANES]
+    whole = [
+        (s, t) for s, t in found if t.is_mr and (len(t.planes) >= MIN_PLANES or (t.planes and is_mosaic(s.header)))
+    ]
+    candidates = joined([Candidate(s, t) for s, t in whole])
     used: dict[Role, Series] = {}
     reasons: dict[str, Reason] = {}
     fa, weighted = _ranked(candidates, is_fa_map), diffusion_series(found)
     cbf, relative = _ranked(candidates, is_cbf_map), _ranked(candidates, is_relative_cbf_map)
-    labelling, m0 = _ranked(candidates, is_labelling), _ranked(candidates, is_m0)
+    labelling, m0 = _perfusion(candidates)
     for role, group in ((Role.FA_MAP, fa), (Role.CBF_MAP, cbf), (Role.RELATIVE_CBF_MAP, relative)):
         _assign(used, reasons, role, [c.series for c in group], Reason.OTHER_MAP)
     others = Reason.MAP_MADE if fa else Reason.OTHER_DIFFUSION
@@ -64,6 +48,29 @@ def map_series_of(found: Sequence[tuple[Series, SeriesAttributes]]) -> tuple[dic
     return used, reasons
 
 
+def _has_planes(series: Series, attributes: SeriesAttributes) -> bool:
+    """Whether it may hold the deep grey matter; how many slices a mosaic has, its public attributes do not tell."""
+    return len(attributes.planes) >= (1 if is_mosaic(series.header) else MIN_PLANES)
+
+
+def _perfusion(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
+    """Give the series of labelling and those of its M0, best first; of labelling without pairs, what there is of it.
+
+    Labelling of single vessels comes last, because no CBF is computed from it.
+    """
+    labelling = sorted(_ranked(candidates, is_labelling), key=is_vessel_encoded)
+    if not labelling:
+        return _ranked(candidates, _is_part_of_labelling), []
+    first = labelling[0]
+    named = [c for c in _ranked(candidates, is_m0) if c is not first]
+    unnamed = [c for c in candidates if c is not first and c not in named and may_be_m0(c, first)]
+    return [c for c in labelling if c not in unnamed], [*sorted(named, key=lambda c: not same_grid(c, first)), *unnamed]
+
+
+def _is_part_of_labelling(c: Candidate) -> bool:
+    return is_asl(c) and not is_m0(c) and not _is_any_cbf(c) and c.volumes == 1
+
+
 def _assign(
     used: dict[Role, Series], reasons: dict[str, Reason], role: Role, group: Sequence[Series], otherwise: Reason
 ) -> None:
@@ -71,7 +78,7 @@ def _assign(
         if i == 0:
             used[role] = series
         else:
-            reasons[series.uid] = otherwise
+            reasons.update({part.uid: otherwise for part in series.parts})
 
 
 def _ranked(candidates: Sequence[Candidate], holds: Callable[[Candidate], bool]) -> list[Candidate]:
@@ -107,31 +114,13 @@ def is_relative_cbf_map(c: Candidate) -> bool:
         return False
     if kinds & _RELATIVE_TYPES or words & _RELATIVE_WORDS:
         return True
-    return c.attributes.agent or not (_is_asl(c) or "min" in unit_code(c).lower())
+    return c.attributes.agent or not (is_asl(c) or "min" in unit_code(c).lower())
 
 
 def _is_any_cbf(c: Candidate) -> bool:
     kinds, words = set(c.attributes.image_type), c.attributes.words
     named = c.derived and bool({"cbf", *_RELATIVE_WORDS - {"relative"}} & words)
     return c.volumes == 1 and (bool({"CBF", *_RELATIVE_TYPES} & kinds) or named or quantity_code(c) in _CBF_CODES)
-
-
-def _is_asl(c: Candidate) -> bool:
-    header = c.series.header
-    frames = header.get("PerFrameFunctionalGroupsSequence") or [Dataset()]
-    groups = (item(header, "SharedFunctionalGroupsSequence"), frames[0])
-    coded = any("MRArterialSpinLabelingSequence" in group for group in groups)
-    return coded or "ASL" in c.attributes.image_type or any(word.endswith("asl") for word in c.attributes.words)
-
-
-def is_labelling(c: Candidate) -> bool:
-    """Whether it holds control and label images as acquired: at least two volumes."""
-    return not c.derived and c.volumes >= 2 and _is_asl(c) and not is_m0(c)  # noqa: PLR2004
-
-
-def is_m0(c: Candidate) -> bool:
-    """Whether it is M0 in a series of its own."""
-    return not c.derived and bool(c.attributes.words & _M0_WORDS)
 
 
 def quantity_code(c: Candidate) -> str:

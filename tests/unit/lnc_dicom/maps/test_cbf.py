@@ -15,6 +15,7 @@ from lnc_dicom.options import PerfusionOptions
 from lnc_dicom.study.dcm2niix import Converted, convert
 from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Role
+from tests import perfusion
 
 XA30 = "siemens-xa30-enhanced/25_asl_2d_tra"
 PHILIPS = "philips-ingenia-3t/pcasl-source"
@@ -202,3 +203,33 @@ def test_pairs_that_are_much_brighter_than_the_others_are_m0_and_not_subtracted(
     assert [float(v.array.mean()) for v in rest] == [100.0, 105.0]
     assert [float(v.array.mean()) for v in labels] == [99.0, 104.0]
     assert cbf._bright_first(*([_bright(100.0, 105.0)] * 2))[0] == []
+
+
+PASL = (
+    'tSequenceFileName = ""%SiemensSeq%\\ep2d_pasl""\nalTI[0] = 700000\nalTI[2] = 1800000\nsAsl.ulMode = 4\n'
+    'tProtocolName = ""pasl""'
+)
+
+
+def _pulsed_difference(delay_s: np.ndarray) -> np.ndarray:
+    """Control minus label of QUIPSS II in a head with the known CBF (Alsop 2015, equation 3, solved for ΔM)."""
+    return perfusion.head() * perfusion.CBF * 2 * 0.98 * 0.7 * np.exp(-delay_s / 1.65) / (6000 * 0.9)
+
+
+@pytest.mark.parametrize("label_first", [False, True])
+def test_pulsed_mosaics_with_slices_one_after_the_other_give_the_known_cbf(tmp_path, label_first):
+    slice_ms = [45.0 * k for k in range(perfusion.SHAPE[0])]
+    control = 0.8 * perfusion.head()
+    label = control - _pulsed_difference((1800 + np.array(slice_ms))[:, None, None] / 1000)
+    pairs = [label, control] * 3 if label_first else [control, label] * 3
+    perfusion.write_mosaics(tmp_path, [perfusion.head(), *pairs], protocol=PASL, slice_ms=slice_ms, change=_tr(6000))
+    found = cbf_map({Role.LABELLING: perfusion.only_series(tmp_path)}, PerfusionOptions()).values
+    values = found.array[np.isfinite(found.array)]
+    assert values == pytest.approx(perfusion.CBF, rel=0.02)
+
+
+def _tr(tr_ms):
+    def change(dataset, _):
+        dataset.RepetitionTime = tr_ms
+
+    return change

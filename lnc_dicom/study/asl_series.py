@@ -1,0 +1,166 @@
+"""Series of a study → those of arterial spin labelling: which they are, and which belong to one acquisition.
+
+Image type, coded attributes and private ones decide; names only where the header says nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import pydicom
+from pydicom import Dataset
+from pydicom.errors import InvalidDicomError
+
+from lnc_dicom.study.attributes import item
+from lnc_dicom.study.candidate import Candidate
+from lnc_dicom.types import Series
+
+_M0_WORDS = {"m0", "m0scan", "mzero", "mzeroscan", "m0map", "m0w", "m0img"}
+_CALIBRATION_WORDS = {"calibration", "calib", "kalibrierung", "calibrazione", "calibracion"}
+_SPLIT_VOLUMES = 2
+"""From so many series of one volume each, one acquisition is joined."""
+_PHILIPS_LABEL = 0x20051429
+_GE_TECHNIQUE = 0x004310A3
+_PROTOCOLS = (0x00291020, 0x00291120, 0x00211019)
+"""Siemens' private protocols, VB to VE and XA: the name of the sequence stands in their text."""
+_SEQUENCE_NAME = re.compile(rb'tSequenceFileName\s*=\s*"+([^"]+)')
+_CODED = "ArterialSpinLabelingContrast"
+
+
+def is_asl(c: Candidate) -> bool:
+    """Whether it comes from arterial spin labelling, as acquired or computed from it."""
+    header = c.series.header
+    frames = header.get("PerFrameFunctionalGroupsSequence") or [Dataset()]
+    groups = (item(header, "SharedFunctionalGroupsSequence"), frames[0])
+    coded = any("MRArterialSpinLabelingSequence" in group for group in groups)
+    if coded or "ASL" in c.attributes.image_type or any(word.endswith("asl") for word in c.attributes.words):
+        return True
+    return not c.derived and c.volumes > 1 and not c.attributes.diffusion and _is_asl_by_private(c)
+
+
+def is_vessel_encoded(c: Candidate) -> bool:
+    """Whether names or the sequence say that single vessels are labelled: its volumes are not control and label."""
+    words = c.attributes.words
+    return any(w.startswith(("vepcasl", "veasl", "vessel")) for w in words) or "vepcasl" in sequence_name(c.series)
+
+
+def is_labelling(c: Candidate) -> bool:
+    """Whether it holds control and label images as acquired: at least two volumes."""
+    return not c.derived and c.volumes > 1 and is_asl(c) and not is_m0(c)
+
+
+def is_m0(c: Candidate) -> bool:
+    """Whether its name says that it is M0 in a series of its own."""
+    words = c.attributes.words
+    return not c.derived and bool(words & _M0_WORDS or (words & _CALIBRATION_WORDS and is_asl(c)))
+
+
+def may_be_m0(c: Candidate, labelling: Candidate) -> bool:
+    """Whether a series beside a labelling may be its M0 although no name says so: one volume, all else alike.
+
+    Sites name M0 in their own language; the sequence and the grid are those of the labelling.
+    """
+    same = same_grid(c, labelling) and c.attributes.image_type == labelling.attributes.image_type
+    same = same and _contrast(c) == _contrast(labelling)
+    return not c.derived and c.volumes == 1 and same and not is_vessel_encoded(c)
+
+
+def same_grid(one: Candidate, other: Candidate) -> bool:
+    """Whether images of two series have the same size, pixels, orientation and number."""
+    return _grid(one) == _grid(other)
+
+
+def sequence_of(c: Candidate) -> str:
+    """Give the name of the pulse sequence."""
+    header = c.series.header
+    return str(header.get("SequenceName") or header.get("PulseSequenceName") or "").lstrip("*")
+
+
+def sequence_name(series: Series) -> str:
+    """Give the file name of the sequence in Siemens' private protocol, in small letters; "" without one."""
+    found = _private(series)
+    for tag in _PROTOCOLS:
+        value = found[tag].value if tag in found else b""
+        match = _SEQUENCE_NAME.search(value if isinstance(value, bytes) else str(value).encode("utf-8", "replace"))
+        if match:
+            return match[1].decode("latin-1").lower()
+    return ""
+
+
+def _private(series: Series) -> Dataset:
+    tags: list[str | int] = [*_PROTOCOLS, _PHILIPS_LABEL, _GE_TECHNIQUE, _CODED]
+    try:
+        return pydicom.dcmread(series.instances[0].path, stop_before_pixels=True, specific_tags=tags)
+    except (OSError, EOFError, ValueError, AttributeError, NotImplementedError, InvalidDicomError):
+        return Dataset()
+
+
+def _is_asl_by_private(c: Candidate) -> bool:
+    found = _private(c.series)
+    label = str(found[_PHILIPS_LABEL].value or "") if _PHILIPS_LABEL in found else ""
+    technique = str(found[_GE_TECHNIQUE].value or "") if _GE_TECHNIQUE in found else ""
+    named = label.strip().upper() in {"CONTROL", "LABEL"} or "CONTINUOUS" in technique.upper()
+    return named or bool(found.get(_CODED)) or "asl" in sequence_name(c.series)
+
+
+def joined(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Join series of one volume each that are one acquisition of labelling, as Siemens XA exports classic images.
+
+    They share names, sequence and grid, and either the series time or consecutive series numbers.
+    """
+    groups: dict[tuple[object, ...], list[Candidate]] = defaultdict(list)
+    for c in candidates:
+        if not c.derived and c.volumes == 1 and is_asl(c) and not is_m0(c):
+            groups[_kind(c)].append(c)
+    runs = [run for group in groups.values() for run in _runs(group) if len(run) >= _SPLIT_VOLUMES]
+    taken = {id(c) for run in runs for c in run}
+    return [*(c for c in candidates if id(c) not in taken), *(_join(run) for run in runs)]
+
+
+def _kind(c: Candidate) -> tuple[object, ...]:
+    header = c.series.header
+    names = tuple(str(header.get(k) or "") for k in ("ProtocolName", "SeriesDescription"))
+    return (*names, c.attributes.image_type, *_contrast(c), *_grid(c))
+
+
+def _contrast(c: Candidate) -> tuple[str, float]:
+    return sequence_of(c), round(c.attributes.te_ms or 0.0, 1)
+
+
+def _grid(c: Candidate) -> tuple[object, ...]:
+    plane = c.attributes.planes[0]
+    images = len(c.attributes.planes) // max(1, c.volumes)
+    axes = tuple(round(x, 2) + 0.0 for x in plane.orientation)
+    return (plane.shape, tuple(round(x, 2) for x in plane.pixel_mm), axes, images)
+
+
+def _runs(group: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+    """Divide series of one kind where the series time changes; where all times differ, where a number is missing."""
+    ordered = sorted(group, key=lambda c: (_number(c), c.attributes.started))
+    times = [c.series.header.get("SeriesTime") for c in ordered]
+    by_time = len(set(times)) < len(times)
+    run: list[Candidate] = []
+    for c in ordered:
+        previous = run[-1] if run else c
+        same_time = c.series.header.get("SeriesTime") == previous.series.header.get("SeriesTime")
+        if same_time if by_time else _number(c) - _number(previous) <= 1:
+            run.append(c)
+        else:
+            yield run
+            run = [c]
+    if run:
+        yield run
+
+
+def _number(c: Candidate) -> int:
+    return int(c.series.header.get("SeriesNumber") or 0)
+
+
+def _join(run: Sequence[Candidate]) -> Candidate:
+    first = run[0]
+    series = Series(first.series.uid, tuple(i for c in run for i in c.series.instances))
+    planes = tuple(p for c in run for p in c.attributes.planes)
+    return Candidate(series, dataclasses.replace(first.attributes, planes=planes))
