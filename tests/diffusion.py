@@ -19,7 +19,6 @@ SHAPE = (6, 36, 32)
 """Slices, rows, columns."""
 EIGENVALUES = {"fibres": (1.7e-3, 0.3e-3, 0.3e-3), "nucleus": (0.9e-3, 0.7e-3, 0.7e-3), "fluid": (3e-3, 3e-3, 3e-3)}
 """mm²/s: FA .80, .15 and 0."""
-_HALF_DEGREE = np.pi / 360
 
 
 def fa_of(eigenvalues):
@@ -241,35 +240,57 @@ def toshiba(image, b, g):
         image.ImageComments = f"b={b:.0f}({along[1]:.3f},{along[0]:.3f},{-along[2]:.3f})"
 
 
-def siemens_mosaic(found: Scan, **attributes) -> list[Dataset]:
+def siemens_mosaic(found: Scan, *, forward: bool = True, **attributes) -> list[Dataset]:
     """VB: one image per volume, its slices side by side; b-value and direction in group 0019 and the CSA header."""
-    side = int(np.ceil(np.sqrt(len(found.signal[0]))))
-    rows, columns = found.signal.shape[2:]
+    side = _side(found)
     normal = found.lps_mm[:3, 0] / np.linalg.norm(found.lps_mm[:3, 0])
-    made = []
-    for v, image in enumerate(images(found, siemens, **attributes)[:: len(found.signal[0])]):
-        whole = np.zeros((side * rows, side * columns), np.uint16)
-        for s, pixels in enumerate(found.signal[v]):
-            row, column = divmod(s, side)
-            whole[row * rows : (row + 1) * rows, column * columns : (column + 1) * columns] = pixels
-        image.Rows, image.Columns, image.PixelData = *whole.shape, whole.tobytes()
-        first = found.lps_mm[:3, 3]
-        shift = found.lps_mm[:3, 1] * (side - 1) * rows / 2 + found.lps_mm[:3, 2] * (side - 1) * columns / 2
-        image.ImagePositionPatient = [f"{x:.8g}" for x in first - shift]
+    rows, columns = found.signal.shape[2:]
+    shift = (found.lps_mm[:3, 1] * rows + found.lps_mm[:3, 2] * columns) * (side - 1) / 2
+    made = images(found, siemens, **attributes)[:: len(found.signal[0])]
+    for v, image in enumerate(made):
+        _tile(image, found.signal[v], side, side)
+        image.ImagePositionPatient = [f"{x:.8g}" for x in found.lps_mm[:3, 3] - shift]
         image.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
         image.InstanceNumber = v + 1
         b, g = float(found.b[v]), found.g[v]
         fields = {
             "NumberOfImagesInMosaic": ("US", [str(len(found.signal[v]))]),
             "SliceNormalVector": ("FD", [f"{x:.8f}" for x in normal]),
-            "PhaseEncodingDirectionPositive": ("IS", ["1"]),
+            "PhaseEncodingDirectionPositive": ("IS", [str(int(forward))]),
             "B_value": ("IS", [str(int(b))]),
             "DiffusionDirectionality": ("CS", ["DIRECTIONAL" if b else "NONE"]),
             "DiffusionGradientDirection": ("FD", [f"{x:.8f}" for x in g] if b else []),
         }
         image.private_block(0x0029, "SIEMENS CSA HEADER", create=True).add_new(0x10, "OB", csa(fields))
-        made.append(image)
     return made
+
+
+def uih_grid(found: Scan, **attributes) -> list[Dataset]:
+    """VFRAME: one image per volume, its slices side by side, their positions in a private sequence."""
+    slices, side = len(found.signal[0]), _side(found)
+    single = images(found, uih, **attributes)
+    made = single[::slices]
+    for v, image in enumerate(made):
+        places = [_item(ImagePositionPatient=i.ImagePositionPatient)[0] for i in single[v * slices : (v + 1) * slices]]
+        _tile(image, found.signal[v], side, -(-slices // side))
+        image.ImageType, image.InstanceNumber = ["ORIGINAL", "PRIMARY", "M", "VFRAME"], v + 1
+        block = image.private_block(0x0065, "Image Private Header", create=True)
+        block.add_new(0x50, "DS", str(slices))
+        block.add_new(0x51, "SQ", Sequence(places))
+    return made
+
+
+def _side(found):
+    return int(np.ceil(np.sqrt(len(found.signal[0]))))
+
+
+def _tile(image, slices, across, down):
+    rows, columns = slices.shape[1:]
+    whole = np.zeros((down * rows, across * columns), np.uint16)
+    for s, pixels in enumerate(slices):
+        row, column = divmod(s, across)
+        whole[row * rows : (row + 1) * rows, column * columns : (column + 1) * columns] = pixels
+    image.Rows, image.Columns, image.PixelData = *whole.shape, whole.tobytes()
 
 
 def csa(fields):
@@ -285,28 +306,21 @@ def csa(fields):
     return whole + b"\0" * (len(whole) % 2)
 
 
-def enhanced(found: Scan, kind: str = "philips", extra=(), **attributes) -> list[Dataset]:
-    """Enhanced MR: all volumes in one object; with `kind` "siemens" one object per volume, as XA writes them."""
+def enhanced(found: Scan, **attributes) -> list[Dataset]:
+    """Enhanced MR of Philips: all volumes in one object."""
     single = images(found, lambda *_: None, **attributes)
     slices = len(found.signal[0])
-    frames = [_frame(image, i, slices, found, kind) for i, image in enumerate(single)]
-    if kind == "philips":
-        return [_enhanced(single, frames, kind)]
-    groups = [slice(v * slices, (v + 1) * slices) for v in range(len(found.b))]
-    return [_enhanced(single[g], frames[g], kind) for g in groups]
+    return [_enhanced(single, [_frame(image, i, slices, found) for i, image in enumerate(single)])]
 
 
-def _enhanced(single, frames, kind):
+def _enhanced(single, frames):
     whole = single[0]
     whole.SOPClassUID = whole.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
     whole.NumberOfFrames = len(frames)
     whole.PixelData = b"".join(image.PixelData for image in single)
     whole.AcquisitionContrast, whole.EchoPulseSequence, whole.PulseSequenceName = "DIFFUSION", "SPIN", "DwiSE"
     whole.ImageType = ["ORIGINAL", "PRIMARY", "DIFFUSION", "NONE"]
-    if kind == "philips":
-        whole.Manufacturer, whole.ManufacturerModelName, whole.SoftwareVersions = "Philips", "Ingenia", "5.6.1"
-    else:
-        whole.Manufacturer, whole.ManufacturerModelName, whole.SoftwareVersions = "SIEMENS", "Vida", "syngo MR XA30"
+    whole.Manufacturer, whole.ManufacturerModelName, whole.SoftwareVersions = "Philips", "Ingenia", "5.6.1"
     shared = Dataset()
     shared.PixelMeasuresSequence = _item(PixelSpacing=whole.PixelSpacing, SliceThickness=whole.SliceThickness)
     shared.PlaneOrientationSequence = _item(ImageOrientationPatient=whole.ImageOrientationPatient)
@@ -324,7 +338,7 @@ def _enhanced(single, frames, kind):
     return whole
 
 
-def _frame(image, number, slices, found, kind):
+def _frame(image, number, slices, found):
     v, s = divmod(number, slices)
     frame = Dataset()
     frame.PlanePositionSequence = _item(ImagePositionPatient=image.ImagePositionPatient)

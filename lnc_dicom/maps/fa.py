@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from highdicom import Volume
 
-from lnc_dicom.errors import NotMeasured, WrongGradients
+from lnc_dicom.errors import NotMeasured, UnreadableSeries, WrongGradients
 from lnc_dicom.geometry.registration import register
 from lnc_dicom.geometry.resampling import resample_cubic
 from lnc_dicom.maps.vendor_map import load_map, to_fa
 from lnc_dicom.options import DiffusionOptions
 from lnc_dicom.quantities import Quantity
+from lnc_dicom.study.attributes import planes_of
 from lnc_dicom.study.dcm2niix import Converted, convert
 from lnc_dicom.study.gradients import B0_MAX, gradients
 from lnc_dicom.types import QuantityMap, Role, Series
@@ -30,19 +31,35 @@ _MASK_PASSES = 2
 
 
 def fa_map(map_series: Mapping[Role, Series], options: DiffusionOptions) -> QuantityMap | None:
-    """Give FA, 0 to 1: the scanner's map, or computed from the tensor; None without a series for either.
+    """Give FA, 0 to 1: the scanner's map, else computed from the tensor; None without a series for either.
 
-    Raises UnreadableSeries, UnknownScale, WrongGradients, OneBValue, TooFewDirections.
+    Raises UnreadableSeries, UnknownScale, WrongGradients, OneBValue, TooFewDirections: of the scanner's map, where the
+    tensor cannot be computed either.
     """
-    if Role.FA_MAP in map_series:
-        series = map_series[Role.FA_MAP]
-        scanned, caveats = to_fa(load_map(series))
-        image, others = _registration_image(map_series, scanned)
-        method, sources = Role.FA_MAP.value, (series, *others)
-        return QuantityMap(Quantity.FA, scanned, image, method, sources, caveats, registers_itself=not others)
-    if Role.DIFFUSION not in map_series:
-        return None
-    series = map_series[Role.DIFFUSION]
+    if Role.FA_MAP not in map_series:
+        return _tensor_map(map_series[Role.DIFFUSION], options) if Role.DIFFUSION in map_series else None
+    try:
+        return _scanned_map(map_series)
+    except NotMeasured as error:
+        if Role.FA_REGISTRATION not in map_series:
+            raise
+        try:
+            return _tensor_map(map_series[Role.FA_REGISTRATION], options)
+        except NotMeasured:
+            raise error from None
+
+
+def _scanned_map(map_series: Mapping[Role, Series]) -> QuantityMap:
+    series = map_series[Role.FA_MAP]
+    scanned, caveats = to_fa(load_map(series))
+    image, others = _registration_image(map_series, scanned)
+    method, sources = Role.FA_MAP.value, (series, *others)
+    return QuantityMap(Quantity.FA, scanned, image, method, sources, caveats, registers_itself=not others)
+
+
+def _tensor_map(series: Series, options: DiffusionOptions) -> QuantityMap:
+    if not planes_of(series):
+        raise UnreadableSeries("no diffusion-weighted image has a position, an orientation and a pixel spacing")
     converted = convert(series)
     b_values, directions = gradients(converted, options.max_b)
     array = np.asarray(converted.array[..., b_values >= 0])

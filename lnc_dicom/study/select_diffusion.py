@@ -16,8 +16,10 @@ from pydicom import Dataset
 
 from lnc_dicom.errors import NotMeasured
 from lnc_dicom.study.attributes import SeriesAttributes, slice_distance_mm
+from lnc_dicom.study.body_region import Region
+from lnc_dicom.study.candidate import Candidate
 from lnc_dicom.study.dcm2niix import convert
-from lnc_dicom.study.gradients import B0_MAX, different_directions, gradients
+from lnc_dicom.study.gradients import B0_MAX, MIN_DIRECTIONS, different_directions, gradients
 from lnc_dicom.study.header_text import UNREADABLE, values_of
 from lnc_dicom.study.read import PRIVATE_B_VALUES
 from lnc_dicom.types import Series
@@ -36,6 +38,8 @@ class _Found:
         Number of different axes, where a tensor can be fitted; else 0.
     weighted
         Number of volumes with a b-value.
+    certain
+        Whether its header says diffusion, or its name does and it has volumes enough for a tensor.
     """
 
     series: Series
@@ -46,12 +50,13 @@ class _Found:
     weighted: int
 
     @property
-    def rank(self) -> tuple[bool, int, int, float, int, str]:
-        """Sort key, best first: as acquired, directions, weighted volumes, fineness, slices."""
+    def rank(self) -> tuple[bool, bool, bool, int, int, float, int, str]:
+        """Sort key, best first: a tensor, a head, as acquired, directions, weighted volumes, fineness, slices."""
         a = self.attributes
-        voxel_mm = float((max(a.planes[0].pixel_mm) ** 2 * slice_distance_mm(a)) ** (1 / 3))
-        fewest = (-self.directions, -self.weighted)
-        return (self.derived, *fewest, round(voxel_mm, 1), -len(a.planes), a.started)
+        pixel_mm = max(a.planes[0].pixel_mm) if a.planes else np.inf
+        voxel_mm = float((pixel_mm**2 * slice_distance_mm(a)) ** (1 / 3))
+        doubts = (not self.directions, a.region is Region.ELSEWHERE, self.derived)
+        return (*doubts, -self.directions, -self.weighted, round(voxel_mm, 1), -len(a.planes), a.started)
 
 
 def diffusion_series(found: Sequence[tuple[Series, SeriesAttributes]]) -> tuple[Series, ...]:
@@ -66,19 +71,18 @@ def diffusion_series(found: Sequence[tuple[Series, SeriesAttributes]]) -> tuple[
     whole = [*alone, *(one for one in joined if one.directions)]
     used = {part.uid for one in (whole or joined) for part in one.series.parts}
     rest = [one for one in known if one.series.uid not in used and (one.weighted or one.certain)]
-    return tuple(one.series for one in sorted([*(whole or joined), *rest], key=_rank))
-
-
-def _rank(one: _Found) -> tuple[bool, bool, int, int, float, int, str]:
-    return (not one.directions, *one.rank)
+    return tuple(one.series for one in sorted([*(whole or joined), *rest], key=lambda one: one.rank))
 
 
 def _hints(series: Series, a: SeriesAttributes) -> bool:
     """Whether a series is worth asking: its header says diffusion, or it is echo-planar and no gradient echo."""
-    if not a.is_mr or not a.planes or values_of(series.header, "SamplesPerPixel") not in {(), ("1",)}:
+    if not a.is_mr or values_of(series.header, "SamplesPerPixel") not in {(), ("1",)}:
         return False
-    named = any(word.startswith(_WORDS) for word in a.words)
-    return is_certain(series, a) or named or ("EP" in a.scanning and "GR" not in a.scanning)
+    return is_certain(series, a) or _is_named(a) or ("EP" in a.scanning and "GR" not in a.scanning)
+
+
+def _is_named(a: SeriesAttributes) -> bool:
+    return any(word.startswith(_WORDS) for word in a.words)
 
 
 def is_certain(series: Series, a: SeriesAttributes) -> bool:
@@ -114,7 +118,8 @@ def _ask(series: Series, attributes: SeriesAttributes) -> _Found | None:
     if acquired is None:
         return None
     kept, derived = acquired
-    certain = not derived and is_certain(series, attributes)
+    many = Candidate(series, attributes).volumes > MIN_DIRECTIONS and _is_named(attributes)
+    certain = not derived and (many or is_certain(series, attributes))
     directions, weighted = _count(kept)
     if derived and not directions:
         return None
@@ -139,14 +144,15 @@ def _join(parts: Sequence[_Found]) -> list[_Found]:
     joined = []
     for _, group in groupby(sorted(parts, key=_grid), key=_grid):
         several = sorted(group, key=lambda one: one.rank)
-        if len(several) > 1 and any(one.weighted or one.certain for one in several):
+        if len(several) > 1:
             series = Series(several[0].series.uid, tuple(i for one in several for i in one.series.instances))
             directions, weighted = _count(series)
-            joined.append(replace(several[0], series=series, certain=True, directions=directions, weighted=weighted))
-    return joined
+            certain = any(one.weighted or one.certain for one in several)
+            joined.append(replace(several[0], series=series, certain=certain, directions=directions, weighted=weighted))
+    return [one for one in joined if one.directions or one.certain]
 
 
 def _grid(one: _Found) -> tuple[float, ...]:
-    a, plane = one.attributes, one.attributes.planes[0]
-    lengths = (*plane.orientation, *plane.pixel_mm, a.te_ms or 0.0)
-    return (*(float(np.round(x, 2)) for x in lengths), *plane.shape)
+    a = one.attributes
+    planes = ((*p.orientation, *p.pixel_mm, *p.shape) for p in a.planes)
+    return tuple(float(np.round(x, 2)) for x in (*next(planes, ()), a.te_ms or 0.0))

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from pydicom.uid import generate_uid
 
+from lnc_dicom.errors import OneBValue, TooFewDirections, UnreadableSeries, WrongGradients
 from lnc_dicom.maps.fa import fa_map
 from lnc_dicom.options import DiffusionOptions
 from lnc_dicom.study.dcm2niix import convert
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select
-from lnc_dicom.types import Role
+from lnc_dicom.types import Reason, Role
 from tests import diffusion as d
 from tests.factories import write_series
 
@@ -25,6 +26,7 @@ VENDORS = {
     "Philips enhanced": d.enhanced,
     "GE": lambda s, **a: d.images(s, d.ge, **a),
     "UIH": lambda s, **a: d.images(s, d.uih, **a),
+    "UIH, grids": d.uih_grid,
     "Canon": lambda s, **a: d.images(s, d.canon, **a),
     "Toshiba": lambda s, **a: d.images(s, d.toshiba, **a),
 }
@@ -75,7 +77,16 @@ def test_directions_of_every_vendor_are_those_of_the_patient(tmp_path, vendor):
     assert cosines.min() > 0.999
 
 
-OF_EVERY_KIND = ("Siemens VB, single images", "Siemens VB, mosaics", "Philips R2.5", "GE", "UIH", "Canon", "Toshiba")
+OF_EVERY_KIND = (
+    "Siemens VB, single images",
+    "Siemens VB, mosaics",
+    "Philips R2.5",
+    "GE",
+    "UIH",
+    "UIH, grids",
+    "Canon",
+    "Toshiba",
+)
 
 
 def _numbers(selection, role=Role.DIFFUSION):
@@ -137,3 +148,95 @@ def test_isotropic_frames_of_an_enhanced_image_are_left_out(tmp_path):
         g=np.vstack([SCAN.g, np.zeros(3)]),
     )
     assert _fa_by_tissue(_study(tmp_path, d.enhanced(more))) == pytest.approx(_expected(), abs=0.01)
+
+
+def test_of_two_b_0_series_the_one_with_the_same_phase_encoding_is_joined(tmp_path):
+    """The other, of reversed polarity, is distorted the other way."""
+    reversed_b0 = SCAN.part([0, 0])
+    selection = _study(
+        tmp_path,
+        d.siemens_mosaic(reversed_b0, forward=False, SeriesDescription="dti_PA"),
+        d.siemens_mosaic(SCAN.part([0, 0]), SeriesDescription="dti_AP"),
+        d.siemens_mosaic(SCAN.part(slice(1, None)), SeriesDescription="dti_AP_dir"),
+    )
+    converted = convert(selection.map_series[Role.DIFFUSION])
+    assert (converted.b_values == 0).sum() == 2
+    assert _fa_by_tissue(selection) == pytest.approx(_expected(), abs=0.01)
+
+
+def test_b_0_of_reversed_polarity_alone_is_no_b_0_of_the_series(tmp_path):
+    selection = _study(
+        tmp_path,
+        d.siemens_mosaic(SCAN.part([0, 0]), forward=False, SeriesDescription="dti_PA"),
+        d.siemens_mosaic(SCAN.part(slice(1, None)), SeriesDescription="dti_AP"),
+    )
+    with pytest.raises(OneBValue):
+        fa_map(selection.map_series, DiffusionOptions(correct_motion=False))
+
+
+def test_a_series_with_a_tensor_needs_nothing_of_the_others(tmp_path):
+    selection = _study(tmp_path, d.siemens_mosaic(SCAN.part([0, 0]), forward=False), d.siemens_mosaic(SCAN))
+    assert _numbers(selection) == [6]
+    assert [reason for _, reason in selection.passed_over] == [Reason.OTHER_DIFFUSION]
+
+
+def test_more_directions_count_more_than_more_volumes(tmp_path):
+    few = SCAN.part([0, *range(1, 7), *range(1, 7), *range(1, 7)])
+    assert _numbers(_study(tmp_path, d.images(few, d.siemens), d.images(SCAN, d.siemens))) == [6]
+
+
+def test_a_head_is_preferred_to_a_spine_with_more_directions(tmp_path):
+    few = SCAN.part(range(9))
+    selection = _study(tmp_path, d.images(SCAN, d.siemens, BodyPartExamined="CSPINE"), d.images(few, d.siemens))
+    assert _numbers(selection) == [6]
+
+
+def test_a_corrected_series_is_used_where_there_is_no_other(tmp_path):
+    made = d.images(SCAN, d.canon, ImageType=["DERIVED", "PRIMARY", "DIFFUSION"])
+    assert _fa_by_tissue(_study(tmp_path, made)) == pytest.approx(_expected(), abs=0.01)
+
+
+def test_a_series_as_acquired_is_preferred_to_a_corrected_one(tmp_path):
+    corrected = d.images(SCAN, d.canon, ImageType=["DERIVED", "PRIMARY", "DIFFUSION"])
+    assert _numbers(_study(tmp_path, corrected, d.images(SCAN.part(range(9)), d.canon))) == [6]
+
+
+WITHOUT_TENSOR = {
+    "gradients removed": (lambda: d.images(SCAN, lambda *_: None, SeriesDescription="ep2d_diff_12"), WrongGradients),
+    "b = 0 alone": (lambda: d.siemens_mosaic(SCAN.part([0])), WrongGradients),
+    "weighted alone": (lambda: d.images(SCAN.part(range(1, 13)), d.ge), OneBValue),
+    "three directions": (lambda: d.images(SCAN.part(range(4)), d.uih), TooFewDirections),
+    "no positions": (lambda: _without_positions(d.images(SCAN, d.philips)), UnreadableSeries),
+}
+
+
+def _without_positions(made):
+    for image in made:
+        del image.ImagePositionPatient
+    return made
+
+
+@pytest.mark.parametrize("why", WITHOUT_TENSOR)
+def test_diffusion_without_a_tensor_is_not_passed_over_without_a_word(tmp_path, why):
+    make, error = WITHOUT_TENSOR[why]
+    with pytest.raises(error):
+        fa_map(_study(tmp_path, make()).map_series, DiffusionOptions(correct_motion=False))
+
+
+def test_echo_planar_images_without_b_values_are_no_diffusion(tmp_path):
+    selection = _study(tmp_path, d.images(SCAN, lambda *_: None, SeriesDescription="se_fieldmap"))
+    assert selection.map_series == {}
+
+
+def test_a_private_attribute_that_is_no_number_is_no_b_value(tmp_path):
+    def odd(image, _b, _g):
+        image.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0C, "UN", b"abc")
+
+    assert _study(tmp_path, d.images(SCAN, odd, SeriesDescription="x")).map_series == {}
+
+
+def test_where_the_scanners_map_cannot_be_used_fa_comes_from_the_tensor(tmp_path):
+    unscaled = d.images(SCAN.part([0]), d.siemens, ImageType=["DERIVED", "PRIMARY", "DIFFUSION", "FA"])
+    selection = _study(tmp_path, unscaled, d.images(SCAN, d.siemens))
+    assert set(selection.map_series) == {Role.FA_MAP, Role.FA_REGISTRATION}
+    assert _fa_by_tissue(selection) == pytest.approx(_expected(), abs=0.01)
