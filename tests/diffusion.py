@@ -96,7 +96,7 @@ def independent_fa(signal, b, g):
     tensor = np.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], axis=-1).reshape(-1, 3, 3)
     values = np.linalg.eigvalsh(tensor)
     mean = values.mean(axis=1, keepdims=True)
-    fa = np.sqrt(1.5 * ((values - mean) ** 2).sum(axis=1) / (values**2).sum(axis=1))
+    fa = np.sqrt(1.5 * ((values - mean) ** 2).sum(axis=1) / np.maximum((values**2).sum(axis=1), 1e-20))
     return fa.reshape(signal.shape[1:])
 
 

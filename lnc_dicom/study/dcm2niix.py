@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pydicom
 from highdicom import Volume
 
-from lnc_dicom.errors import UnreadableSeries
+from lnc_dicom.errors import UnreadableSeries, WrongGradients
 from lnc_dicom.study.header_text import values_of
 from lnc_dicom.types import Instance, Series
 
@@ -93,8 +93,11 @@ class _Output:
         return int(self.image.shape[3]) if self.image.ndim > 3 else 1  # noqa: PLR2004
 
 
-def convert(series: Series) -> Converted:
+def convert(series: Series, *, only_diffusion: bool = False) -> Converted:
     """Convert a series to one array of three or four axes. Raises UnreadableSeries.
+
+    only_diffusion
+        Read no voxels of a series without b-values, which may be a long functional one: raise WrongGradients instead.
 
     dcm2niix divides a series by image type, echo and scaling. Of diffusion, the image with most gradient directions is
     given, with what else of the series has b-values and lies on its grid; else the image with most volumes.
@@ -104,6 +107,8 @@ def convert(series: Series) -> Converted:
         outputs = [_output(path) for path in sorted(made.glob("*.nii")) if not path.stem.endswith(_WITH_DERIVED)]
         if not outputs:
             raise UnreadableSeries("dcm2niix made no image of the series")
+        if only_diffusion and all(one.b_values is None for one in outputs):
+            raise WrongGradients("no b-values in the header")
         main = max(outputs, key=lambda one: (one.directed, one.image.ndim, one.volumes))
         found = _joined(main, outputs) if main.directed else _converted(main)
     if found.array.ndim != 4 or not np.isfinite(found.array).all():  # noqa: PLR2004

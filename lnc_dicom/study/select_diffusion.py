@@ -27,6 +27,9 @@ from lnc_dicom.types import Series
 NOT_WEIGHTED = {"ADC", "FA", "TRACEW", "TRACE", "TENSOR", "EADC", "COLFA", "EXP", "ISO", "AVG", "FA_COLOR", "RGB"}
 """Image types of what is computed from diffusion-weighted images."""
 _SIEMENS_SEQUENCE = re.compile(r"_B\d+")
+MOST_VOLUMES = 400
+"""A series with more, of which nothing says diffusion, is a functional one."""
+_FUNCTIONAL = ("epfid", "bold", "fmri", "rest", "rsfmri", "asl", "pcasl", "pasl")
 _WORDS = ("dti", "dwi", "diff", "hardi", "dki", "dsi")
 
 
@@ -78,7 +81,10 @@ def _hints(series: Series, a: SeriesAttributes) -> bool:
     """Whether a series is worth asking: its header says diffusion, or it is echo-planar and no gradient echo."""
     if not a.is_mr or values_of(series.header, "SamplesPerPixel") not in {(), ("1",)}:
         return False
-    return is_certain(series, a) or _is_named(a) or ("EP" in a.scanning and "GR" not in a.scanning)
+    if is_certain(series, a) or _is_named(a):
+        return True
+    spin_echo = "EP" in a.scanning and "GR" not in a.scanning and not any(w.startswith(_FUNCTIONAL) for w in a.words)
+    return spin_echo and Candidate(series, a).volumes <= MOST_VOLUMES
 
 
 def _is_named(a: SeriesAttributes) -> bool:
@@ -130,7 +136,7 @@ def _count(series: Series) -> tuple[int, int]:
     """Give the number of directions that a tensor can be fitted to, and of weighted volumes."""
     weighted = 0
     try:
-        converted = convert(series)
+        converted = convert(series, only_diffusion=True)
         if converted.b_values is not None:
             weighted = int((converted.b_values > B0_MAX).sum())
         b_values, directions = gradients(converted, np.inf)

@@ -1,16 +1,21 @@
 """Which series hold diffusion, whoever made the scanner, and what gradients and FA come out: generated images."""
 
 import copy
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom.uid import generate_uid
 
 from lnc_dicom.errors import OneBValue, TooFewDirections, UnreadableSeries, WrongGradients
-from lnc_dicom.maps.fa import fa_map
+from lnc_dicom.maps.fa import fa_map, fit
 from lnc_dicom.options import DiffusionOptions
+from lnc_dicom.study import select_diffusion
+from lnc_dicom.study.attributes import attributes_of
 from lnc_dicom.study.dcm2niix import convert
+from lnc_dicom.study.gradients import gradients
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select
 from lnc_dicom.types import Reason, Role
@@ -240,3 +245,39 @@ def test_where_the_scanners_map_cannot_be_used_fa_comes_from_the_tensor(tmp_path
     selection = _study(tmp_path, unscaled, d.images(SCAN, d.siemens))
     assert set(selection.map_series) == {Role.FA_MAP, Role.FA_REGISTRATION}
     assert _fa_by_tissue(selection) == pytest.approx(_expected(), abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["ep2d_bold_rest", "epfid2d1_64"])
+def test_functional_series_are_not_converted(tmp_path, name, monkeypatch):
+    def never(*_args, **_kwargs):
+        pytest.fail("a functional series was converted")
+
+    monkeypatch.setattr(select_diffusion, "convert", never)
+    assert _study(tmp_path, d.images(SCAN, lambda *_: None, SeriesDescription=name)).map_series == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("folder", "least_r"),
+    [
+        ("data/philips-ingenia-3t/dti", 0.97),
+        ("data/siemens-xa30-enhanced/10_DWI_dir80_PA", 0.93),
+        ("cases/philips-dti-with-trace/files", 0.97),
+    ],
+)
+def test_fa_of_real_images_is_near_that_of_an_independent_fit(data, folder, least_r):
+    """Weighted and unweighted least squares differ where the signal is noise: fluid at b = 2500 s/mm²."""
+    found = [(series, attributes_of(series)) for series in read_study([data.parent / folder]).series]
+    converted = convert(select_diffusion.diffusion_series(found)[0])
+    b_values, directions = gradients(converted, 3500)
+    array, b_values = converted.array[..., b_values >= 0], b_values[b_values >= 0]
+    ours = fit(array, b_values, directions)
+    inside = np.isfinite(ours)
+    theirs = np.clip(d.independent_fa(np.moveaxis(array, 3, 0)[:, inside], b_values, directions), 0, 1)
+    assert np.corrcoef(ours[inside], theirs)[0, 1] > least_r
+    assert abs((ours[inside] - theirs).mean()) < 0.01
+
+
+def test_the_reference_lists_every_kind_that_is_tested():
+    text = (Path(__file__).parents[4] / "docs/reference/diffusion.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| (.*?) \| .* \| \.799 / \.799 \|", text, re.MULTILINE) == list(VENDORS)
