@@ -27,7 +27,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path(__file__).with_name("mutations.toml")
 PLACES = {
-    "select": ("lnc_dicom/study/select_t1.py", "lnc_dicom/study/select_maps.py", "lnc_dicom/study/attributes.py"),
+    "select": (
+        *("lnc_dicom/study/select_t1.py", "lnc_dicom/study/t1_weighting.py", "lnc_dicom/study/contrast_agent.py"),
+        *("lnc_dicom/study/body_region.py", "lnc_dicom/study/select_maps.py", "lnc_dicom/study/attributes.py"),
+    ),
     "geometry": ("lnc_dicom/study/load.py", "lnc_dicom/geometry/*.py", "lnc_dicom/measure/*.py"),
     "maps": ("lnc_dicom/maps/*.py",),
     "encode": ("lnc_dicom/study/priors.py", "lnc_dicom/encode/*.py", "lnc_dicom/encode/s*/*.py"),

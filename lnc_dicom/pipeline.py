@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from highdicom import Volume
 from pydicom import Dataset
 
 from lnc_dicom.encode import EncodedObject, encode
-from lnc_dicom.errors import NotMeasured
+from lnc_dicom.errors import (
+    DoubledSlices,
+    MissingSlices,
+    NotMeasured,
+    StudyRejected,
+    UnevenSlices,
+    UnreadablePixels,
+    UnsupportedTransferSyntax,
+)
 from lnc_dicom.maps.alignment import align
 from lnc_dicom.maps.cbf import cbf_map, relative_cbf_map
 from lnc_dicom.maps.fa import fa_map
@@ -33,9 +41,25 @@ from lnc_dicom.report import (
 )
 from lnc_dicom.study.demographics import demographics_of
 from lnc_dicom.study.load import load_with_repairs
-from lnc_dicom.study.select_t1 import select
+from lnc_dicom.study.select_t1 import Candidates, find_candidates
+from lnc_dicom.study.selection import FailedSeries, Selection
 from lnc_dicom.tools import Tools
-from lnc_dicom.types import AlignedMap, Caveat, QuantityMap, Role, Segmented, Series, Study
+from lnc_dicom.types import (
+    AlignedMap,
+    Caveat,
+    Check,
+    Measurement,
+    QuantityMap,
+    Role,
+    Segmented,
+    Series,
+    Study,
+)
+
+UNREADABLE_T1 = (MissingSlices, DoubledSlices, UnevenSlices, UnsupportedTransferSyntax, UnreadablePixels)
+"""Errors of a series before anything is computed: trying the next one costs nothing."""
+MOST_SEGMENTED = 5
+"""Of a study whose T1-weighted series are all refused by their images, so many are tried."""
 
 Head = tuple[Volume, Segmented, frozenset[int]]
 """The T1, its segmentation, and the labels of structures that passed their gates."""
@@ -43,23 +67,31 @@ Measured = tuple[tuple[AlignedMap, ...], tuple[Caveat, ...]]
 """Maps that were measured, and why others were not."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AcceptedT1:
+    """A T1-weighted series that passed its gates: voxels, headers and their repairs, labels, volumes, gates."""
+
+    volume: Volume
+    sources: Sequence[Dataset]
+    repairs: tuple[str, ...]
+    segmented: Segmented
+    volumes: tuple[Measurement, ...]
+    checks: tuple[Check, ...]
+
+
 def analyse(study: Study, tools: Tools) -> Report:
     """Measure one study. Reads pixels from disk; changes nothing. Raises a StudyRejected if the study is refused."""
     with tools.stage("select"):
-        selection = select(study)
-    with tools.stage("volume"):
-        volume, sources, repairs = load_with_repairs(selection.chosen)
-    with tools.stage("segment"):
-        segmented, model = tools.segmenter(volume), tools.segmenter.model
-        volumes = measure(segmented)
-    maps, map_caveats = _measure_maps(selection.map_series, (volume, segmented, usable_labels(volumes)), tools)
+        candidates = find_candidates(study)
+    selection, t1 = _first_that_passes(candidates, tools)
+    volume, segmented, header = t1.volume, t1.segmented, t1.sources[0]
+    maps, map_caveats = _measure_maps(selection.map_series, (volume, segmented, usable_labels(t1.volumes)), tools)
     with tools.stage("regions"):
-        measurements = with_statistics(volumes, maps)
-        checks = accept(volume, segmented, measurements)
-        change = volume_change(study, sources[0], measurements, algorithm_of(model))
+        measurements = with_statistics(t1.volumes, maps)
+        change = volume_change(study, header, measurements, algorithm_of(tools.segmenter.model))
         labels = passed_labels(segmented.labels, measurements)
     with tools.stage("biomarker"):
-        predicted = _predict(volume, labels, sources[0], tools)
+        predicted = _predict(volume, labels, header, tools)
     with tools.stage("saliency"):
         biomarker = _explain(predicted, volume, labels, tools)
     options = tools.options.biomarker
@@ -67,19 +99,54 @@ def analyse(study: Study, tools: Tools) -> Report:
     return Report(
         study=study,
         selection=selection,
-        sources=sources,
+        sources=t1.sources,
         volume=volume,
         segmented=segmented,
         measurements=measurements,
-        checks=checks,
-        caveats=(*study_caveats(study, repairs, measurements), *caveats),
-        model=model,
+        checks=t1.checks,
+        caveats=(*study_caveats(study, t1.repairs, measurements, selection.caveats), *caveats),
+        model=tools.segmenter.model,
         maps=maps,
         biomarker=biomarker,
         shows_disease=may_show_disease(biomarker, options),
         settings=settings_of_results(tools.options),
         change=change,
     )
+
+
+def _first_that_passes(candidates: Candidates, tools: Tools) -> tuple[Selection, AcceptedT1]:
+    """Try the candidates in order. Raises the error of the best one, with those of the others, where all fail.
+
+    After `MOST_SEGMENTED` of them were segmented in vain, the rest are not tried. One volume is held at a time.
+    """
+    failed: list[FailedSeries] = []
+    first: type[StudyRejected] = StudyRejected
+    segmented = 0
+    for candidate in candidates.ranked:
+        try:
+            t1 = _accepted(candidate.series, tools)
+        except StudyRejected as error:
+            first = first if failed else type(error)
+            failed.append(FailedSeries(candidate.series, error.code, error.what))
+            segmented += not isinstance(error, UNREADABLE_T1)
+        else:
+            return candidates.selection(failed), t1
+        if segmented == MOST_SEGMENTED:
+            break
+    best, *others = failed
+    untried = len(candidates.ranked) - len(failed)
+    parts = [best.what, *map(str, others), *([f"{untried} more T1-weighted series were not tried"] if untried else [])]
+    raise first("; ".join(parts))
+
+
+def _accepted(series: Series, tools: Tools) -> AcceptedT1:
+    """Read a series, segment it and check what was found. Raises a StudyRejected."""
+    with tools.stage("volume"):
+        volume, sources, repairs = load_with_repairs(series)
+    with tools.stage("segment"):
+        segmented = tools.segmenter(volume)
+        volumes = measure(segmented)
+        return AcceptedT1(volume, sources, repairs, segmented, volumes, accept(volume, segmented, volumes))
 
 
 def _measure_maps(series: Mapping[Role, Series], head: Head, tools: Tools) -> Measured:

@@ -15,7 +15,8 @@ from lnc_dicom.measure.gates import EDGE_VOXELS, FEATURE_DISTANCE, MISFIT, STUDY
 from lnc_dicom.options import BiomarkerOptions
 from lnc_dicom.predictions import BiomarkerResult, Model
 from lnc_dicom.study.priors import change_since
-from lnc_dicom.types import AlignedMap, Caveat, Change, Check, Measurement, Segmented, Selection, Study
+from lnc_dicom.study.selection import Selection
+from lnc_dicom.types import AlignedMap, Caveat, Change, Check, Measurement, Segmented, Study
 from lnc_dicom.uids import tracking_uid
 
 STRUCTURE_FAILED = "LNC-402"
@@ -103,15 +104,20 @@ def passed_labels(labels: Volume, measurements: Sequence[Measurement]) -> Volume
     return labels.with_array(np.where(np.isin(labels.array, failed), 0, labels.array).astype(np.uint8))
 
 
-def study_caveats(study: Study, repairs: Sequence[str], measurements: Sequence[Measurement]) -> tuple[Caveat, ...]:
-    """Say that this is research, what was wrong with files and headers, and which structures failed.
+def study_caveats(
+    study: Study, repairs: Sequence[str], measurements: Sequence[Measurement], choice: Sequence[Caveat] = ()
+) -> tuple[Caveat, ...]:
+    """Say that this is research, what was wrong with files, the T1 and headers, and which structures failed.
 
     repairs
         What had to be repaired in the headers before they could be copied.
+    choice
+        What a reader must know of the choice of the T1.
     """
     return (
         _ours(RESEARCH_ONLY, BANNER),
         *study.caveats,
+        *choice,
         *(_ours(REPAIRED, f"header repaired: {what}") for what in repairs),
         *(_ours(STRUCTURE_FAILED, failure_text(m)) for m in measurements if not m.passed),
     )

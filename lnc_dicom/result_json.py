@@ -39,6 +39,7 @@ def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Map
                 "used": [
                     {**_series(p), "reason": r.value} for r, s in report.selection.map_series.items() for p in s.parts
                 ],
+                "failed": [{**_series(f.series), "code": f.code, "what": f.what} for f in report.selection.failed],
                 "passed_over": [{**_series(s), "reason": r.value} for s, r in report.selection.passed_over],
             },
             "model": {"name": report.model.name, "version": report.model.version, "digest": report.model.digest},

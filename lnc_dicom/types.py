@@ -149,9 +149,20 @@ class Reason(Enum):
     NOT_T1 = "not T1-weighted"
     OTHER_BODY_PART = "another part of the body"
     OTHER_PLANE_SET = "images of different size or orientation in one series"
-    COARSER = "another T1-weighted series has smaller voxels"
-    CONTRAST_GIVEN = "contrast agent given; another T1-weighted series is without"
+    TOO_COARSE = "voxels too large; another T1-weighted series has smaller ones"
+    INVERSION_IMAGE = "inversion image of an MP2RAGE whose uniform image is there"
     SMALLER_COVER = "another T1-weighted series covers more"
+    DOUBTFUL_REGION = "the header also names another part of the body; another T1-weighted series is of the head"
+    TIMING_ONLY = "T1-weighted by its timing alone; another series is by preparation or name"
+    LAST_RESORT = "derived; another T1-weighted series is as acquired"
+    OTHER_SEQUENCE = "another T1-weighted series is a prepared or 3D gradient echo"
+    CONTRAST_GIVEN = "contrast agent given; another T1-weighted series is without"
+    NOT_PREPARED = "another T1-weighted series is prepared by inversion"
+    UNCORRECTED = "another T1-weighted series is corrected for distortion"
+    ONE_ECHO = "another T1-weighted series combines the echoes"
+    DENOISED = "denoised; another uniform image of an MP2RAGE is not"
+    NOT_3D = "another T1-weighted series is 3D"
+    COARSER = "another T1-weighted series has smaller voxels"
     LATER = "as good as the chosen T1-weighted series, but acquired later"
     MAP_MADE = "diffusion or labelling whose map the scanner made"
     OTHER_MAP = "another map of the same quantity is finer"
@@ -170,25 +181,6 @@ class Role(Enum):
     LABELLING = "arterial spin labelling, for CBF"
     CBF_REGISTRATION = "arterial spin labelling, of which M0 aligns the CBF map that the scanner made"
     M0 = "M0 image of the arterial spin labelling"
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The series to use, and every other one with the reason why not.
-
-    chosen
-        The T1-weighted series.
-    map_series
-        The series from which FA and CBF come, by role.
-    """
-
-    chosen: Series
-    passed_over: tuple[tuple[Series, Reason], ...]
-    map_series: Mapping[Role, Series] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Make the roles read-only."""
-        freeze(self, "map_series")
 
 
 @dataclass(frozen=True, slots=True)

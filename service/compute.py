@@ -78,6 +78,8 @@ def _compute(key: str, job: str, settings: Settings, models: Models) -> StudyOut
         write_durably(folder / item.name, item.data)
     for name, data in side_files(report, objects, now, options.objects).items():
         write_durably(folder / name, data)
+    for failed in report.selection.failed:
+        log.warning("series failed", extra={"job": job, "code": failed.code})
     _warn_of_predictions(job, report)
     write_durably(folder / "result.json", result_json(report, objects, seconds).encode())
     files = [item.name for item in objects if item.name in FILES]
@@ -109,8 +111,11 @@ def timed_stages(job: str, seconds: dict[str, float]) -> Callable[[str], Abstrac
         try:
             yield
         finally:
-            seconds[name] = time.perf_counter() - start
-            log.info("stage", extra={"job": job, "stage": name, "seconds": round(seconds[name], 3)})
+            took = time.perf_counter() - start
+            seconds[name] = (
+                seconds.get(name, 0.0) + took
+            )  # a stage comes again where one T1 fails and the next is tried
+            log.info("stage", extra={"job": job, "stage": name, "seconds": round(took, 3)})
 
     return stage
 

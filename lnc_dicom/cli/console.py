@@ -93,7 +93,7 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[name] = time.perf_counter() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
             self._progress.advance(self._task)
 
 
@@ -111,6 +111,8 @@ def show_report(report: Report) -> None:
         screen.print(
             f"  used series {series.header.get('SeriesNumber', '?')}: {role.value}", style="dim", highlight=False
         )
+    for failed in report.selection.failed:
+        screen.print(f"  tried in vain {failed}", style="dim", highlight=False, markup=False)
     for series, reason in report.selection.passed_over:
         number = series.header.get("SeriesNumber", "?")
         screen.print(f"  passed over series {number}: {reason.value}", style="dim", highlight=False)

@@ -27,7 +27,17 @@ _GE_TECHNIQUE = 0x004310A3
 _PROTOCOLS = (0x00291020, 0x00291120, 0x00211019)
 """Siemens' private protocols, VB to VE and XA: the name of the sequence stands in their text."""
 _SEQUENCE_NAME = re.compile(rb'tSequenceFileName\s*=\s*"+([^"]+)')
-_CODED = "ArterialSpinLabelingContrast"
+_CODED = 0x00189250
+"""Arterial Spin Labeling Contrast."""
+_TECHNIQUE = 0x00189252
+"""ASL Technique Description."""
+_UNSUPPORTED = {
+    "vessel-encoded": re.compile(r"ve[-_ ]?p?casl|vessel"),
+    "time-encoded": re.compile(r"hadamard|time[-_ ]?encod|te[-_ ]?pcasl"),
+    "velocity-selective": re.compile(r"velocity|\bvs[-_ ]?asl|vssr"),
+    "Look-Locker": re.compile(r"look[-_ ]?locker|\bll[-_ ]?asl|multi[-_ ]?phase"),
+}
+"""Labelling whose volumes are not control and label at one time, by the names of sequences."""
 
 
 def is_asl(c: Candidate) -> bool:
@@ -41,10 +51,13 @@ def is_asl(c: Candidate) -> bool:
     return not c.derived and c.volumes > 1 and not c.attributes.diffusion and _is_asl_by_private(c)
 
 
-def is_vessel_encoded(c: Candidate) -> bool:
-    """Whether names or the sequence say that single vessels are labelled: its volumes are not control and label."""
-    words = c.attributes.words
-    return any(w.startswith(("vepcasl", "veasl", "vessel")) for w in words) or "vepcasl" in sequence_name(c.series)
+def unsupported_kind(series: Series) -> str:
+    """Name the kind of labelling where names or the sequence tell one whose volumes are not pairs; "" otherwise."""
+    found = _private(series)
+    names = (str(series.header.get(k) or "") for k in ("SeriesDescription", "ProtocolName", "SequenceName"))
+    technique = str(found[_TECHNIQUE].value or "") if _TECHNIQUE in found else ""
+    text = " ".join((*names, technique, _sequence_file(found))).lower()
+    return next((kind for kind, name in _UNSUPPORTED.items() if name.search(text)), "")
 
 
 def is_labelling(c: Candidate) -> bool:
@@ -65,7 +78,7 @@ def may_be_m0(c: Candidate, labelling: Candidate) -> bool:
     """
     same = same_grid(c, labelling) and c.attributes.image_type == labelling.attributes.image_type
     same = same and _contrast(c) == _contrast(labelling)
-    return not c.derived and c.volumes == 1 and same and not is_vessel_encoded(c)
+    return not c.derived and c.volumes == 1 and same
 
 
 def same_grid(one: Candidate, other: Candidate) -> bool:
@@ -79,9 +92,8 @@ def sequence_of(c: Candidate) -> str:
     return str(header.get("SequenceName") or header.get("PulseSequenceName") or "").lstrip("*")
 
 
-def sequence_name(series: Series) -> str:
-    """Give the file name of the sequence in Siemens' private protocol, in small letters; "" without one."""
-    found = _private(series)
+def _sequence_file(found: Dataset) -> str:
+    """Give the name of the sequence in Siemens' private protocol, in small letters; "" without one."""
     for tag in _PROTOCOLS:
         value = found[tag].value if tag in found else b""
         match = _SEQUENCE_NAME.search(value if isinstance(value, bytes) else str(value).encode("utf-8", "replace"))
@@ -91,7 +103,7 @@ def sequence_name(series: Series) -> str:
 
 
 def _private(series: Series) -> Dataset:
-    tags: list[str | int] = [*_PROTOCOLS, _PHILIPS_LABEL, _GE_TECHNIQUE, _CODED]
+    tags = [*_PROTOCOLS, _PHILIPS_LABEL, _GE_TECHNIQUE, _CODED, _TECHNIQUE]
     try:
         return pydicom.dcmread(series.instances[0].path, stop_before_pixels=True, specific_tags=tags)
     except (OSError, EOFError, ValueError, AttributeError, NotImplementedError, InvalidDicomError):
@@ -103,7 +115,7 @@ def _is_asl_by_private(c: Candidate) -> bool:
     label = str(found[_PHILIPS_LABEL].value or "") if _PHILIPS_LABEL in found else ""
     technique = str(found[_GE_TECHNIQUE].value or "") if _GE_TECHNIQUE in found else ""
     named = label.strip().upper() in {"CONTROL", "LABEL"} or "CONTINUOUS" in technique.upper()
-    return named or bool(found.get(_CODED)) or "asl" in sequence_name(c.series)
+    return named or _CODED in found or "asl" in _sequence_file(found)
 
 
 def joined(candidates: Sequence[Candidate]) -> list[Candidate]:

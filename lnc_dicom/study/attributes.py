@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from pydicom import Dataset
 from pydicom.uid import EnhancedMRImageStorage, MRImageStorage
 
+from lnc_dicom.study.body_region import Region, region_of
+from lnc_dicom.study.contrast_agent import agent_given
+from lnc_dicom.study.header_text import plain_text, values_of, words_of
 from lnc_dicom.types import Series
 
 MR_CLASSES = (MRImageStorage, EnhancedMRImageStorage)
@@ -46,17 +49,29 @@ class Plane:
 class SeriesAttributes:
     """What a series is selected by. Times in ms; None where the header does not say.
 
+    text
+        Series Description, Protocol Name and the names of the sequence, in lower case, without accents.
     words
-        Lower-case words of the descriptions, the protocol and the sequence name.
+        The words of `text`.
+    scanning, variants
+        Scanning Sequence and Sequence Variant, every value; MP also where the frames say that they are inverted.
+    complex_component
+        What of the complex image it is: MAGNITUDE, PHASE, REAL, IMAGINARY, MIXED; empty where the header is silent.
     agent
         Whether a contrast agent was given.
+    region
+        What part of the body the header names.
     started
         Series or acquisition time (DICOM TM), empty where unknown.
     """
 
     is_mr: bool
     image_type: tuple[str, ...]
+    text: str
     words: frozenset[str]
+    scanning: frozenset[str]
+    variants: frozenset[str]
+    complex_component: str
     planes: tuple[Plane, ...]
     is_3d: bool
     gradient_echo: bool | None
@@ -66,7 +81,7 @@ class SeriesAttributes:
     flip_deg: float | None
     contrast: str
     agent: bool
-    body_part: str
+    region: Region
     diffusion: bool
     angiography: bool
     started: str
@@ -78,22 +93,26 @@ def attributes_of(series: Series) -> SeriesAttributes:
     shared = _functional_groups(header)
     timing = item(shared, "MRTimingAndRelatedParametersSequence")
     frame_type = item(shared, "MRImageFrameTypeSequence")
-    text = " ".join(str(header.get(k) or "") for k in ("SeriesDescription", "ProtocolName", "SequenceName"))
-    text = f"{text} {header.get('PulseSequenceName') or ''}".lower()
+    modifier = item(shared, "MRModifierSequence")
+    text = plain_text(header, "SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
     return SeriesAttributes(
         is_mr=header.SOPClassUID in MR_CLASSES,
-        image_type=tuple(str(t).upper() for t in header.get("ImageType") or ()),
-        words=frozenset(w for w in re.split(r"[^a-z0-9]+", text) if w),
+        image_type=values_of(header, "ImageType"),
+        text=text,
+        words=words_of(text),
+        scanning=frozenset(values_of(header, "ScanningSequence")),
+        variants=frozenset((*values_of(header, "SequenceVariant"), *_preparation(modifier))),
+        complex_component=_first(header, frame_type, "ComplexImageComponent"),
         planes=planes_of(series),
-        is_3d=str(header.get("MRAcquisitionType")) == "3D",
+        is_3d="3D" in values_of(header, "MRAcquisitionType"),
         gradient_echo=_is_gradient_echo(header),
         tr_ms=_number(header.get("RepetitionTime"), timing.get("RepetitionTime")),
         te_ms=_number(header.get("EchoTime"), item(shared, "MREchoSequence").get("EffectiveEchoTime")),
-        ti_ms=_number(header.get("InversionTime"), item(shared, "MRModifierSequence").get("InversionTimes")),
+        ti_ms=_number(header.get("InversionTime"), modifier.get("InversionTimes")),
         flip_deg=_number(header.get("FlipAngle"), timing.get("FlipAngle")),
-        contrast=str(header.get("AcquisitionContrast") or frame_type.get("AcquisitionContrast") or "").upper(),
-        agent=bool(header.get("ContrastBolusAgent") or header.get("ContrastBolusAgentSequence")),
-        body_part=str(header.get("BodyPartExamined") or "").upper(),
+        contrast=_first(header, frame_type, "AcquisitionContrast"),
+        agent=agent_given(header),
+        region=region_of(header),
         diffusion="MRDiffusionSequence" in shared
         or any(_number(i.header.get("DiffusionBValue")) for i in series.instances),
         angiography=str(header.get("AngioFlag") or "").upper() == "Y",
@@ -168,10 +187,20 @@ def real_world_mapping(header: Dataset) -> Dataset:
     return next((found for place in places if (found := item(place, "RealWorldValueMappingSequence"))), Dataset())
 
 
+def _preparation(modifier: Dataset) -> tuple[str, ...]:
+    """Give MP, as Sequence Variant has it, where Inversion Recovery of enhanced images says YES."""
+    return ("MP",) if "YES" in values_of(modifier, "InversionRecovery") else ()
+
+
+def _first(header: Dataset, frame_type: Dataset, name: str) -> str:
+    """Give the first value of an attribute of the image, or of its frames."""
+    return next(iter((*values_of(header, name), *values_of(frame_type, name))), "")
+
+
 def _number(*values: object) -> float | None:
-    """Return the first value that is a number."""
+    """Return the first value that is a number; of several in one attribute, the first."""
     for value in values:
-        first = value[0] if isinstance(value, (list, tuple)) and value else value
+        first = value[0] if isinstance(value, Sequence) and not isinstance(value, str) and value else value
         try:
             return float(first)  # type: ignore[arg-type]
         except (TypeError, ValueError):
@@ -180,10 +209,9 @@ def _number(*values: object) -> float | None:
 
 
 def _is_gradient_echo(header: Dataset) -> bool | None:
-    """Return True for gradient echo, False for spin echo, None where the header does not say."""
-    sequence = header.get("ScanningSequence")
-    if sequence:
-        names = {sequence} if isinstance(sequence, str) else set(sequence)
-        return "GR" in names
-    pulse = str(header.get("EchoPulseSequence") or "")
+    """Return True for gradient echo, False for spin echo, None where the header does not say: "RM" is neither."""
+    sequences = set(values_of(header, "ScanningSequence"))
+    if sequences & {"GR", "SE"}:
+        return "GR" in sequences
+    pulse = next(iter(values_of(header, "EchoPulseSequence")), "")
     return {"GRADIENT": True, "SPIN": False}.get(pulse)

@@ -31,6 +31,8 @@ _TAGS: list[BaseTag | int] = [
         *("ImagePositionPatient", "ImageOrientationPatient", "BodyPartExamined", "SeriesDescription", "ProtocolName"),
         *("RepetitionTime", "EchoTime", "InversionTime", "FlipAngle", "ScanningSequence", "SequenceVariant"),
         *("SequenceName", "PulseSequenceName", "EchoPulseSequence", "MRAcquisitionType", "AcquisitionContrast"),
+        *("StudyDescription", "AnatomicRegionSequence", "ComplexImageComponent", "EchoNumbers"),
+        *("ContrastBolusVolume", "ContrastBolusTotalDose"),
         *("ContrastBolusAgent", "ContrastBolusAgentSequence", "AngioFlag", "DiffusionBValue", "SeriesNumber"),
         *(
             "Manufacturer",

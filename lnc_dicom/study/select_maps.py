@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pydicom
 from pydicom import Dataset
 
-from lnc_dicom.study.asl_series import is_asl, is_labelling, is_m0, is_vessel_encoded, joined, may_be_m0, same_grid
+from lnc_dicom.study.asl_series import is_asl, is_labelling, is_m0, joined, may_be_m0, same_grid, unsupported_kind
 from lnc_dicom.study.attributes import SeriesAttributes, is_mosaic, item, real_world_mapping, slice_distance_mm
 from lnc_dicom.study.candidate import Candidate
 from lnc_dicom.types import Reason, Role, Series
@@ -56,9 +56,9 @@ def _has_planes(series: Series, attributes: SeriesAttributes) -> bool:
 def _perfusion(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
     """Give the series of labelling and those of its M0, best first; of labelling without pairs, what there is of it.
 
-    Labelling of single vessels comes last, because no CBF is computed from it.
+    Kinds of labelling from which no CBF is computed come last.
     """
-    labelling = sorted(_ranked(candidates, is_labelling), key=is_vessel_encoded)
+    labelling = sorted(_ranked(candidates, is_labelling), key=lambda c: bool(unsupported_kind(c.series)))
     if not labelling:
         return _ranked(candidates, _is_part_of_labelling), []
     first = labelling[0]

@@ -1,135 +1,127 @@
-"""Study → the T1-weighted series to use, and why the others are not used.
+"""Study → the T1-weighted series that can be used, best first, and why the others are not.
 
-Image type and timing decide first; names, which differ between sites, only where the header says nothing else.
+What cannot be told from headers is left to the images: `pipeline.analyse` tries the candidates in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from lnc_dicom.errors import NoMagneticResonance, NoT1, TooCoarse
+from lnc_dicom.predictions import freeze
 from lnc_dicom.study.attributes import SeriesAttributes, attributes_of, slice_distance_mm
+from lnc_dicom.study.body_region import Region
 from lnc_dicom.study.select_maps import map_series_of, roles_by_uid
-from lnc_dicom.types import Reason, Role, Selection, Series, Study
+from lnc_dicom.study.selection import FailedSeries, Selection
+from lnc_dicom.study.t1_weighting import (
+    RULES,
+    is_denoised,
+    is_derived,
+    is_inversion_image,
+    is_named_t1,
+    is_prepared,
+    is_uniform,
+)
+from lnc_dicom.types import Caveat, Reason, Role, Series, Study
 
-MIN_SLICES = 20
-"""70 mm of a head in the thickest slices that are accepted."""
+AFTER_AGENT = "LNC-425"
+"""Caveat: a contrast agent was given before the images that were measured."""
+DERIVED_USED = "LNC-426"
+"""Caveat: the measured images are derived, not as acquired; the study has no others that can be used."""
+PREFERRED_FAILED = "LNC-427"
+"""Caveat: a T1-weighted series that was preferred could not be measured; another one was."""
+
 MAX_SLICE_MM = 3.5
 """Thicker slices show the pallidum in three or fewer; the network was trained up to 5 mm but not validated there."""
 MAX_PIXEL_MM = 2.0
 """In-plane limit: the coarsest T1 that was validated has 2 mm pixels."""
-MAX_T1_TE_MS = 30.0
-"""Longer echo times give T2 weighting (spin echo) or T2* weighting (gradient echo)."""
-MAX_SPIN_ECHO_TR_MS = 1200.0
-"""Spin echo is T1-weighted below about the T1 of white matter."""
-INVERSION_MS = (300.0, 1400.0)
-"""Inversion times of MPRAGE-like sequences; those of FLAIR are about 2000 ms and more, of STIR about 180 ms."""
+HEAD_MM = 110.0
+"""Images that extend less than this along any of their axes do not show a whole head."""
 _SAME_SPACING_MM = 0.05
 """Voxels whose size differs by less count as equal."""
 _ROUNDING_MM = 0.01
 """Spacing in headers is rounded: 2.000001 mm is 2 mm."""
 
-_T1_WORDS = {"t1", "t1w", "mprage", "mpr", "mp2rage", "bravo", "spgr", "fspgr", "tfl", "tfl3d", "flash", "vibe"}
-_OTHER_WORDS = {
-    *("t2", "t2w", "flair", "swi", "swan", "pd", "pdw", "bold", "fmri", "rest", "epi", "fieldmap", "b0map", "b1map"),
-    *("stir", "dir", "ciss", "fiesta", "hydrops", "mt", "qsm", "tirm", "t2star", "dwi", "dti", "adc", "asl", "pcasl"),
-}
-_LOCALISER_WORDS = {"localizer", "localiser", "loc", "scout", "survey", "aahead", "aascout", "3plane", "planloc"}
-_ANGIO_WORDS = {"tof", "mra", "angio", "pca", "venc", "mip", "inhance"}
-_HEAD_PARTS = {"", "BRAIN", "HEAD", "SKULL", "HEADNECK", "CRANIUM", "NEURO"}
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A series, or a consistent part of one, that may be the T1, and what a reader must know of it."""
+
+    series: Series
+    attributes: SeriesAttributes
+    caveats: tuple[Caveat, ...] = ()
 
 
-def _is_localiser(a: SeriesAttributes) -> bool:
-    return "LOCALIZER" in a.image_type or bool(a.words & _LOCALISER_WORDS)
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The T1-weighted series of a study, best first (at least one), and every other one with the reason why not."""
 
+    ranked: tuple[Candidate, ...]
+    passed_over: tuple[tuple[Series, Reason], ...]
+    map_series: Mapping[Role, Series] = field(default_factory=dict)
 
-def _is_diffusion(a: SeriesAttributes) -> bool:
-    kinds = {"DIFFUSION", "ADC", "FA", "TRACEW", "TENSOR", "TRACE"}
-    return a.diffusion or a.contrast == "DIFFUSION" or bool(kinds & set(a.image_type))
+    def __post_init__(self) -> None:
+        """Make the roles read-only."""
+        freeze(self, "map_series")
 
-
-def _is_perfusion(a: SeriesAttributes) -> bool:
-    kinds = {"PERFUSION", "ASL", "PERFUSION_FFE", "RCBF", "CBF", "MTT", "TTP", "CBV"}
-    return a.contrast == "PERFUSION" or bool(kinds & set(a.image_type))
-
-
-def _is_not_magnitude(a: SeriesAttributes) -> bool:
-    return bool({"P", "R", "I", "PHASE", "PHASE MAP", "REAL", "IMAGINARY", "B0", "T1 MAP"} & set(a.image_type))
-
-
-def _is_of_mixed_planes(a: SeriesAttributes) -> bool:
-    """Whether planes differ in orientation or size, as those of a localiser. Gaps and duplicates are found on load."""
-    axes = np.array([p.orientation for p in a.planes])
-    return len({p.shape for p in a.planes}) > 1 or bool(np.ptp(axes, axis=0).max() > 0.5)  # noqa: PLR2004
-
-
-def _is_t1_weighted(a: SeriesAttributes) -> bool:
-    """Decide by the contrast that the scanner names, then by timing, then by names that people gave."""
-    if a.contrast in {"T1", "T2", "T2_STAR", "PROTON_DENSITY", "FLUID_ATTENUATED", "STIR", "TOF"}:
-        return a.contrast == "T1"
-    named = bool(a.words & _T1_WORDS)
-    long_echo = a.te_ms is not None and a.te_ms > MAX_T1_TE_MS
-    if long_echo or (a.words & _OTHER_WORDS and not named):
-        return False
-    if a.ti_ms is not None and a.ti_ms > 0:
-        return INVERSION_MS[0] <= a.ti_ms <= INVERSION_MS[1]
-    if a.gradient_echo is None or a.tr_ms is None:
-        return named
-    if a.gradient_echo:
-        return _is_t1_gradient_echo(a, named=named)
-    return a.tr_ms <= MAX_SPIN_ECHO_TR_MS
-
-
-def _is_t1_gradient_echo(a: SeriesAttributes, *, named: bool) -> bool:
-    """Spoiled gradient echo: a flip angle large for its TR, or a name that says so."""
-    if a.te_ms is not None and a.te_ms > MAX_T1_TE_MS / 3 and not named:
-        return False  # T2*
-    tr_ms, flip_deg = a.tr_ms or 0.0, a.flip_deg or 0.0
-    ernst_deg = np.degrees(np.arccos(np.exp(-tr_ms / 1000.0)))  # for T1 = 1 s, grey against white matter
-    return named or (tr_ms < 1000 and flip_deg >= ernst_deg)  # noqa: PLR2004
-
-
-RULES: tuple[tuple[Reason, Callable[[SeriesAttributes], bool]], ...] = (
-    (Reason.NOT_MR, lambda a: not a.is_mr),
-    (Reason.LOCALISER, _is_localiser),
-    (Reason.DIFFUSION, _is_diffusion),
-    (Reason.PERFUSION, _is_perfusion),
-    (Reason.ANGIOGRAPHY, lambda a: a.angiography or a.contrast == "TOF" or bool(a.words & _ANGIO_WORDS)),
-    (Reason.DERIVED, lambda a: "DERIVED" in a.image_type or "SECONDARY" in a.image_type),
-    (Reason.NOT_MAGNITUDE, _is_not_magnitude),
-    (Reason.OTHER_BODY_PART, lambda a: a.body_part.replace(" ", "") not in _HEAD_PARTS),
-    (Reason.NOT_T1, lambda a: not _is_t1_weighted(a)),
-    (Reason.TOO_FEW_SLICES, lambda a: len(a.planes) < MIN_SLICES),
-    (Reason.OTHER_PLANE_SET, _is_of_mixed_planes),
-)
-"""A series is not used for the first reason that holds."""
+    def selection(self, failed: Sequence[FailedSeries] = ()) -> Selection:
+        """Choose the best candidate after those that were tried in vain, which are the first of `ranked`."""
+        chosen, *others = self.ranked[len(failed) :]
+        worse = ((c.series, _why_worse(c.attributes, chosen.attributes)) for c in others)
+        caveats = (*chosen.caveats, *_caveats(chosen.attributes, failed))
+        return Selection(chosen.series, (*self.passed_over, *worse), self.map_series, tuple(failed), caveats)
 
 
 def select(study: Study) -> Selection:
-    """Choose the T1-weighted series with the smallest voxels, without contrast agent where there is a choice.
+    """Choose the best candidate of a study, see `find_candidates`."""
+    return find_candidates(study).selection()
 
-    The selection also holds the series from which FA and CBF come. Raises NoMagneticResonance, NoT1, TooCoarse.
+
+def find_candidates(study: Study) -> Candidates:
+    """Find the T1-weighted series of a study, and those from which FA and CBF come.
+
+    Raises NoMagneticResonance, NoT1, TooCoarse.
     """
-    passed_over: list[tuple[Series, Reason]] = []
-    candidates: list[tuple[Series, SeriesAttributes]] = []
     found = [(series, attributes_of(series)) for series in study.series]
     map_series, reasons = map_series_of(found)
     roles = roles_by_uid(map_series)
-    for series, attributes in found:
-        reason = reasons.get(series.uid) or next((reason for reason, holds in RULES if holds(attributes)), None)
-        if reason is None and series.uid not in roles:
-            candidates.append((series, attributes))
-        elif series.uid not in roles:
-            passed_over.append((series, reason or Reason.NOT_T1))
+    passed_over = [(series, reasons[series.uid]) for series, _ in found if series.uid in reasons]
+    candidates: list[Candidate] = []
+    for candidate in _parts(found, {*roles, *reasons}):
+        reason = next((reason for reason, holds in RULES if holds(candidate.attributes)), None)
+        if reason is None:
+            candidates.append(candidate)
+        else:
+            passed_over.append((candidate.series, reason))
     if not candidates:
         _raise_no_candidate([reason for _, reason in passed_over], list(roles.values()))
-    candidates.sort(key=lambda c: _rank(c[1]))
-    (chosen, best), *others = candidates
-    _refuse_coarse(best)
-    passed_over += [(series, _why_worse(attributes, best)) for series, attributes in others]
-    return Selection(chosen, tuple(passed_over), map_series)
+    usable, excluded = _without_unsuitable(candidates)
+    ranked = sorted(usable, key=lambda c: (*(key(c.attributes) for _, key in RANK), c.attributes.started))
+    return Candidates(tuple(ranked), (*passed_over, *excluded), map_series)
+
+
+def _parts(found: Sequence[tuple[Series, SeriesAttributes]], of_maps: set[str]) -> Iterator[Candidate]:
+    """Give the series that are not used for maps, by series UID."""
+    yield from (Candidate(series, attributes) for series, attributes in found if series.uid not in of_maps)
+
+
+def _without_unsuitable(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[tuple[Series, Reason]]]:
+    """Leave out inversion images beside their uniform image, and voxels too large. Raises TooCoarse if all are."""
+    uniform = [c.attributes for c in candidates if is_uniform(c.attributes)]
+    inversion = [c for c in candidates if any(is_inversion_image(c.attributes, u) for u in uniform)]
+    rest = [c for c in candidates if not any(c is one for one in inversion)]
+    fine, coarse = [c for c in rest if not _is_coarse(c.attributes)], [c for c in rest if _is_coarse(c.attributes)]
+    if not fine:
+        finest = min((c.attributes for c in coarse), key=_voxel_mm)
+        slice_mm, pixel_mm = slice_distance_mm(finest), max(finest.planes[0].pixel_mm)
+        raise TooCoarse(
+            f"the finest T1-weighted series has slices of {slice_mm:.1f} mm and pixels of {pixel_mm:.1f} mm"
+        )
+    reasons = ((inversion, Reason.INVERSION_IMAGE), (coarse, Reason.TOO_COARSE))
+    return fine, [(c.series, reason) for group, reason in reasons for c in group]
 
 
 def _raise_no_candidate(reasons: list[Reason], roles: list[Role]) -> None:
@@ -139,19 +131,27 @@ def _raise_no_candidate(reasons: list[Reason], roles: list[Role]) -> None:
     raise NoT1(f"no series can be used: {counted}")
 
 
+def _caveats(a: SeriesAttributes, failed: Sequence[FailedSeries]) -> Iterator[Caveat]:
+    if a.agent:
+        text = "a contrast agent was given before the T1-weighted images; volumes were validated without one"
+        yield Caveat(AFTER_AGENT, text, is_our_text=True)
+    if is_derived(a):
+        text = "ImageType says DERIVED: the T1-weighted images are not as acquired (defaced, filtered or computed)"
+        yield Caveat(DERIVED_USED, text, is_our_text=True)
+    for one in failed:
+        yield Caveat(PREFERRED_FAILED, f"not measured, another was: {one}", is_our_text=True)
+
+
 def _voxel_mm(a: SeriesAttributes) -> float:
     """Give the geometric mean of the edges of a voxel."""
     return float((max(a.planes[0].pixel_mm) ** 2 * slice_distance_mm(a)) ** (1 / 3))
 
 
-def _cover_mm(a: SeriesAttributes) -> float:
-    return slice_distance_mm(a) * len(a.planes)
-
-
-def _rank(a: SeriesAttributes) -> tuple[bool, bool, float, bool, float, str]:
-    """Sort key of candidates, best first."""
-    finest = round(_voxel_mm(a) / _SAME_SPACING_MM)
-    return (_is_coarse(a), a.agent, finest, not a.is_3d, -round(_cover_mm(a), -1), a.started)
+def _covers(a: SeriesAttributes) -> tuple[float, float, float]:
+    """Give the extent in mm from the first to the last place, along the columns and along the rows of the images."""
+    places = [plane.along_mm for plane in a.planes]
+    rows, columns = (n * mm for n, mm in zip(a.planes[0].shape, a.planes[0].pixel_mm, strict=True))
+    return float(np.ptp(places)) + slice_distance_mm(a), rows, columns
 
 
 def _is_coarse(a: SeriesAttributes) -> bool:
@@ -159,19 +159,41 @@ def _is_coarse(a: SeriesAttributes) -> bool:
     return any(size > limit + _ROUNDING_MM for size, limit in limits)
 
 
-def _refuse_coarse(a: SeriesAttributes) -> None:
-    if _is_coarse(a):
-        slice_mm, pixel_mm = slice_distance_mm(a), max(a.planes[0].pixel_mm)
-        raise TooCoarse(
-            f"the finest T1-weighted series has slices of {slice_mm:.1f} mm and pixels of {pixel_mm:.1f} mm"
-        )
+def _is_timed_only(a: SeriesAttributes) -> bool:
+    return not (is_prepared(a) or is_named_t1(a))
+
+
+def _is_other_sequence(a: SeriesAttributes) -> bool:
+    return not (is_prepared(a) or (a.is_3d and a.gradient_echo is not False))
+
+
+def _uncorrected(a: SeriesAttributes) -> int:
+    """Give 0 after a correction for distortion in 3D, 1 where nothing is said, 2 after one in 2D, 3 without."""
+    kinds = set(a.image_type)
+    if "DIS3D" in kinds:
+        return 0
+    if "DIS2D" in kinds:
+        return 2
+    return 3 if "ND" in kinds or "nd" in a.words else 1
+
+
+RANK: tuple[tuple[Reason, Callable[[SeriesAttributes], float]], ...] = (
+    (Reason.SMALLER_COVER, lambda a: min(_covers(a)) < HEAD_MM),
+    (Reason.TIMING_ONLY, _is_timed_only),
+    (Reason.DOUBTFUL_REGION, lambda a: a.region is Region.DOUBTFUL),
+    (Reason.LAST_RESORT, is_derived),
+    (Reason.OTHER_SEQUENCE, _is_other_sequence),
+    (Reason.CONTRAST_GIVEN, lambda a: a.agent),
+    (Reason.NOT_PREPARED, lambda a: not is_prepared(a)),
+    (Reason.UNCORRECTED, _uncorrected),
+    (Reason.ONE_ECHO, lambda a: not ({"RMS", "MEAN"} & set(a.image_type) or {"rms", "mean"} & a.words)),
+    (Reason.DENOISED, is_denoised),
+    (Reason.NOT_3D, lambda a: not a.is_3d),
+    (Reason.COARSER, lambda a: round(_voxel_mm(a) / _SAME_SPACING_MM)),
+    (Reason.SMALLER_COVER, lambda a: -round(_covers(a)[0], -1)),
+)
+"""What a candidate is ranked by, the smallest value first, and why one with a larger value is not used."""
 
 
 def _why_worse(a: SeriesAttributes, best: SeriesAttributes) -> Reason:
-    if a.agent and not best.agent:
-        return Reason.CONTRAST_GIVEN
-    if _voxel_mm(a) > _voxel_mm(best) + _SAME_SPACING_MM:
-        return Reason.COARSER
-    if _cover_mm(a) < _cover_mm(best):
-        return Reason.SMALLER_COVER
-    return Reason.LATER
+    return next((reason for reason, key in RANK if key(a) != key(best)), Reason.LATER)

@@ -2,15 +2,17 @@
 
 import json
 import shutil
+import weakref
 from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import generate_uid
 
 from lnc_dicom.errors import WrongPose
-from lnc_dicom.pipeline import analyse, process
+from lnc_dicom.pipeline import MOST_SEGMENTED, analyse, process
 from lnc_dicom.quantities import Quantity
 from lnc_dicom.result_json import result_json
 from lnc_dicom.study.read import read_study
@@ -167,7 +169,7 @@ def test_a_study_that_a_gate_refuses_never_reaches_the_biomarker_model(tmp_path)
     stages = _Stages()
     with pytest.raises(WrongPose):
         analyse(read_study([tmp_path]), Tools(_Turned(), NOW, stages, predictor=Oracle()))
-    assert stages.visited[-1] == "regions"
+    assert stages.visited[-1] == "segment"
 
 
 def test_caveats_of_the_study_come_before_those_of_predictions(tmp_path):
@@ -182,3 +184,70 @@ def test_every_stage_is_visited_once_and_in_order(tmp_path):
     stages = _Stages()
     process(read_study([tmp_path]), Tools(BoxSegmenter(), NOW, stages))
     assert stages.visited == list(STAGES)
+
+
+def _two_series(folder, change=lambda dataset: None):
+    """A better series that is changed, number 9, and a coarser whole one, number 2, of the same study."""
+    study = generate_uid()
+
+    def better(dataset):
+        dataset.SeriesNumber = 9
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "DIS3D"]
+        change(dataset)
+
+    write_series(folder / "better", change=better, study_uid=study)
+    write_series(folder / "other", study_uid=study)
+
+
+def test_where_the_best_series_has_a_gap_the_next_is_measured_and_the_failed_one_is_named(tmp_path):
+    _two_series(tmp_path)
+    (tmp_path / "better" / "0030.dcm").unlink()
+    report = analyse(read_study([tmp_path]), Tools(BoxSegmenter(), NOW))
+    assert report.selection.chosen.header.SeriesNumber == 2
+    assert [(f.series.header.SeriesNumber, f.code) for f in report.selection.failed] == [(9, "LNC-105")]
+    assert "LNC-427" in [c.code for c in report.caveats]
+    result = json.loads(result_json(report, (), {}))
+    (failed,) = result["series"]["failed"]
+    assert (failed["number"], failed["code"]) == (9, "LNC-105")
+    assert failed["what"].startswith("a gap of")
+
+
+class _TurnedAtFirst(_Turned):
+    """Refuses the first head; keeps no volume alive, and remembers whether one of an earlier call still lives."""
+
+    def __init__(self):
+        self.seen = []
+        self.held = []
+
+    def __call__(self, volume):
+        self.held.append(any(alive() is not None for alive in self.seen))
+        self.seen.append(weakref.ref(volume))
+        return super().__call__(volume) if len(self.seen) == 1 else BoxSegmenter()(volume)
+
+
+def test_where_a_gate_refuses_the_best_series_the_next_is_measured_and_one_volume_is_held_at_a_time(tmp_path):
+    _two_series(tmp_path)
+    segmenter, stages = _TurnedAtFirst(), _Stages()
+    report = analyse(read_study([tmp_path]), Tools(segmenter, NOW, stages))
+    assert [f.code for f in report.selection.failed] == ["LNC-115"]
+    assert segmenter.held == [False, False]
+    assert stages.visited == ["select", *["volume", "segment"] * 2, *STAGES[3:-1]]
+
+
+def test_where_all_fail_the_error_is_that_of_the_best_and_the_others_are_named(tmp_path):
+    _two_series(tmp_path)
+    (tmp_path / "other" / "0030.dcm").unlink()
+    stages = _Stages()
+    with pytest.raises(WrongPose, match=r"LNC-508 .*; series 2: LNC-105 a gap"):
+        analyse(read_study([tmp_path]), Tools(_Turned(), NOW, stages))
+    assert "diffusion" not in stages.visited
+
+
+def test_of_many_series_that_are_all_refused_only_some_are_segmented(tmp_path):
+    study = generate_uid()
+    for name in range(MOST_SEGMENTED + 2):
+        write_series(tmp_path / str(name), study_uid=study)
+    stages = _Stages()
+    with pytest.raises(WrongPose, match="2 more T1-weighted series were not tried"):
+        analyse(read_study([tmp_path]), Tools(_Turned(), NOW, stages))
+    assert stages.visited.count("segment") == MOST_SEGMENTED

@@ -1,4 +1,5 @@
 import json
+import logging
 
 import pydicom
 import pytest
@@ -98,3 +99,14 @@ def test_a_full_disk_waits_and_a_defect_fails_and_neither_repeats_its_message(si
     outcome = site.compute(manifest)
     assert (outcome["state"], outcome["code"]) == (state, code)
     assert "CANARY" not in str(outcome)
+
+
+def test_a_series_that_failed_before_another_was_measured_is_in_the_log_with_its_code(site, tmp_path, caplog):
+    def corrected(dataset):
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "DIS3D"]
+
+    gap = write_series(tmp_path / "gap", change=corrected, study_uid=STUDY)
+    del gap[30]
+    with caplog.at_level(logging.INFO, logger="lnc"):
+        assert site.compute(site.receive([*site.paths, *gap]))["state"] == "DONE"
+    assert [r.code for r in caplog.records if r.msg == "series failed"] == ["LNC-105"]

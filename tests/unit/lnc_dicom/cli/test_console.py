@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import pytest
 import typer
@@ -6,7 +7,12 @@ import typer
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.cli import console
 from lnc_dicom.errors import Defect, NoT1, PacsUnreachable, UnusableInput
+from lnc_dicom.pipeline import analyse
+from lnc_dicom.study.read import read_study
+from lnc_dicom.study.selection import FailedSeries
+from lnc_dicom.tools import Tools
 from lnc_dicom.types import Caveat, Check, Measurement, Quantity, Statistic
+from tests.factories import NOW, BoxSegmenter, write_series
 
 
 @pytest.mark.parametrize(
@@ -47,6 +53,23 @@ def test_a_volume_stands_with_its_interval_and_cbf_without_decimals():
     assert console._cell(measurement) == "0.91 [dim](0.80 to 1.04)[/]"
     assert console._mean(measurement, Quantity.CBF).startswith("52 ")
     assert console._mean(measurement, Quantity.FA) == "-"
+
+
+def test_a_stage_that_comes_again_is_timed_together():
+    watch = console.Stopwatch(["volume"])
+    with watch as stage:
+        for _ in range(2):
+            with stage("volume"):
+                time.sleep(0.01)
+    assert watch.seconds["volume"] >= 0.02
+
+
+def test_a_series_that_was_tried_in_vain_is_shown_with_its_reason(tmp_path, capsys):
+    write_series(tmp_path)
+    report = analyse(read_study([tmp_path]), Tools(BoxSegmenter(), NOW))
+    failed = FailedSeries(report.study.series[0], "LNC-105", "a gap of 4.0 mm")
+    console.show_report(replace(report, selection=replace(report.selection, failed=(failed,))))
+    assert "tried in vain series 2: LNC-105 a gap of 4.0 mm" in capsys.readouterr().out
 
 
 def test_caveats_go_to_stderr(capsys):

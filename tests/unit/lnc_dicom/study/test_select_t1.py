@@ -4,9 +4,11 @@ from pydicom.uid import CTImageStorage, generate_uid
 
 from lnc_dicom.errors import NoMagneticResonance, NoT1, TooCoarse
 from lnc_dicom.study.read import read_study
-from lnc_dicom.study.select_t1 import RULES, select
-from lnc_dicom.types import Reason
+from lnc_dicom.study.select_t1 import AFTER_AGENT, DERIVED_USED, PREFERRED_FAILED, find_candidates, select
+from lnc_dicom.study.selection import FailedSeries
+from lnc_dicom.types import Reason, Study
 from tests.factories import head, layout, write_series
+from tests.headers import series_of
 
 
 def _changed(**values):
@@ -114,10 +116,6 @@ def test_contrast_and_timing_decide_what_is_t1_weighted(tmp_path, values, usable
             _choose(tmp_path)
 
 
-def test_every_rule_has_a_reason_of_its_own():
-    assert len({reason for reason, _ in RULES}) == len(RULES)
-
-
 @pytest.mark.slow
 def test_the_real_studies_give_their_t1(data):
     for name, description in (
@@ -141,3 +139,146 @@ def test_an_inversion_time_of_zero_is_none_and_others_decide(tmp_path, inversion
     else:
         with pytest.raises(NoT1):
             _choose(tmp_path)
+
+
+BEST = {
+    "whole head before a fine slab": ({}, {"places": 60, "step_mm": 1.0, "pixel_mm": 0.5}, Reason.SMALLER_COVER),
+    "whole head before many close slices": ({}, {"places": 400, "step_mm": 0.2}, Reason.SMALLER_COVER),
+    "small in-plane": ({}, {"pixel_mm": 0.3}, Reason.SMALLER_COVER),
+    "preparation before timing alone": (
+        {},
+        {
+            "SeriesDescription": "x",
+            "SequenceName": None,
+            "SequenceVariant": "SS",
+            "InversionTime": None,
+            "ScanningSequence": "GR",
+            "RepetitionTime": 23,
+            "EchoTime": 3.4,
+            "FlipAngle": 18,
+            "pixel_mm": 0.6,
+        },
+        Reason.TIMING_ONLY,
+    ),
+    "as acquired before derived": (
+        {"pixel_mm": 1.2},
+        {"ImageType": ["DERIVED", "PRIMARY", "M"], "NumberOfFrames": 1},
+        Reason.LAST_RESORT,
+    ),
+    "before contrast": ({}, {"SeriesDescription": "T1 3D +C GAD", "pixel_mm": 0.8}, Reason.CONTRAST_GIVEN),
+    "no agent in a word": (
+        {"ContrastBolusAgent": "NONE"},
+        {"ContrastBolusAgent": "Gd", "pixel_mm": 0.8},
+        Reason.CONTRAST_GIVEN,
+    ),
+    "3D gradient echo before 2D spin echo without contrast": (
+        {"ContrastBolusAgent": "Gd"},
+        {"ScanningSequence": "SE", "InversionTime": None, "RepetitionTime": 550, "MRAcquisitionType": "2D"},
+        Reason.OTHER_SEQUENCE,
+    ),
+    "inversion before none": (
+        {"pixel_mm": 1.2},
+        {
+            "ScanningSequence": "GR",
+            "SequenceVariant": "SP",
+            "InversionTime": None,
+            "RepetitionTime": 8,
+            "FlipAngle": 15,
+        },
+        Reason.NOT_PREPARED,
+    ),
+    "corrected in 3D before ND": (
+        {"ImageType": ["ORIGINAL", "PRIMARY", "M", "NORM", "DIS3D"], "SeriesTime": "100001"},
+        {"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "NORM"], "SeriesTime": "100000"},
+        Reason.UNCORRECTED,
+    ),
+    "corrected in 2D before ND": (
+        {"ImageType": ["ORIGINAL", "PRIMARY", "M", "DIS2D"], "SeriesTime": "100001"},
+        {"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND"], "SeriesTime": "100000"},
+        Reason.UNCORRECTED,
+    ),
+    "RMS before one echo": (
+        {"SeriesDescription": "T1_memprage RMS", "SeriesTime": "100001"},
+        {"SeriesDescription": "T1_memprage_e1", "SeriesTime": "100000"},
+        Reason.ONE_ECHO,
+    ),
+    "mean before one echo": ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MEAN"]}, {"pixel_mm": 0.9}, Reason.ONE_ECHO),
+    "finer": ({"SeriesTime": "100001"}, {"pixel_mm": 1.2, "SeriesTime": "100000"}, Reason.COARSER),
+    "earlier": ({"SeriesTime": "100000"}, {"SeriesTime": "100001"}, Reason.LATER),
+    "a head before what may be a neck": ({}, {"BodyPartExamined": "NECK", "pixel_mm": 0.8}, Reason.DOUBTFUL_REGION),
+    "large voxels": ({}, {"step_mm": 5.0, "places": 40}, Reason.TOO_COARSE),
+}
+
+
+@pytest.mark.parametrize("name", BEST)
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_series_that_suits_a_head_is_chosen_and_the_other_has_its_reason(name, order):
+    better, worse, reason = BEST[name]
+    uids = ("1.1", "1.2")[::order]
+    selection = select(Study("1", (series_of(uids[0], **better), series_of(uids[1], **worse))[::order]))
+    assert selection.chosen.uid == uids[0]
+    assert [found for _, found in selection.passed_over] == [reason]
+
+
+def _mp2rage(**changes):
+    """The series of an MP2RAGE by name."""
+    slow = {"RepetitionTime": 5000, "NumberOfFrames": 1}
+    made = {
+        "INV1": {"SeriesDescription": "mp2rage_INV1", "InversionTime": 700},
+        "INV2": {"SeriesDescription": "mp2rage_INV2", "InversionTime": 2500},
+        "UNI": {
+            "SeriesDescription": "mp2rage_UNI_Images",
+            "InversionTime": None,
+            "ImageType": ["DERIVED", "PRIMARY", "M", "UNI"],
+        },
+        "T1": {
+            "SeriesDescription": "mp2rage_T1_Images",
+            "InversionTime": None,
+            "ImageType": ["DERIVED", "PRIMARY", "M"],
+        },
+    }
+    return Study("1", tuple(series_of(f"1.{uid}", **slow | values) for uid, values in (made | changes).items()))
+
+
+def test_the_uniform_image_of_an_mp2rage_is_used_and_its_inversion_images_never():
+    candidates = find_candidates(_mp2rage())
+    assert [c.series.uid for c in candidates.ranked] == ["1.UNI"]
+    reasons = {series.uid: reason for series, reason in candidates.passed_over}
+    assert reasons == {"1.INV1": Reason.INVERSION_IMAGE, "1.INV2": Reason.NOT_T1, "1.T1": Reason.NOT_T1}
+
+
+def test_the_uniform_image_comes_before_the_denoised_one():
+    denoised = {
+        "SeriesDescription": "mp2rage_UNI-DEN",
+        "InversionTime": None,
+        "ImageType": ["DERIVED", "PRIMARY", "UNI"],
+    }
+    assert [c.series.uid for c in find_candidates(_mp2rage(DEN=denoised)).ranked] == ["1.UNI", "1.DEN"]
+
+
+def test_the_inversion_images_are_known_by_their_timing_where_they_have_no_name():
+    named = {uid: {"SeriesDescription": "x", "InversionTime": ti} for uid, ti in (("INV1", 700), ("INV2", 1200))}
+    assert [c.series.uid for c in find_candidates(_mp2rage(**named)).ranked] == ["1.UNI"]
+
+
+def test_the_choice_says_what_a_reader_must_know():
+    def codes(**values):
+        return {c.code for c in select(Study("1", (series_of(NumberOfFrames=1, **values),))).caveats}
+
+    assert codes() == set()
+    assert codes(ContrastBolusAgent="Gd") == codes(SeriesDescription="T1 post KM") == {AFTER_AGENT}
+    assert codes(ImageType=["DERIVED", "PRIMARY", "M"]) == {DERIVED_USED}
+
+
+def test_after_a_failure_the_next_best_is_chosen_and_the_failed_one_is_named():
+    study = Study(
+        "1", (series_of("1.1", SeriesNumber=3), series_of("1.2", pixel_mm=1.2), series_of("1.3", pixel_mm=1.3))
+    )
+    candidates = find_candidates(study)
+    failed = FailedSeries(candidates.ranked[0].series, "LNC-105", "a gap")
+    selection = candidates.selection([failed])
+    assert selection.chosen.uid == "1.2"
+    assert [(series.uid, reason) for series, reason in selection.passed_over] == [("1.3", Reason.COARSER)]
+    assert selection.failed == (failed,)
+    (caveat,) = selection.caveats
+    assert (caveat.code, caveat.text) == (PREFERRED_FAILED, "not measured, another was: series 3: LNC-105 a gap")

@@ -1,0 +1,54 @@
+"""Text of a header → values and words that can be compared: one value or many, any case, accent and separator."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from pydicom import Dataset, Sequence
+from pydicom.errors import BytesLengthException
+from pydicom.multival import MultiValue
+
+_UNREADABLE = (
+    *(ValueError, TypeError, ArithmeticError, LookupError, AttributeError, NotImplementedError),
+    BytesLengthException,
+)
+"""What pydicom raises where the bytes of a value do not fit its VR."""
+
+
+def values_of(header: Dataset, name: str) -> tuple[str, ...]:
+    """Give the values of an attribute, in capitals: of one value one, of an absent or unreadable attribute none."""
+    value = _readable(header, name)
+    values = value if isinstance(value, MultiValue) else [value]
+    return tuple(text for v in values if v is not None and (text := str(v).strip().upper()))
+
+
+def items_of(header: Dataset, name: str) -> tuple[Dataset, ...]:
+    """Give the items of a sequence; none where it is absent or something else."""
+    value = _readable(header, name)
+    return tuple(value) if isinstance(value, Sequence) else ()
+
+
+def _readable(header: Dataset, name: str) -> Any:  # noqa: ANN401 - a DICOM value may be anything
+    """Read a value; None where its bytes do not fit its VR."""
+    try:
+        return header.get(name)
+    except _UNREADABLE:
+        return None
+
+
+def plain(text: str) -> str:
+    """Write a text in lower case, without accents, its underscores as spaces."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold().replace("_", " ")
+
+
+def plain_text(header: Dataset, *names: str) -> str:
+    """Join the values of attributes to one plain text."""
+    return plain(" ".join(value for name in names for value in values_of(header, name)))
+
+
+def words_of(text: str) -> frozenset[str]:
+    """Give the words of a plain text: letters and digits of any script."""
+    return frozenset(re.findall(r"\w+", text))
