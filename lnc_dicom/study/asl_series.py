@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 
 import pydicom
 from pydicom import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from lnc_dicom.study.attributes import item
 from lnc_dicom.study.candidate import Candidate
+from lnc_dicom.study.header_text import values_of
 from lnc_dicom.types import Series
 
 _M0_WORDS = {"m0", "m0scan", "mzero", "mzeroscan", "m0map", "m0w", "m0img"}
@@ -23,10 +24,11 @@ _CALIBRATION_WORDS = {"calibration", "calib", "kalibrierung", "calibrazione", "c
 _SPLIT_VOLUMES = 2
 """From so many series of one volume each, one acquisition is joined."""
 _PHILIPS_LABEL = 0x20051429
+_PHILIPS_PHASES = 0x20011017
 _GE_TECHNIQUE = 0x004310A3
 _PROTOCOLS = (0x00291020, 0x00291120, 0x00211019)
 """Siemens' private protocols, VB to VE and XA: the name of the sequence stands in their text."""
-_SEQUENCE_NAME = re.compile(rb'tSequenceFileName\s*=\s*"+([^"]+)')
+_SEQUENCE_NAME = re.compile(r'tSequenceFileName\s*=\s*"+([^"]+)')
 _CODED = 0x00189250
 """Arterial Spin Labeling Contrast."""
 _TECHNIQUE = 0x00189252
@@ -55,9 +57,10 @@ def unsupported_kind(series: Series) -> str:
     """Name the kind of labelling where names or the sequence tell one whose volumes are not pairs; "" otherwise."""
     found = _private(series)
     names = (str(series.header.get(k) or "") for k in ("SeriesDescription", "ProtocolName", "SequenceName"))
-    technique = str(found[_TECHNIQUE].value or "") if _TECHNIQUE in found else ""
-    text = " ".join((*names, technique, _sequence_file(found))).lower()
-    return next((kind for kind, name in _UNSUPPORTED.items() if name.search(text)), "")
+    text = " ".join((*names, _text(found, _TECHNIQUE), _sequence_file(found))).lower()
+    kind = next((kind for kind, name in _UNSUPPORTED.items() if name.search(text)), "")
+    phases = _text(found, _PHILIPS_PHASES)
+    return kind or ("Look-Locker" if phases.isdigit() and int(phases) > 1 else "")
 
 
 def is_labelling(c: Candidate) -> bool:
@@ -94,16 +97,21 @@ def sequence_of(c: Candidate) -> str:
 
 def _sequence_file(found: Dataset) -> str:
     """Give the name of the sequence in Siemens' private protocol, in small letters; "" without one."""
-    for tag in _PROTOCOLS:
-        value = found[tag].value if tag in found else b""
-        match = _SEQUENCE_NAME.search(value if isinstance(value, bytes) else str(value).encode("utf-8", "replace"))
-        if match:
-            return match[1].decode("latin-1").lower()
-    return ""
+    matches = (_SEQUENCE_NAME.search(_text(found, tag)) for tag in _PROTOCOLS)
+    return next((match[1].lower() for match in matches if match), "")
+
+
+def _text(found: Dataset, tag: int) -> str:
+    """Give the value of an attribute as text; "" where it is absent or unreadable."""
+    try:
+        value = found[tag].value if tag in found else ""
+    except (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, BytesLengthException):
+        return ""
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
 
 
 def _private(series: Series) -> Dataset:
-    tags = [*_PROTOCOLS, _PHILIPS_LABEL, _GE_TECHNIQUE, _CODED, _TECHNIQUE]
+    tags = [*_PROTOCOLS, _PHILIPS_LABEL, _GE_TECHNIQUE, _CODED, _TECHNIQUE, _PHILIPS_PHASES]
     try:
         return pydicom.dcmread(series.instances[0].path, stop_before_pixels=True, specific_tags=tags)
     except (OSError, EOFError, ValueError, AttributeError, NotImplementedError, InvalidDicomError):
@@ -112,9 +120,8 @@ def _private(series: Series) -> Dataset:
 
 def _is_asl_by_private(c: Candidate) -> bool:
     found = _private(c.series)
-    label = str(found[_PHILIPS_LABEL].value or "") if _PHILIPS_LABEL in found else ""
-    technique = str(found[_GE_TECHNIQUE].value or "") if _GE_TECHNIQUE in found else ""
-    named = label.strip().upper() in {"CONTROL", "LABEL"} or "CONTINUOUS" in technique.upper()
+    label, technique = (_text(found, tag).strip().upper() for tag in (_PHILIPS_LABEL, _GE_TECHNIQUE))
+    named = label in {"CONTROL", "LABEL"} or "CONTINUOUS" in technique
     return named or _CODED in found or "asl" in _sequence_file(found)
 
 
@@ -168,7 +175,8 @@ def _runs(group: Sequence[Candidate]) -> Iterator[list[Candidate]]:
 
 
 def _number(c: Candidate) -> int:
-    return int(c.series.header.get("SeriesNumber") or 0)
+    number = "".join(values_of(c.series.header, "SeriesNumber"))
+    return int(number) if number.isdigit() else 0
 
 
 def _join(run: Sequence[Candidate]) -> Candidate:
