@@ -160,7 +160,7 @@ def _plane(image: Dataset, position: Dataset, orientation: Dataset, measures: Da
 
 def is_mosaic(header: Dataset) -> bool:
     """Whether every image is a mosaic: the slices of a volume side by side in one image, as Siemens writes them."""
-    return "MOSAIC" in {str(kind).upper() for kind in header.get("ImageType") or ()}
+    return "MOSAIC" in values_of(header, "ImageType")
 
 
 def slice_distance_mm(attributes: SeriesAttributes) -> float:

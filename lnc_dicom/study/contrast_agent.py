@@ -13,7 +13,23 @@ from pydicom import Dataset
 from lnc_dicom.study.header_text import items_of, plain_text, values_of
 
 _NEGATIONS = {
-    *("no", "none", "non", "not", "n", "na", "nil", "null", "nativ", "native", "nativo", "nativa", "plain", "negative"),
+    *(
+        "no",
+        "none",
+        "non",
+        "not",
+        "n",
+        "na",
+        "nil",
+        "nill",
+        "null",
+        "false",
+        "plain",
+        "negative",
+        "pre",
+        "非造影",
+        "平扫",
+    ),
     *(
         "without",
         "wo",
@@ -75,8 +91,8 @@ def agent_described(text: str) -> bool:
 
 
 def _is_negated(text: str) -> bool:
-    words = re.findall(r"[^\W\d_]+", text)
-    return bool(_NEGATIONS & set(words)) or words == ["n", "a"] or "w/o" in text
+    words = re.findall(r"[^\W\d_]+", text.replace("non-ionic", ""))
+    return bool(_NEGATIONS & set(words)) or any(w.startswith(("nativ", "натив")) for w in words) or "w/o" in text
 
 
 def _is_filled(text: str) -> bool:

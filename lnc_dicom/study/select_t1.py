@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import shorten
 
 import numpy as np
 
@@ -40,6 +41,8 @@ MAX_PIXEL_MM = 2.0
 """In-plane limit: the coarsest T1 that was validated has 2 mm pixels."""
 HEAD_MM = 110.0
 """Images that extend less than this along any of their axes do not show a whole head."""
+MOST_LETTERS = 160
+"""The caveat of a failed series is cut after so many letters; result.json has the whole reason."""
 _SAME_SPACING_MM = 0.05
 """Voxels whose size differs by less count as equal."""
 _ROUNDING_MM = 0.01
@@ -47,7 +50,7 @@ _ROUNDING_MM = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class T1Candidate:
     """A series, or a consistent part of one, that may be the T1, and what a reader must know of it."""
 
     series: Series
@@ -59,7 +62,7 @@ class Candidate:
 class Candidates:
     """The T1-weighted series of a study, best first (at least one), and every other one with the reason why not."""
 
-    ranked: tuple[Candidate, ...]
+    ranked: tuple[T1Candidate, ...]
     passed_over: tuple[tuple[Series, Reason], ...]
     map_series: Mapping[Role, Series] = field(default_factory=dict)
 
@@ -89,7 +92,7 @@ def find_candidates(study: Study) -> Candidates:
     map_series, reasons = map_series_of(found)
     roles = roles_by_uid(map_series)
     passed_over = [(series, reasons[series.uid]) for series, _ in found if series.uid in reasons]
-    candidates: list[Candidate] = []
+    candidates: list[T1Candidate] = []
     for candidate in _parts(found, {*roles, *reasons}):
         reason = next((reason for reason, holds in RULES if holds(candidate.attributes)), None)
         if reason is None:
@@ -103,12 +106,12 @@ def find_candidates(study: Study) -> Candidates:
     return Candidates(tuple(ranked), (*passed_over, *excluded), map_series)
 
 
-def _parts(found: Sequence[tuple[Series, SeriesAttributes]], of_maps: set[str]) -> Iterator[Candidate]:
+def _parts(found: Sequence[tuple[Series, SeriesAttributes]], of_maps: set[str]) -> Iterator[T1Candidate]:
     """Give the series that are not used for maps, by series UID."""
-    yield from (Candidate(series, attributes) for series, attributes in found if series.uid not in of_maps)
+    yield from (T1Candidate(series, attributes) for series, attributes in found if series.uid not in of_maps)
 
 
-def _without_unsuitable(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[tuple[Series, Reason]]]:
+def _without_unsuitable(candidates: Sequence[T1Candidate]) -> tuple[list[T1Candidate], list[tuple[Series, Reason]]]:
     """Leave out inversion images beside their uniform image, and voxels too large. Raises TooCoarse if all are."""
     uniform = [c.attributes for c in candidates if is_uniform(c.attributes)]
     inversion = [c for c in candidates if any(is_inversion_image(c.attributes, u) for u in uniform)]
@@ -136,10 +139,14 @@ def _caveats(a: SeriesAttributes, failed: Sequence[FailedSeries]) -> Iterator[Ca
         text = "a contrast agent was given before the T1-weighted images; volumes were validated without one"
         yield Caveat(AFTER_AGENT, text, is_our_text=True)
     if is_derived(a):
-        text = "ImageType says DERIVED: the T1-weighted images are not as acquired (defaced, filtered or computed)"
+        text = "ImageType says that the T1-weighted images are not as acquired (defaced, filtered, reformatted)"
         yield Caveat(DERIVED_USED, text, is_our_text=True)
     for one in failed:
-        yield Caveat(PREFERRED_FAILED, f"not measured, another was: {one}", is_our_text=True)
+        yield Caveat(
+            PREFERRED_FAILED,
+            shorten(f"not measured, another was: {one}", MOST_LETTERS, placeholder=" …"),
+            is_our_text=True,
+        )
 
 
 def _voxel_mm(a: SeriesAttributes) -> float:

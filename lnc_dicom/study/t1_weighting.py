@@ -29,7 +29,7 @@ MIN_ERNST_SHARE = 0.8
 """A spoiled gradient echo whose flip angle is below this share of the Ernst angle is weighted by proton density."""
 
 _T1_NAME = re.compile(
-    r"(?<![a-z0-9])(?:wip|[23]d|[bsm]|ax|tra|sag|cor|cer|iso|pre|post|ir|se|gre|hr|fs){0,3}t1(?!\d|rho)|"
+    r"(?<![a-z0-9])(?:wip|[23]d|[bdesmuw]|ax|tra|sag|cor|cer|iso|pre|post|ir|se|gre|hr|fs){0,3}t1(?!\d|rho)|"
     r"(?<![a-z])(?:me)?m?p[ -]?rage|mp2rage|(?<![a-z])(?:me)?mpr(?![a-z])|bravo|spgr|(?<![a-z])(?:tfl|fl3d)|"
     r"(?<![a-z])(?:flash|vibe|lava|e?-?thrive|mdeft|quick ?3d|fsp3d|gre fsp|(?:3d)?tfe)(?![a-z])"
 )
@@ -49,6 +49,9 @@ _ANGIOGRAPHY = re.compile(
 )
 _NOT_MAGNITUDE = re.compile(r"(?:P|R|I|PHASE|REAL|IMAGINARY)(?:_.*)?|PHASE MAP|VELOCITY.*|B[01](?:[ _]?MAP)?")
 _QUANTITATIVE = re.compile(r"(?:T1|T2|T2STAR|R1|R2|R2STAR|PD)[ _]?MAP|QMAP|QUANT.*|FIELD[ _]?MAP")
+_FAT = {"F", "FAT", "FF", "FAT_FRACTION", "OP", "OPP_PHASE", "OUT_PHASE"}
+"""Images of a Dixon acquisition that show the brain dark or with other edges; those of water and in phase serve."""
+_REFORMATTED = {"MPR", "REFORMATTED"}
 _MADE_OTHERWISE = {"PROJECTION IMAGE", "MIP", "MINIP", "MNIP", "SUB", "SUBTRACTION", "CSA MIP", "VRT", "SSD"}
 CONTRASTS = {"T1", "T2", "T2_STAR", "PROTON_DENSITY", "FLUID_ATTENUATED", "STIR", "TOF"}
 """Values of Acquisition Contrast that decide (PS3.3 C.8.13.3.1)."""
@@ -94,16 +97,16 @@ def is_named_t1(a: SeriesAttributes) -> bool:
 
 def is_derived(a: SeriesAttributes) -> bool:
     """Whether the pixels were computed from others; such a series is the last resort."""
-    return "DERIVED" in a.image_type or "SECONDARY" in a.image_type
+    return bool({"DERIVED", "SECONDARY", *_REFORMATTED} & set(a.image_type))
 
 
 def is_t1_weighted(a: SeriesAttributes) -> bool:
     """Decide by the contrast that the scanner names, then by timing, then by names."""
     if is_uniform(a) or _NEVER_T1.search(a.text):
         return is_uniform(a)
-    if a.contrast in CONTRASTS:
-        return a.contrast == "T1"
     named = bool(_T1_NAME.search(a.text))
+    if a.contrast in CONTRASTS:
+        return a.contrast == "T1" or (named and is_prepared(a))
     if not named and (a.words & _OTHER_WORDS or "EP" in a.scanning):
         return False
     return not (a.te_ms is not None and a.te_ms > MAX_T1_TE_MS) and _is_timed_t1(a, named=named)
@@ -180,7 +183,7 @@ RULES: tuple[tuple[Reason, Callable[[SeriesAttributes], bool]], ...] = (
     (Reason.DERIVED, _is_secondary),
     (Reason.NOT_MAGNITUDE, _is_not_magnitude),
     (Reason.OTHER_BODY_PART, lambda a: a.region is Region.ELSEWHERE),
-    (Reason.NOT_T1, lambda a: not is_t1_weighted(a)),
+    (Reason.NOT_T1, lambda a: bool(_FAT & set(a.image_type[2:])) or not is_t1_weighted(a)),
     (Reason.TOO_FEW_SLICES, lambda a: len(a.planes) < MIN_SLICES),
     (Reason.OTHER_PLANE_SET, _is_of_mixed_planes),
 )

@@ -127,9 +127,7 @@ RIGHT = {
     "sent-again-with-new-uids": every(measured, says("left out")),
     "siemens-pcasl-mosaic-m0-own-series": no_caveat("LNC-411", "LNC-415"),
     "siemens-vb15-dti-mosaic": either(left_out("diffusion"), caveat("LNC-412"), caveat("LNC-414")),
-    "siemens-xa-classic-asl-split": either(
-        has_map("cbf"), *(caveat(f"LNC-{n}") for n in (411, 415, 416, 418, 419, 420))
-    ),
+    "siemens-xa-classic-asl-split": either(has_map("cbf"), *(caveat(f"LNC-{n}") for n in range(410, 421))),
     "slab-beside-head": chosen("T1_mprage"),
     "slope-of-every-slice": same_volumes,
     "tof-philips-default-name": every(chosen("T1_mprage"), left_out("angiography")),

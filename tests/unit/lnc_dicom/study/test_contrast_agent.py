@@ -33,7 +33,18 @@ NEGATIONS = (
     *("NONE", "NO", "N/A", "NATIV", "Nativ", "OHNE", "ohne KM", "SANS", "0", "0 ml", "-", "--", "n.a.", "w/o", "N"),
     *("without contrast", "No contrast given", "sin contraste", "senza mdc", "kein KM", "UNKNOWN", ""),
 )
-AGENTS = ("Gd", "GADOLINIUM", "Dotarem 10ml", "7.5", "YES", "GADOVIST", "10 ML MULTIHANCE", "gd-dtpa", "Omniscan 0.1")
+AGENTS = (
+    "Gd",
+    "GADOLINIUM",
+    "Dotarem 10ml",
+    "7.5",
+    "YES",
+    "GADOVIST",
+    "10 ML MULTIHANCE",
+    "gd-dtpa",
+    "non-ionic Gd",
+    "Omniscan 0.1",
+)
 
 
 def _header(**values):

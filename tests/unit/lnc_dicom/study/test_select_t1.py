@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.uid import CTImageStorage, generate_uid
 
 from lnc_dicom.errors import NoMagneticResonance, NoT1, TooCoarse
@@ -129,18 +131,6 @@ def test_the_real_studies_give_their_t1(data):
         assert np.unique([s.uid for s, _ in selection.passed_over]).size == len(selection.passed_over)
 
 
-@pytest.mark.parametrize(("inversion_ms", "is_t1"), [(0.0, True), (100.0, False), (900.0, True), (2500.0, False)])
-def test_an_inversion_time_of_zero_is_none_and_others_decide(tmp_path, inversion_ms, is_t1):
-    flash = {"RepetitionTime": 8, "FlipAngle": 15, "SeriesDescription": "x", "SequenceName": "x", "ProtocolName": "x"}
-    change = _changed(InversionTime=inversion_ms, **flash)
-    write_series(tmp_path, change=change)
-    if is_t1:
-        assert _choose(tmp_path).passed_over == ()
-    else:
-        with pytest.raises(NoT1):
-            _choose(tmp_path)
-
-
 BEST = {
     "whole head before a fine slab": ({}, {"places": 60, "step_mm": 1.0, "pixel_mm": 0.5}, Reason.SMALLER_COVER),
     "whole head before many close slices": ({}, {"places": 400, "step_mm": 0.2}, Reason.SMALLER_COVER),
@@ -165,6 +155,7 @@ BEST = {
         {"ImageType": ["DERIVED", "PRIMARY", "M"], "NumberOfFrames": 1},
         Reason.LAST_RESORT,
     ),
+    "as acquired before reformatted": ({}, {"ImageType": ["ORIGINAL", "PRIMARY", "MPR"]}, Reason.LAST_RESORT),
     "before contrast": ({}, {"SeriesDescription": "T1 3D +C GAD", "pixel_mm": 0.8}, Reason.CONTRAST_GIVEN),
     "no agent in a word": (
         {"ContrastBolusAgent": "NONE"},
@@ -282,3 +273,35 @@ def test_after_a_failure_the_next_best_is_chosen_and_the_failed_one_is_named():
     assert selection.failed == (failed,)
     (caveat,) = selection.caveats
     assert (caveat.code, caveat.text) == (PREFERRED_FAILED, "not measured, another was: series 3: LNC-105 a gap")
+
+
+def test_the_caveat_of_a_long_failure_is_cut():
+    candidates = find_candidates(Study("1", (series_of("1.1"), series_of("1.2", pixel_mm=1.2))))
+    (caveat,) = candidates.selection([FailedSeries(candidates.ranked[0].series, "LNC-109", "word " * 99)]).caveats
+    assert 140 < len(caveat.text) <= 160
+    assert caveat.text.endswith(" …")
+
+
+TEXTS = (
+    *(
+        "SeriesDescription",
+        "ProtocolName",
+        "StudyDescription",
+        "BodyPartExamined",
+        "ContrastBolusAgent",
+        "SequenceName",
+    ),
+    *("AcquisitionContrast", "ComplexImageComponent", "MRAcquisitionType", "AngioFlag", "EchoPulseSequence"),
+)
+LISTS = ("ImageType", "ScanningSequence", "SequenceVariant")
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(TEXTS), st.text(max_size=16), max_size=4),
+    st.dictionaries(st.sampled_from(LISTS), st.one_of(st.text(max_size=9), st.lists(st.text(max_size=9), max_size=5))),
+)
+def test_whatever_the_texts_of_another_series_say_one_is_chosen(texts, lists):
+    study = Study("1", (series_of("1.1", places=24, **texts, **lists), series_of("1.2", places=24)))
+    assert select(study).chosen.uid in {"1.1", "1.2"}

@@ -108,6 +108,9 @@ def test_a_time_of_flight_angiogram_is_known_by_its_name_where_the_flag_is_not_s
         (["DERIVED", "PRIMARY", "M", "ND", "NORM"], None),
         (["DERIVED", "PRIMARY", "M", "DIS3D"], None),
         (["DERIVED", "SECONDARY", "MPR"], Reason.DERIVED),
+        (["ORIGINAL", "PRIMARY", "DIXON", "W"], None),
+        (["DERIVED", "PRIMARY", "DIXON", "F"], Reason.NOT_T1),
+        (["ORIGINAL", "PRIMARY", "OUT_PHASE"], Reason.NOT_T1),
         (["DERIVED", "PRIMARY", "PROJECTION IMAGE"], Reason.DERIVED),
         (["DERIVED", "PRIMARY", "SUB"], Reason.DERIVED),
         (None, None),
@@ -157,6 +160,12 @@ def test_a_longer_inversion_time_is_one_of_a_gradient_echo_only():
     assert not is_t1_weighted(_attributes(InversionTime=2500))
 
 
+@pytest.mark.parametrize(("inversion_ms", "expected"), [(0, True), (100, False), (900, True), (2500, False)])
+def test_an_inversion_time_of_zero_is_none_and_others_decide(inversion_ms, expected):
+    flash = PLAIN | {"RepetitionTime": 8, "FlipAngle": 15, "SeriesDescription": "x"}
+    assert is_t1_weighted(_attributes(**flash | {"InversionTime": inversion_ms})) is expected
+
+
 def test_enhanced_images_say_by_their_modifier_that_they_are_inverted():
     modifier, shared = Dataset(), Dataset()
     modifier.InversionRecovery = "YES"
@@ -170,3 +179,9 @@ def test_enhanced_images_say_by_their_modifier_that_they_are_inverted():
 def test_an_angiogram_by_name_is_used_only_where_its_preparation_and_its_name_say_t1():
     assert _reason(SeriesDescription="T1 MPRAGE for MRA") is None
     assert _reason(SeriesDescription="TOF 3D", SequenceName=None) is Reason.ANGIOGRAPHY
+
+
+def test_a_contrast_that_the_scanner_names_decides_unless_preparation_and_name_both_say_t1():
+    for contrast in ("PROTON_DENSITY", "T2"):
+        assert is_t1_weighted(_attributes(AcquisitionContrast=contrast))
+        assert not is_t1_weighted(_attributes(AcquisitionContrast=contrast, SeriesDescription="x", SequenceName=None))
