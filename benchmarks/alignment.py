@@ -20,9 +20,9 @@ from lnc_dicom.cli.console import quieten_libraries  # noqa: E402
 from lnc_dicom.geometry.registration import register  # noqa: E402
 from lnc_dicom.maps.alignment import SAMPLING, SMOOTHING_MM, middle_of_head, structure_points  # noqa: E402
 from lnc_dicom.maps.cbf import read_labelling  # noqa: E402
-from lnc_dicom.maps.dcm2niix import convert  # noqa: E402
 from lnc_dicom.maps.vendor_map import load_map  # noqa: E402
 from lnc_dicom.segment.load import load_segmenter  # noqa: E402
+from lnc_dicom.study.dcm2niix import convert  # noqa: E402
 from lnc_dicom.study.load import load  # noqa: E402
 from lnc_dicom.study.read import read_study  # noqa: E402
 from lnc_dicom.study.select_t1 import select  # noqa: E402

@@ -34,7 +34,10 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The instances of one series, ordered by SOP Instance UID so that file names do not matter."""
+    """The instances of one series, ordered by SOP Instance UID so that file names do not matter.
+
+    The parts of one acquisition that was sent as several series are one series, with the UID of its first part.
+    """
 
     uid: str = field(repr=False)
     instances: tuple[Instance, ...] = field(repr=False)

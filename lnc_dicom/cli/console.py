@@ -107,7 +107,8 @@ def show_report(report: Report) -> None:
         means = [_mean(m, q) for q in quantities for m in (left, right)]
         table.add_row(left.structure.name, _cell(left), _cell(right), *means)
     screen.print(table)
-    for role, series in report.selection.map_series.items():
+    used = [(role, part) for role, series in report.selection.map_series.items() for part in series.parts]
+    for role, series in used:
         screen.print(
             f"  used series {series.header.get('SeriesNumber', '?')}: {role.value}", style="dim", highlight=False
         )

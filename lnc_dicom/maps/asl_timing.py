@@ -12,9 +12,9 @@ import pydicom
 from highdicom import Volume
 
 from lnc_dicom.errors import UnsupportedLabelling
-from lnc_dicom.maps.dcm2niix import Converted
 from lnc_dicom.options import PerfusionOptions
 from lnc_dicom.study.attributes import attributes_of
+from lnc_dicom.study.dcm2niix import Converted
 from lnc_dicom.types import Caveat, Series
 
 ASSUMED = "LNC-405"

@@ -15,13 +15,13 @@ from highdicom import Volume
 from lnc_dicom.errors import NotMeasured, UnreadableSeries, UnsupportedLabelling
 from lnc_dicom.maps.asl_timing import ASSUMED, ImageTimes, Timing, timing_of
 from lnc_dicom.maps.asl_volumes import volumes
-from lnc_dicom.maps.dcm2niix import Converted, convert
 from lnc_dicom.maps.kinetic_model import consensus_cbf, fitted_cbf
 from lnc_dicom.maps.labelling import Labelling, read_labelling
 from lnc_dicom.maps.vendor_map import VendorMap, load_map, to_cbf
 from lnc_dicom.options import PerfusionOptions
 from lnc_dicom.quantities import Quantity
 from lnc_dicom.study.attributes import is_mosaic
+from lnc_dicom.study.dcm2niix import Converted, convert
 from lnc_dicom.types import Caveat, QuantityMap, Role, Series
 
 LONG_TR_MS = 5000.0

@@ -12,23 +12,16 @@ import numpy as np
 import numpy.typing as npt
 from highdicom import Volume
 
-from lnc_dicom.errors import NotMeasured, OneBValue, TooFewDirections, WrongGradients
+from lnc_dicom.errors import NotMeasured, WrongGradients
 from lnc_dicom.geometry.registration import register
 from lnc_dicom.geometry.resampling import resample_cubic
-from lnc_dicom.maps.dcm2niix import Converted, convert
 from lnc_dicom.maps.vendor_map import load_map, to_fa
 from lnc_dicom.options import DiffusionOptions
 from lnc_dicom.quantities import Quantity
+from lnc_dicom.study.dcm2niix import Converted, convert
+from lnc_dicom.study.gradients import B0_MAX, gradients
 from lnc_dicom.types import QuantityMap, Role, Series
 
-B0_MAX = 50.0
-"""A volume with a smaller b-value, in s/mm², counts as b = 0."""
-MIN_DIRECTIONS = 6
-"""A tensor has six unknowns."""
-SAME_DIRECTION_COSINE = 0.999
-"""Directions within 2.6° count as one; so do g and -g."""
-UNIT_TOLERANCE = 0.02
-"""The length of a direction may differ from 1 by this; rounding in headers stays below 0.001."""
 _COARSE_MM = 3.5
 """Voxel size for motion correction: half of it takes eight times longer and gives the same motion."""
 _SMOOTHING_MM = (4.0, 2.0)
@@ -75,44 +68,6 @@ def _registration_image(map_series: Mapping[Role, Series], itself: Volume) -> tu
     except NotMeasured:
         return itself.with_array(np.nan_to_num(itself.array)), ()
     return converted.volume(converted.array[..., converted.b_values <= B0_MAX].mean(axis=3)), (series,)
-
-
-def gradients(converted: Converted, max_b: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Give the b-values, one per volume (-1: not used), and the directions of the volumes used, (used, 3) in LPS.
-
-    Raises WrongGradients, OneBValue, TooFewDirections.
-    """
-    b_values, directions = converted.b_values, converted.directions
-    volumes = converted.array.shape[3]
-    if b_values is None or directions is None:
-        raise WrongGradients("no b-values or no directions in the header")
-    if b_values.size != volumes or directions.shape != (volumes, 3):
-        raise WrongGradients(f"{b_values.size} b-values and {len(directions)} directions for {volumes} volumes")
-    if not np.isfinite(b_values).all() or b_values.min() < 0:
-        raise WrongGradients("b-values that are negative or not finite")
-    weighted = b_values > B0_MAX
-    length = np.linalg.norm(directions, axis=1)
-    # a trace image has a b-value but no direction: it says nothing of the tensor
-    keep = (~weighted | (length > UNIT_TOLERANCE)) & (b_values <= max_b)
-    if (np.abs(length[keep & weighted] - 1) > UNIT_TOLERANCE).any():
-        raise WrongGradients("gradient directions that are not unit vectors")
-    if not (keep & weighted).any():
-        raise WrongGradients(f"no volume with a direction and a b-value from {B0_MAX:.0f} to {max_b:.0f} s/mm²")
-    if not (keep & ~weighted).any():
-        raise OneBValue(f"b-values from {b_values.min():.0f} to {b_values.max():.0f} s/mm² in {volumes} volumes")
-    count = different_directions(directions[keep & weighted])
-    if count < MIN_DIRECTIONS:
-        raise TooFewDirections(f"{count} different directions")
-    return np.where(keep, b_values, -1.0), np.where(weighted[:, None], directions, 0.0)[keep]
-
-
-def different_directions(directions: npt.NDArray[np.float64]) -> int:
-    """Count the different axes: a gradient and its opposite measure the same."""
-    found: list[npt.NDArray[np.float64]] = []
-    for direction in directions:
-        if all(abs(float(direction @ other)) < SAME_DIRECTION_COSINE for other in found):
-            found.append(direction)
-    return len(found)
 
 
 def correct_motion(

@@ -13,10 +13,10 @@ from lnc_dicom.errors import NoM0, UnpairedVolumes, UnsupportedLabelling
 from lnc_dicom.geometry.resampling import resample
 from lnc_dicom.maps.asl_timing import ASSUMED
 from lnc_dicom.maps.asl_volumes import Context, Labelled, volumes
-from lnc_dicom.maps.dcm2niix import Converted
 from lnc_dicom.predictions import freeze
 from lnc_dicom.study.asl_series import unsupported_kind
 from lnc_dicom.study.attributes import attributes_of
+from lnc_dicom.study.dcm2niix import Converted
 from lnc_dicom.types import Caveat, Series
 
 ORDER_ASSUMED = "LNC-406"

@@ -10,7 +10,7 @@ from pydicom import Dataset, Sequence
 from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 
-_UNREADABLE = (
+UNREADABLE = (
     *(ValueError, TypeError, ArithmeticError, LookupError, AttributeError, NotImplementedError),
     BytesLengthException,
 )
@@ -34,7 +34,7 @@ def _readable(header: Dataset, name: str) -> Any:  # noqa: ANN401 - a DICOM valu
     """Read a value; None where its bytes do not fit its VR."""
     try:
         return header.get(name)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 

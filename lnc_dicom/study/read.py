@@ -22,9 +22,13 @@ from lnc_dicom.types import Caveat, Instance, Prior, Series, Study
 UNREADABLE = "LNC-401"
 """Caveat: a file was not used because it is not DICOM, is incomplete, or shares its UID with a different object."""
 
+PRIVATE_B_VALUES = (0x0019100C, 0x20011003)
+"""Siemens and Philips: b-values where the public attribute is missing."""
+
 _TAGS: list[BaseTag | int] = [
     Tag(name)
     for name in (
+        *PRIVATE_B_VALUES,
         *PATIENT,
         *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "ImageType"),
         *("Rows", "Columns", "NumberOfFrames", "BitsAllocated", "SamplesPerPixel", "PixelSpacing", "SliceThickness"),

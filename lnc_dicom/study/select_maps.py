@@ -14,6 +14,7 @@ from pydicom import Dataset
 from lnc_dicom.study.asl_series import is_asl, is_labelling, is_m0, joined, may_be_m0, same_grid, unsupported_kind
 from lnc_dicom.study.attributes import SeriesAttributes, is_mosaic, item, real_world_mapping, slice_distance_mm
 from lnc_dicom.study.candidate import Candidate
+from lnc_dicom.study.select_diffusion import diffusion_series
 from lnc_dicom.types import Reason, Role, Series
 
 _COLOUR = {"COLFA", "FA_COLOR", "COLOR", "RGB", "FACOLOR", "TENSOR", "TENSOR_COLOR"}
@@ -21,7 +22,6 @@ _COLOUR_WORDS = {"colfa", "cfa", "color", "colour", "colorfa", "colourfa", "rgb"
 _FA_CODES, _CBF_CODES = {"110808"}, {"126390", "113055"}
 _RELATIVE_WORDS = {"rcbf", "relcbf", "relative"}
 _RELATIVE_TYPES = {"RCBF", "RELCBF", "REL_CBF"}
-_NOT_WEIGHTED = {"ADC", "FA", "TRACEW", "TRACE", "TENSOR", "EADC", "COLFA", "EXP"}
 MIN_PLANES = 4
 """A map with fewer slices cannot hold the deep grey matter."""
 
@@ -32,19 +32,20 @@ def map_series_of(found: Sequence[tuple[Series, SeriesAttributes]]) -> tuple[dic
     candidates = [c for c in everything if _may_hold_nuclei(c)]
     used: dict[Role, Series] = {}
     reasons: dict[str, Reason] = {}
-    fa, weighted = _ranked(candidates, is_fa_map), _ranked(candidates, is_weighted)
+    fa, weighted = _ranked(candidates, is_fa_map), diffusion_series(found)
     cbf, relative = _ranked(candidates, is_cbf_map), _ranked(candidates, is_relative_cbf_map)
     labelling, m0 = _perfusion(joined(everything))
     for role, group in ((Role.FA_MAP, fa), (Role.CBF_MAP, cbf), (Role.RELATIVE_CBF_MAP, relative)):
-        _assign(used, reasons, role, group, Reason.OTHER_MAP)
+        _assign(used, reasons, role, [c.series for c in group], Reason.OTHER_MAP)
     others = Reason.MAP_MADE if fa else Reason.OTHER_DIFFUSION
     _assign(used, reasons, Role.FA_REGISTRATION if fa else Role.DIFFUSION, weighted, others)
     others = Reason.MAP_MADE if cbf else Reason.OTHER_PERFUSION
-    _assign(used, reasons, Role.CBF_REGISTRATION if cbf else Role.LABELLING, labelling, others)
+    _assign(used, reasons, Role.CBF_REGISTRATION if cbf else Role.LABELLING, [c.series for c in labelling], others)
     if labelling:
-        _assign(used, reasons, Role.M0, m0, Reason.OTHER_PERFUSION)
+        _assign(used, reasons, Role.M0, [c.series for c in m0], Reason.OTHER_PERFUSION)
     elif not cbf:
-        _assign(used, reasons, Role.LABELLING, _ranked(everything, _is_part_of_labelling), Reason.OTHER_PERFUSION)
+        parts = [c.series for c in _ranked(everything, _is_part_of_labelling)]
+        _assign(used, reasons, Role.LABELLING, parts, Reason.OTHER_PERFUSION)
     return used, reasons
 
 
@@ -73,13 +74,13 @@ def _is_part_of_labelling(c: Candidate) -> bool:
 
 
 def _assign(
-    used: dict[Role, Series], reasons: dict[str, Reason], role: Role, group: Sequence[Candidate], otherwise: Reason
+    used: dict[Role, Series], reasons: dict[str, Reason], role: Role, group: Sequence[Series], otherwise: Reason
 ) -> None:
-    for i, candidate in enumerate(group):
+    for i, series in enumerate(group):
         if i == 0:
-            used[role] = candidate.series
+            used[role] = series
         else:
-            reasons.update({part.uid: otherwise for part in candidate.series.parts})
+            reasons.update({part.uid: otherwise for part in series.parts})
 
 
 def _ranked(candidates: Sequence[Candidate], holds: Callable[[Candidate], bool]) -> list[Candidate]:
@@ -101,15 +102,6 @@ def is_fa_map(c: Candidate) -> bool:
         return False
     named = "fa" in words or ("fractional" in words and any(w.startswith("aniso") for w in words))
     return "FA" in kinds or (c.derived and (named or quantity_code(c) in _FA_CODES))
-
-
-def is_weighted(c: Candidate) -> bool:
-    """Whether it holds several volumes of diffusion-weighted images as acquired."""
-    attributes = c.attributes
-    kinds = set(attributes.image_type)
-    if c.derived or kinds & _NOT_WEIGHTED or c.volumes < 2:  # noqa: PLR2004
-        return False
-    return attributes.diffusion or attributes.contrast == "DIFFUSION" or "DIFFUSION" in kinds
 
 
 def is_cbf_map(c: Candidate) -> bool:

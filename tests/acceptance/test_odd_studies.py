@@ -145,7 +145,6 @@ NOT_YET = {
     **dict.fromkeys(("legacy-converted", "number-of-frames-1", "philips-private-files-beside"), "kinds of objects"),
     **dict.fromkeys(("projection-in-series", "sent-again-with-new-uids"), "series that hold more than one volume"),
     "magnitude-and-phase-magnitude-first": "series that hold more than one volume",
-    **dict.fromkeys(("philips-dti-with-trace", "siemens-vb15-dti-mosaic", "trace-in-dti-first"), "FA"),
 }
 """Cases that do not come out right yet, and what is missing; pytest says when one does."""
 

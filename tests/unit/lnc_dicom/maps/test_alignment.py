@@ -6,10 +6,10 @@ import pytest
 
 from lnc_dicom.errors import Implausible, NotAligned, OffTheHead
 from lnc_dicom.maps.alignment import align, covered, refuse_map, structure_points
-from lnc_dicom.maps.dcm2niix import convert
 from lnc_dicom.maps.fa import B0_MAX
 from lnc_dicom.measure.gates import GREY_CBF, INFORMATION, SHIFT, TURN_OF_MAP
 from lnc_dicom.quantities import Quantity
+from lnc_dicom.study.dcm2niix import convert
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select

@@ -6,9 +6,9 @@ import pytest
 
 from lnc_dicom.errors import UnsupportedLabelling
 from lnc_dicom.maps.asl_timing import ASSUMED, ImageTimes, timing_of
-from lnc_dicom.maps.dcm2niix import Converted, convert
 from lnc_dicom.maps.labelling import read_labelling
 from lnc_dicom.options import PerfusionOptions
+from lnc_dicom.study.dcm2niix import Converted, convert
 from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Series
 from tests.factories import write_series

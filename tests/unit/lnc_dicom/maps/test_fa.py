@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lnc_dicom.errors import OneBValue, TooFewDirections, WrongGradients
 from lnc_dicom.geometry.resampling import resample_cubic
-from lnc_dicom.maps.dcm2niix import Converted, convert
-from lnc_dicom.maps.fa import correct_motion, different_directions, downsample, fit, gradients
+from lnc_dicom.maps.fa import correct_motion, downsample, fit
+from lnc_dicom.study.dcm2niix import Converted, convert
 from lnc_dicom.study.read import read_study
 
 DIRECTIONS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1], [1, -1, 0]], float)
@@ -42,37 +41,6 @@ def test_fa_of_a_known_tensor_follows_the_formula():
 def test_fa_of_free_water_is_0():
     array, _ = _signals(np.full(3, 3e-3), np.eye(3))
     assert np.nanmax(fit(array, B, G)[4:8, 4:8, 4:8]) < 0.01
-
-
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"b_values": None}, WrongGradients),
-        ({"directions": None}, WrongGradients),
-        ({"b_values": B[:-1]}, WrongGradients),
-        ({"directions": 2 * G}, WrongGradients),
-        ({"b_values": -B}, WrongGradients),
-        ({"b_values": np.zeros(9)}, WrongGradients),
-        ({"directions": np.zeros((9, 3))}, WrongGradients),
-        ({"b_values": np.full(9, 1000.0)}, OneBValue),
-        ({"directions": np.vstack([np.zeros(3), *4 * [DIRECTIONS[:2]]])}, TooFewDirections),
-        ({"directions": np.vstack([np.zeros(3), DIRECTIONS[:4], -DIRECTIONS[:4]])}, TooFewDirections),
-    ],
-)
-def test_gradients_that_cannot_give_a_tensor_are_refused_by_code(change, error):
-    with pytest.raises(error):
-        gradients(_converted(**change), 3500)
-
-
-def test_trace_images_and_too_large_b_values_are_not_used():
-    b_values, directions = np.append(B, [1000.0, 9000.0]), np.vstack([G, np.zeros(3), DIRECTIONS[:1]])
-    kept, turned = gradients(_converted(b_values, directions, 11), 3500)
-    assert (kept < 0).tolist() == 9 * [False] + 2 * [True]
-    assert len(turned) == 9
-
-
-def test_a_direction_and_its_opposite_count_as_one():
-    assert different_directions(np.vstack([DIRECTIONS[:3], -DIRECTIONS[:3]])) == 3
 
 
 def test_downsampling_keeps_positions():

@@ -7,8 +7,8 @@ import pytest
 
 from lnc_dicom.errors import NoM0, UnpairedVolumes, UnsupportedLabelling
 from lnc_dicom.maps.asl_volumes import Labelled, volumes
-from lnc_dicom.maps.dcm2niix import convert
 from lnc_dicom.maps.labelling import ORDER_ASSUMED, Pairs, alternate, bright_first, on_grid, read_labelling
+from lnc_dicom.study.dcm2niix import convert
 from lnc_dicom.study.read import read_study
 from tests import perfusion
 

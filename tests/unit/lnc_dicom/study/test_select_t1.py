@@ -31,7 +31,10 @@ def test_the_t1_series_is_chosen_and_the_others_are_listed_with_their_reason(tmp
     write_series(tmp_path / "t1", study_uid=study)
     spoils = {
         "flair": (_changed(InversionTime=2500, EchoTime=100, SeriesDescription="FLAIR", SeriesNumber=3), Reason.NOT_T1),
-        "dwi": (_changed(DiffusionBValue=1000.0, SeriesDescription="x", SeriesNumber=4), Reason.DIFFUSION),
+        "adc": (
+            _changed(ImageType=["ORIGINAL", "PRIMARY", "ADC"], SeriesDescription="x", SeriesNumber=4),
+            Reason.DIFFUSION,
+        ),
         "loc": (_changed(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesNumber=5), Reason.LOCALISER),
         "mpr": (_changed(ImageType=["DERIVED", "SECONDARY", "MPR"], SeriesNumber=6), Reason.DERIVED),
         "tof": (_changed(SeriesDescription="TOF 3D", SeriesNumber=7), Reason.ANGIOGRAPHY),

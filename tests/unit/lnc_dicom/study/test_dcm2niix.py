@@ -3,8 +3,8 @@ import pydicom
 import pytest
 
 from lnc_dicom.errors import UnreadableSeries
-from lnc_dicom.maps import dcm2niix
-from lnc_dicom.maps.dcm2niix import convert
+from lnc_dicom.study import dcm2niix
+from lnc_dicom.study.dcm2niix import convert
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.types import Instance, Series
