@@ -19,11 +19,11 @@ import pydicom
 from highdicom import Volume
 from pydicom import Dataset
 from pydicom import Sequence as DicomSequence
-from pydicom.errors import BytesLengthException
 
 from lnc_dicom.errors import StudyRejected, UnpairedVolumes, UnreadableSeries
 from lnc_dicom.study.attributes import Plane, frame_planes, is_mosaic, item
 from lnc_dicom.study.dcm2niix import Converted, convert
+from lnc_dicom.study.header_text import UNREADABLE
 from lnc_dicom.study.load import check_planes, refuse_transfer_syntax
 from lnc_dicom.types import Series
 
@@ -38,11 +38,6 @@ _GE_EXCITATIONS = (0x0027, 0x1062)
 _PHILIPS_FRAME = (0x2005, 0x140F)
 """Private sequence of Philips' enhanced images that holds, for every frame, what single-frame images hold."""
 _SAME_PLACE_MM = 0.05
-_UNREADABLE = (
-    *(ValueError, TypeError, LookupError, RuntimeError, AttributeError, NotImplementedError, EOFError),
-    BytesLengthException,
-)
-"""What pydicom raises where values do not fit."""
 
 
 class Context(Enum):
@@ -106,10 +101,10 @@ def volumes(series: Series, converted: Converted | None = None) -> tuple[Labelle
     """
     try:
         if is_mosaic(series.header):
-            return tuple(_of_mosaics(series, converted or convert(series)))
+            return _of_parts(series) if len(series.parts) > 1 else tuple(_of_mosaics(series, converted))
         refuse_transfer_syntax(series)
         frames = [frame for instance in series.instances for frame in _frames(pydicom.dcmread(instance.path))]
-    except (StudyRejected, *_UNREADABLE) as error:
+    except (StudyRejected, RuntimeError, EOFError, *UNREADABLE) as error:
         raise UnreadableSeries(f"{type(error).__name__} while the images were read") from error
     groups: dict[tuple[Context | None, int], list[Frame]] = defaultdict(list)
     for frame, rank in zip(frames, _delay_ranks(frames), strict=True):
@@ -127,24 +122,30 @@ def _delay_ranks(frames: Sequence[Frame]) -> list[int]:
     return [ranks[f.context, round(f.plane.along_mm, 1)][f.delay_ms or 0.0] for f in frames]
 
 
-def _of_mosaics(series: Series, converted: Converted) -> Iterator[Labelled]:
+def _of_parts(series: Series) -> tuple[Labelled, ...]:
+    """Give the volumes of mosaics that a scanner split into several series."""
+    made = [v for part in series.parts for v in _of_mosaics(part, None)]
+    return tuple(sorted(made, key=lambda v: v.order))
+
+
+def _of_mosaics(series: Series, converted: Converted | None) -> Iterator[Labelled]:
     """Give the volumes of mosaics; dcm2niix orders them by time, and no header of a mosaic names control and label."""
+    converted = converted or convert(series)
     made = converted.array.shape[3]
     if made != len(series.instances) or converted.array.shape[2] == 1:
         raise UnreadableSeries(f"{made} volumes were made of {len(series.instances)} mosaics")
     lps_mm = converted.lps_mm[:, [2, 1, 0, 3]]
-    delays_ms = _delays_of_mosaics(series)
-    for i, delay_ms in enumerate(delays_ms):
+    for i, header in enumerate(_in_order_of_time(series)):
         array = np.ascontiguousarray(converted.array[..., i].transpose(2, 1, 0), np.float32)
-        yield Labelled(None, (float(i),), Volume(array, lps_mm, "PATIENT"), delay_ms)
+        delay_ms = _delay_ms(header, Dataset(), Dataset())
+        yield Labelled(None, _order(header, Dataset()), Volume(array, lps_mm, "PATIENT"), delay_ms)
 
 
-def _delays_of_mosaics(series: Series) -> list[float | None]:
-    """Give the delay of every mosaic in the order of time."""
+def _in_order_of_time(series: Series) -> list[Dataset]:
+    """Read the headers of mosaics that tell their time and delay."""
     tags = ["AcquisitionNumber", "InstanceNumber", "SeriesNumber", "InversionTime"]
     headers = [pydicom.dcmread(i.path, stop_before_pixels=True, specific_tags=tags) for i in series.instances]
-    headers.sort(key=lambda header: _order(header, Dataset()))
-    return [_delay_ms(header, Dataset(), Dataset()) for header in headers]
+    return sorted(headers, key=lambda header: _order(header, Dataset()))
 
 
 def _frames(dataset: Dataset) -> Iterator[Frame]:

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 
 import pydicom
 from pydicom import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.errors import InvalidDicomError
 
 from lnc_dicom.study.attributes import item
 from lnc_dicom.study.candidate import Candidate
-from lnc_dicom.study.header_text import values_of
+from lnc_dicom.study.header_text import UNREADABLE, values_of
 from lnc_dicom.types import Series
 
 _M0_WORDS = {"m0", "m0scan", "mzero", "mzeroscan", "m0map", "m0w", "m0img"}
@@ -34,10 +34,10 @@ _CODED = 0x00189250
 _TECHNIQUE = 0x00189252
 """ASL Technique Description."""
 _UNSUPPORTED = {
-    "vessel-encoded": re.compile(r"ve[-_ ]?p?casl|vessel"),
-    "time-encoded": re.compile(r"hadamard|time[-_ ]?encod|te[-_ ]?pcasl"),
-    "velocity-selective": re.compile(r"velocity|\bvs[-_ ]?asl|vssr"),
-    "Look-Locker": re.compile(r"look[-_ ]?locker|\bll[-_ ]?asl|multi[-_ ]?phase"),
+    "vessel-encoded": re.compile(r"vep?casl|(?<![a-z])ve[-_ ]p?casl|(?<![a-z])ve[-_ ]?asl|vessel[-_ ]?(enc|sel)"),
+    "time-encoded": re.compile(r"hadamard|time[-_ ]?encod|(?<![a-z])te[-_]?pcasl"),
+    "velocity-selective": re.compile(r"velocity[-_ ]?sel|(?<![a-z])vs[-_ ]?asl|vssr"),
+    "Look-Locker": re.compile(r"look[-_ ]?locker|(?<![a-z])ll[-_ ]?asl|multi[-_ ]?phase"),
 }
 """Labelling whose volumes are not control and label at one time, by the names of sequences."""
 
@@ -105,7 +105,7 @@ def _text(found: Dataset, tag: int) -> str:
     """Give the value of an attribute as text; "" where it is absent or unreadable."""
     try:
         value = found[tag].value if tag in found else ""
-    except (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, BytesLengthException):
+    except UNREADABLE:
         return ""
     return value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
 
@@ -114,7 +114,7 @@ def _private(series: Series) -> Dataset:
     tags = [*_PROTOCOLS, _PHILIPS_LABEL, _GE_TECHNIQUE, _CODED, _TECHNIQUE, _PHILIPS_PHASES]
     try:
         return pydicom.dcmread(series.instances[0].path, stop_before_pixels=True, specific_tags=tags)
-    except (OSError, EOFError, ValueError, AttributeError, NotImplementedError, InvalidDicomError):
+    except (OSError, EOFError, InvalidDicomError, *UNREADABLE):
         return Dataset()
 
 

@@ -155,6 +155,14 @@ def test_pulsed_3d_mosaics_with_m0_of_their_own_give_the_known_cbf(tmp_path):
     assert _measured(tmp_path)[1] == pytest.approx(CBF, rel=0.02)
 
 
+def test_mosaics_each_in_a_series_of_its_own_give_the_known_cbf(tmp_path):
+    for n, volume in enumerate([head(), *pairs(continuous(1.8 + SLICE_S), 2)]):
+        change = _set(SeriesNumber=9 + n, SeriesDescription="pcasl_2d", AcquisitionNumber=n + 1, **LONG_TR)
+        folder = tmp_path / str(n)
+        perfusion.write_mosaics(folder, [volume], protocol=PCASL_2D, slice_ms=SLICE_MS, change=change)
+    assert _measured(tmp_path)[1] == pytest.approx(CBF, rel=0.02)
+
+
 @pytest.mark.parametrize("m0_as_single_slices", [False, True])
 def test_continuous_2d_mosaics_with_m0_of_their_own_give_the_known_cbf(tmp_path, m0_as_single_slices):
     change = _set(SeriesNumber=9, SeriesDescription="pcasl_2d")

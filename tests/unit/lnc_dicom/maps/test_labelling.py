@@ -176,6 +176,13 @@ def test_labelling_without_pairs_is_refused_by_name(tmp_path, name, kind):
         read_labelling(perfusion.only_series(tmp_path), None, None)
 
 
+@pytest.mark.parametrize("name", ["Wave pCASL native", "late_pcasl", "pcasl native_asl", "pcasl vessel suppressed"])
+def test_names_that_only_look_like_such_kinds_are_not_refused(tmp_path, name):
+    found = [perfusion.head(), perfusion.head() * 0.8, perfusion.head() * 0.79]
+    perfusion.write_volumes(tmp_path, found, series_uid="1.2.3", study_uid="1.2.4", change=_named(name))
+    assert read_labelling(perfusion.only_series(tmp_path), None, None).pairs == 1
+
+
 def _named(name):
     def change(dataset, _):
         dataset.SeriesDescription = dataset.ProtocolName = name
