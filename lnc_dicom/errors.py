@@ -268,6 +268,13 @@ class Implausible(NotMeasured):
     do = "Look at the map in a viewer; check the acquisition and the settings."
 
 
+class UnsupportedLabelling(NotMeasured):
+    """No CBF can be computed from this kind of arterial spin labelling, or from what its header tells."""
+
+    code = "LNC-432"
+    do = "Send the CBF map that the scanner made, or acquire pairs of control and label with one post-label delay."
+
+
 # --- something outside is missing for now ------------------------------------------------------------------------
 
 

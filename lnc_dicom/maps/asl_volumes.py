@@ -6,16 +6,20 @@ volume in one image, are taken apart by dcm2niix.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
 from highdicom import Volume
 from pydicom import Dataset
+from pydicom import Sequence as DicomSequence
+from pydicom.errors import BytesLengthException
 
 from lnc_dicom.errors import StudyRejected, UnpairedVolumes, UnreadableSeries
 from lnc_dicom.maps.dcm2niix import Converted, convert
@@ -27,34 +31,69 @@ _PHILIPS_LABEL = (0x2005, 0x1429)
 """Private attribute of Philips' single-frame images: CONTROL or LABEL."""
 _PHILIPS_SCALE = (0x2005, 0x100E)
 """Private slope from stored values to the scanner's signal (Chenevert et al., Transl Oncol 2014; 7:65, PMC3998685)."""
+_GE_TECHNIQUE = (0x0043, 0x10A3)
+"""Private attribute of GE: how the perfusion-weighted image, and how the reference image was labelled."""
+_GE_CONTEXTS = {"PSEUDOCONTINUOUS": "DIFFERENCE", "CONTINUOUS": "M_ZERO_SCAN"}
+_GE_EXCITATIONS = (0x0027, 0x1062)
+_PHILIPS_FRAME = (0x2005, 0x140F)
+"""Private sequence of Philips' enhanced images that holds, for every frame, what single-frame images hold."""
 _SAME_PLACE_MM = 0.05
+_UNREADABLE = (
+    *(ValueError, TypeError, LookupError, RuntimeError, AttributeError, NotImplementedError, EOFError),
+    BytesLengthException,
+)
+"""What pydicom raises where values do not fit."""
 
 
 class Context(Enum):
-    """What an image of arterial spin labelling shows; the values are those of ASL Context (0018,9257)."""
+    """What an image of arterial spin labelling shows; the values are those of ASL Context (0018,9257), and one more.
+
+    DIFFERENCE: control minus label, subtracted by the scanner.
+    """
 
     CONTROL = "CONTROL"
     LABEL = "LABEL"
     M0 = "M_ZERO_SCAN"
+    DIFFERENCE = "DIFFERENCE"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One image: where it lies, what it shows (None: the header does not say), and its place in time."""
+    """One image: where it lies, what it shows (None: the header does not say), and its place in time.
+
+    delay_ms
+        Post-label delay, of pulsed labelling the inversion time; None where the header does not say.
+    excitations
+        How many images a perfusion-weighted image of GE is the sum of; None where the header does not say.
+    time_s
+        When it was acquired, in seconds of the day; None where the header does not say.
+    """
 
     plane: Plane
     context: Context | None
     order: tuple[float, ...]
+    delay_ms: float | None
+    excitations: float | None
+    time_s: float | None
     array: npt.NDArray[np.float32] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labelled:
-    """One volume of a series and what it shows; `order` sorts the volumes of the series by time."""
+    """One volume of a series and what it shows; `order` sorts the volumes of the series by time.
+
+    delay_ms
+        Post-label delay or inversion time of the slice that is acquired first; None where the header does not say.
+    excitations, times_s
+        As in `Frame`; the times in the order of the slices, empty where one is missing.
+    """
 
     context: Context | None
     order: tuple[float, ...]
     volume: Volume = field(repr=False)
+    delay_ms: float | None = None
+    excitations: float | None = None
+    times_s: tuple[float, ...] = field(default=(), repr=False)
 
 
 def volumes(series: Series, converted: Converted | None = None) -> tuple[Labelled, ...]:
@@ -65,18 +104,27 @@ def volumes(series: Series, converted: Converted | None = None) -> tuple[Labelle
 
     Raises UnreadableSeries, UnpairedVolumes.
     """
-    if is_mosaic(series.header):
-        return tuple(_of_mosaics(series, converted or convert(series)))
     try:
+        if is_mosaic(series.header):
+            return tuple(_of_mosaics(series, converted or convert(series)))
         refuse_transfer_syntax(series)
         frames = [frame for instance in series.instances for frame in _frames(pydicom.dcmread(instance.path))]
-    except (StudyRejected, ValueError, RuntimeError, AttributeError, NotImplementedError, EOFError) as error:
+    except (StudyRejected, *_UNREADABLE) as error:
         raise UnreadableSeries(f"{type(error).__name__} while the images were read") from error
-    by_context: dict[Context | None, list[Frame]] = defaultdict(list)
-    for frame in frames:
-        by_context[frame.context].append(frame)
-    made = [v for context, group in by_context.items() for v in _volumes(context, group)]
+    groups: dict[tuple[Context | None, int], list[Frame]] = defaultdict(list)
+    for frame, rank in zip(frames, _delay_ranks(frames), strict=True):
+        groups[frame.context, rank].append(frame)
+    made = [v for (context, _), group in groups.items() for v in _volumes(context, group)]
     return tuple(sorted(made, key=lambda v: v.order))
+
+
+def _delay_ranks(frames: Sequence[Frame]) -> list[int]:
+    """Give the number of each frame's delay among those at its place; each slice may have its own single delay."""
+    delays: dict[tuple[Context | None, float], set[float]] = defaultdict(set)
+    for frame in frames:
+        delays[frame.context, round(frame.plane.along_mm, 1)].add(frame.delay_ms or 0.0)
+    ranks = {key: {delay: i for i, delay in enumerate(sorted(found))} for key, found in delays.items()}
+    return [ranks[f.context, round(f.plane.along_mm, 1)][f.delay_ms or 0.0] for f in frames]
 
 
 def _of_mosaics(series: Series, converted: Converted) -> Iterator[Labelled]:
@@ -85,9 +133,18 @@ def _of_mosaics(series: Series, converted: Converted) -> Iterator[Labelled]:
     if made != len(series.instances) or converted.array.shape[2] == 1:
         raise UnreadableSeries(f"{made} volumes were made of {len(series.instances)} mosaics")
     lps_mm = converted.lps_mm[:, [2, 1, 0, 3]]
-    for i in range(made):
+    delays_ms = _delays_of_mosaics(series)
+    for i, delay_ms in enumerate(delays_ms):
         array = np.ascontiguousarray(converted.array[..., i].transpose(2, 1, 0), np.float32)
-        yield Labelled(None, (float(i),), Volume(array, lps_mm, "PATIENT"))
+        yield Labelled(None, (float(i),), Volume(array, lps_mm, "PATIENT"), delay_ms)
+
+
+def _delays_of_mosaics(series: Series) -> list[float | None]:
+    """Give the delay of every mosaic in the order of time."""
+    tags = ["AcquisitionNumber", "InstanceNumber", "SeriesNumber", "InversionTime"]
+    headers = [pydicom.dcmread(i.path, stop_before_pixels=True, specific_tags=tags) for i in series.instances]
+    headers.sort(key=lambda header: _order(header, Dataset()))
+    return [_delay_ms(header, Dataset(), Dataset()) for header in headers]
 
 
 def _frames(dataset: Dataset) -> Iterator[Frame]:
@@ -100,14 +157,52 @@ def _frames(dataset: Dataset) -> Iterator[Frame]:
     if not len(planes) == len(groups) == len(pixels):
         raise UnreadableSeries("images without a position")
     for plane, group, array in zip(planes, groups, pixels, strict=True):
-        yield Frame(plane, _context(dataset, shared, group), _order(dataset, group), _signal(array, shared, group))
+        context, order = _context(dataset, shared, group), _order(dataset, group)
+        delay_ms, signal = _delay_ms(dataset, shared, group), _signal(array, shared, group)
+        yield Frame(plane, context, order, delay_ms, _excitations(dataset), _time_s(dataset, group), signal)
 
 
 def _context(dataset: Dataset, shared: Dataset, group: Dataset) -> Context | None:
     macro = item(group, "MRArterialSpinLabelingSequence") or item(shared, "MRArterialSpinLabelingSequence")
-    private = dataset[_PHILIPS_LABEL].value if _PHILIPS_LABEL in dataset else ""
-    text = str(macro.get("ASLContext") or private or "").strip().upper()
+    philips = _private(_philips_frame(group), _PHILIPS_LABEL) or _private(dataset, _PHILIPS_LABEL)
+    text = (str(macro.get("ASLContext") or philips or "")).strip().upper()
+    text = text or _GE_CONTEXTS.get(_private(dataset, _GE_TECHNIQUE).strip().upper(), "")
     return next((context for context in Context if context.value == text), None)
+
+
+def _private(dataset: Dataset, tag: tuple[int, int]) -> str:
+    return str(dataset[tag].value or "") if tag in dataset else ""
+
+
+def _philips_frame(group: Dataset) -> Dataset:
+    sequence = group[_PHILIPS_FRAME].value if _PHILIPS_FRAME in group else None
+    return sequence[0] if isinstance(sequence, DicomSequence) and sequence else Dataset()
+
+
+def _delay_ms(dataset: Dataset, shared: Dataset, group: Dataset) -> float | None:
+    modifier = item(group, "MRModifierSequence") or item(shared, "MRModifierSequence")
+    return positive(modifier.get("InversionTimes")) or positive(dataset.get("InversionTime"))
+
+
+def _time_s(dataset: Dataset, group: Dataset) -> float | None:
+    """Read the time of acquisition (DICOM DT or TM) of a frame in seconds of the day."""
+    text = str(item(group, "FrameContentSequence").get("FrameAcquisitionDateTime") or "")[8:]
+    clock = re.match(r"(\d{2})(\d{2})(\d{2}(?:\.\d+)?)", text or str(dataset.get("AcquisitionTime") or ""))
+    return None if clock is None else 3600 * int(clock[1]) + 60 * int(clock[2]) + float(clock[3])
+
+
+def _excitations(dataset: Dataset) -> float | None:
+    return positive(_private(dataset, _GE_EXCITATIONS)) or positive(dataset.get("NumberOfAverages"))
+
+
+def positive(value: Any) -> float | None:  # noqa: ANN401 - a DICOM value may be anything
+    """Give the first of the values as a number; None where it is none above zero."""
+    first = value[0] if isinstance(value, Sequence) and not isinstance(value, str) and value else value
+    try:
+        number = float(first)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) and number > 0 else None
 
 
 def _order(dataset: Dataset, group: Dataset) -> tuple[float, ...]:
@@ -124,7 +219,7 @@ def _signal(array: npt.NDArray[np.generic], shared: Dataset, group: Dataset) -> 
     macro = item(group, "PixelValueTransformationSequence") or item(shared, "PixelValueTransformationSequence") or group
     slope = float(macro.get("RescaleSlope", 1) or 1)
     scaled = array.astype(np.float32) * slope + float(macro.get("RescaleIntercept", 0) or 0)
-    private = float(group[_PHILIPS_SCALE].value or 0) if _PHILIPS_SCALE in group else 0.0
+    private = positive(_private(group, _PHILIPS_SCALE) or _private(_philips_frame(group), _PHILIPS_SCALE))
     return np.asarray(scaled / (slope * private) if private else scaled, np.float32)
 
 
@@ -144,7 +239,11 @@ def _volumes(context: Context | None, frames: Sequence[Frame]) -> Iterator[Label
         place.sort(key=lambda f: f.order)
     for n in range(counts.pop()):
         stack_of = [place[n] for place in places]
-        yield Labelled(context, min(f.order for f in stack_of), stack(stack_of))
+        delay_ms = min((f.delay_ms for f in stack_of if f.delay_ms is not None), default=None)
+        order = min(f.order for f in stack_of)
+        times_s = [frame.time_s for frame in reversed(stack_of) if frame.time_s is not None]
+        times_s = times_s if len(times_s) == len(stack_of) else []
+        yield Labelled(context, order, stack(stack_of), delay_ms, stack_of[0].excitations, tuple(times_s))
 
 
 def stack(frames: Sequence[Frame]) -> Volume:

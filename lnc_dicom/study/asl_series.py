@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 
 import pydicom
 from pydicom import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from lnc_dicom.study.attributes import item
 from lnc_dicom.study.candidate import Candidate
+from lnc_dicom.study.header_text import values_of
 from lnc_dicom.types import Series
 
 _M0_WORDS = {"m0", "m0scan", "mzero", "mzeroscan", "m0map", "m0w", "m0img"}
@@ -23,11 +24,22 @@ _CALIBRATION_WORDS = {"calibration", "calib", "kalibrierung", "calibrazione", "c
 _SPLIT_VOLUMES = 2
 """From so many series of one volume each, one acquisition is joined."""
 _PHILIPS_LABEL = 0x20051429
+_PHILIPS_PHASES = 0x20011017
 _GE_TECHNIQUE = 0x004310A3
 _PROTOCOLS = (0x00291020, 0x00291120, 0x00211019)
 """Siemens' private protocols, VB to VE and XA: the name of the sequence stands in their text."""
-_SEQUENCE_NAME = re.compile(rb'tSequenceFileName\s*=\s*"+([^"]+)')
-_CODED = "ArterialSpinLabelingContrast"
+_SEQUENCE_NAME = re.compile(r'tSequenceFileName\s*=\s*"+([^"]+)')
+_CODED = 0x00189250
+"""Arterial Spin Labeling Contrast."""
+_TECHNIQUE = 0x00189252
+"""ASL Technique Description."""
+_UNSUPPORTED = {
+    "vessel-encoded": re.compile(r"ve[-_ ]?p?casl|vessel"),
+    "time-encoded": re.compile(r"hadamard|time[-_ ]?encod|te[-_ ]?pcasl"),
+    "velocity-selective": re.compile(r"velocity|\bvs[-_ ]?asl|vssr"),
+    "Look-Locker": re.compile(r"look[-_ ]?locker|\bll[-_ ]?asl|multi[-_ ]?phase"),
+}
+"""Labelling whose volumes are not control and label at one time, by the names of sequences."""
 
 
 def is_asl(c: Candidate) -> bool:
@@ -41,10 +53,14 @@ def is_asl(c: Candidate) -> bool:
     return not c.derived and c.volumes > 1 and not c.attributes.diffusion and _is_asl_by_private(c)
 
 
-def is_vessel_encoded(c: Candidate) -> bool:
-    """Whether names or the sequence say that single vessels are labelled: its volumes are not control and label."""
-    words = c.attributes.words
-    return any(w.startswith(("vepcasl", "veasl", "vessel")) for w in words) or "vepcasl" in sequence_name(c.series)
+def unsupported_kind(series: Series) -> str:
+    """Name the kind of labelling where names or the sequence tell one whose volumes are not pairs; "" otherwise."""
+    found = _private(series)
+    names = (str(series.header.get(k) or "") for k in ("SeriesDescription", "ProtocolName", "SequenceName"))
+    text = " ".join((*names, _text(found, _TECHNIQUE), _sequence_file(found))).lower()
+    kind = next((kind for kind, name in _UNSUPPORTED.items() if name.search(text)), "")
+    phases = _text(found, _PHILIPS_PHASES)
+    return kind or ("Look-Locker" if phases.isdigit() and int(phases) > 1 else "")
 
 
 def is_labelling(c: Candidate) -> bool:
@@ -65,7 +81,7 @@ def may_be_m0(c: Candidate, labelling: Candidate) -> bool:
     """
     same = same_grid(c, labelling) and c.attributes.image_type == labelling.attributes.image_type
     same = same and _contrast(c) == _contrast(labelling)
-    return not c.derived and c.volumes == 1 and same and not is_vessel_encoded(c)
+    return not c.derived and c.volumes == 1 and same
 
 
 def same_grid(one: Candidate, other: Candidate) -> bool:
@@ -79,19 +95,23 @@ def sequence_of(c: Candidate) -> str:
     return str(header.get("SequenceName") or header.get("PulseSequenceName") or "").lstrip("*")
 
 
-def sequence_name(series: Series) -> str:
-    """Give the file name of the sequence in Siemens' private protocol, in small letters; "" without one."""
-    found = _private(series)
-    for tag in _PROTOCOLS:
-        value = found[tag].value if tag in found else b""
-        match = _SEQUENCE_NAME.search(value if isinstance(value, bytes) else str(value).encode("utf-8", "replace"))
-        if match:
-            return match[1].decode("latin-1").lower()
-    return ""
+def _sequence_file(found: Dataset) -> str:
+    """Give the name of the sequence in Siemens' private protocol, in small letters; "" without one."""
+    matches = (_SEQUENCE_NAME.search(_text(found, tag)) for tag in _PROTOCOLS)
+    return next((match[1].lower() for match in matches if match), "")
+
+
+def _text(found: Dataset, tag: int) -> str:
+    """Give the value of an attribute as text; "" where it is absent or unreadable."""
+    try:
+        value = found[tag].value if tag in found else ""
+    except (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, BytesLengthException):
+        return ""
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
 
 
 def _private(series: Series) -> Dataset:
-    tags: list[str | int] = [*_PROTOCOLS, _PHILIPS_LABEL, _GE_TECHNIQUE, _CODED]
+    tags = [*_PROTOCOLS, _PHILIPS_LABEL, _GE_TECHNIQUE, _CODED, _TECHNIQUE, _PHILIPS_PHASES]
     try:
         return pydicom.dcmread(series.instances[0].path, stop_before_pixels=True, specific_tags=tags)
     except (OSError, EOFError, ValueError, AttributeError, NotImplementedError, InvalidDicomError):
@@ -100,10 +120,9 @@ def _private(series: Series) -> Dataset:
 
 def _is_asl_by_private(c: Candidate) -> bool:
     found = _private(c.series)
-    label = str(found[_PHILIPS_LABEL].value or "") if _PHILIPS_LABEL in found else ""
-    technique = str(found[_GE_TECHNIQUE].value or "") if _GE_TECHNIQUE in found else ""
-    named = label.strip().upper() in {"CONTROL", "LABEL"} or "CONTINUOUS" in technique.upper()
-    return named or bool(found.get(_CODED)) or "asl" in sequence_name(c.series)
+    label, technique = (_text(found, tag).strip().upper() for tag in (_PHILIPS_LABEL, _GE_TECHNIQUE))
+    named = label in {"CONTROL", "LABEL"} or "CONTINUOUS" in technique
+    return named or _CODED in found or "asl" in _sequence_file(found)
 
 
 def joined(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -156,7 +175,8 @@ def _runs(group: Sequence[Candidate]) -> Iterator[list[Candidate]]:
 
 
 def _number(c: Candidate) -> int:
-    return int(c.series.header.get("SeriesNumber") or 0)
+    number = "".join(values_of(c.series.header, "SeriesNumber"))
+    return int(number) if number.isdigit() else 0
 
 
 def _join(run: Sequence[Candidate]) -> Candidate:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pydicom
 from pydicom import Dataset
 
-from lnc_dicom.study.asl_series import is_asl, is_labelling, is_m0, is_vessel_encoded, joined, may_be_m0, same_grid
+from lnc_dicom.study.asl_series import is_asl, is_labelling, is_m0, joined, may_be_m0, same_grid, unsupported_kind
 from lnc_dicom.study.attributes import SeriesAttributes, is_mosaic, item, real_world_mapping, slice_distance_mm
 from lnc_dicom.study.candidate import Candidate
 from lnc_dicom.types import Reason, Role, Series
@@ -28,15 +28,13 @@ MIN_PLANES = 4
 
 def map_series_of(found: Sequence[tuple[Series, SeriesAttributes]]) -> tuple[dict[Role, Series], dict[str, Reason]]:
     """Give the series by role and, by series UID, why others of the same kind are not used."""
-    whole = [
-        (s, t) for s, t in found if t.is_mr and (len(t.planes) >= MIN_PLANES or (t.planes and is_mosaic(s.header)))
-    ]
-    candidates = joined([Candidate(s, t) for s, t in whole])
+    everything = [Candidate(s, t) for s, t in found if t.is_mr and t.planes]
+    candidates = [c for c in everything if _may_hold_nuclei(c)]
     used: dict[Role, Series] = {}
     reasons: dict[str, Reason] = {}
     fa, weighted = _ranked(candidates, is_fa_map), _ranked(candidates, is_weighted)
     cbf, relative = _ranked(candidates, is_cbf_map), _ranked(candidates, is_relative_cbf_map)
-    labelling, m0 = _perfusion(candidates)
+    labelling, m0 = _perfusion(joined(everything))
     for role, group in ((Role.FA_MAP, fa), (Role.CBF_MAP, cbf), (Role.RELATIVE_CBF_MAP, relative)):
         _assign(used, reasons, role, group, Reason.OTHER_MAP)
     others = Reason.MAP_MADE if fa else Reason.OTHER_DIFFUSION
@@ -45,22 +43,24 @@ def map_series_of(found: Sequence[tuple[Series, SeriesAttributes]]) -> tuple[dic
     _assign(used, reasons, Role.CBF_REGISTRATION if cbf else Role.LABELLING, labelling, others)
     if labelling:
         _assign(used, reasons, Role.M0, m0, Reason.OTHER_PERFUSION)
+    elif not cbf:
+        _assign(used, reasons, Role.LABELLING, _ranked(everything, _is_part_of_labelling), Reason.OTHER_PERFUSION)
     return used, reasons
 
 
-def _has_planes(series: Series, attributes: SeriesAttributes) -> bool:
-    """Whether it may hold the deep grey matter; how many slices a mosaic has, its public attributes do not tell."""
-    return len(attributes.planes) >= (1 if is_mosaic(series.header) else MIN_PLANES)
+def _may_hold_nuclei(c: Candidate) -> bool:
+    """Whether there are slices enough; how many slices a mosaic has, its public attributes do not tell."""
+    return len(c.attributes.planes) >= (1 if is_mosaic(c.series.header) else MIN_PLANES)
 
 
 def _perfusion(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
-    """Give the series of labelling and those of its M0, best first; of labelling without pairs, what there is of it.
+    """Give the series of labelling and those of its M0, best first; kinds from which no CBF is computed come last.
 
-    Labelling of single vessels comes last, because no CBF is computed from it.
+    Series of few slices are kept: that they do not cover the nuclei is said when the map is aligned.
     """
-    labelling = sorted(_ranked(candidates, is_labelling), key=is_vessel_encoded)
+    labelling = sorted(_ranked(candidates, is_labelling), key=lambda c: bool(unsupported_kind(c.series)))
     if not labelling:
-        return _ranked(candidates, _is_part_of_labelling), []
+        return [], []
     first = labelling[0]
     named = [c for c in _ranked(candidates, is_m0) if c is not first]
     unnamed = [c for c in candidates if c is not first and c not in named and may_be_m0(c, first)]
@@ -68,6 +68,7 @@ def _perfusion(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[C
 
 
 def _is_part_of_labelling(c: Candidate) -> bool:
+    """Whether it is one volume of labelling, as a perfusion-weighted image: no CBF, and a caveat that says why."""
     return is_asl(c) and not is_m0(c) and not _is_any_cbf(c) and c.volumes == 1
 
 
@@ -128,7 +129,8 @@ def is_relative_cbf_map(c: Candidate) -> bool:
 
 def _is_any_cbf(c: Candidate) -> bool:
     kinds, words = set(c.attributes.image_type), c.attributes.words
-    named = c.derived and bool({"cbf", *_RELATIVE_WORDS - {"relative"}} & words)
+    flow = bool({"cbf", *_RELATIVE_WORDS - {"relative"}} & words) or {"blood", "flow"} <= words
+    named = c.derived and flow
     return c.volumes == 1 and (bool({"CBF", *_RELATIVE_TYPES} & kinds) or named or quantity_code(c) in _CBF_CODES)
 
 
