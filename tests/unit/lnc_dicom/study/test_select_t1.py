@@ -134,6 +134,13 @@ def test_the_real_studies_give_their_t1(data):
         assert np.unique([s.uid for s, _ in selection.passed_over]).size == len(selection.passed_over)
 
 
+FLASH = {
+    "ScanningSequence": "GR",
+    "SequenceVariant": "SP",
+    "InversionTime": None,
+    "RepetitionTime": 8,
+    "FlipAngle": 15,
+}
 BEST = {
     "whole head before a fine slab": ({}, {"places": 60, "step_mm": 1.0, "pixel_mm": 0.5}, Reason.SMALLER_COVER),
     "whole head before many close slices": ({}, {"places": 400, "step_mm": 0.2}, Reason.SMALLER_COVER),
@@ -190,6 +197,16 @@ BEST = {
         {"ImageType": ["ORIGINAL", "PRIMARY", "M", "DIS2D"], "SeriesTime": "100001"},
         {"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND"], "SeriesTime": "100000"},
         Reason.UNCORRECTED,
+    ),
+    "corrected in 3D before 2D": (
+        {"ImageType": ["ORIGINAL", "PRIMARY", "M", "DIS3D", "DIS2D"], "pixel_mm": 1.2},
+        {"ImageType": ["ORIGINAL", "PRIMARY", "M", "DIS2D"]},
+        Reason.UNCORRECTED,
+    ),
+    "3D before 2D gradient echo": (
+        FLASH | {"pixel_mm": 1.2},
+        FLASH | {"MRAcquisitionType": "2D"},
+        Reason.OTHER_SEQUENCE,
     ),
     "RMS before one echo": (
         {"SeriesDescription": "T1_memprage RMS", "SeriesTime": "100001"},
@@ -257,7 +274,9 @@ def test_the_inversion_images_are_known_by_their_timing_where_they_have_no_name(
 
 def test_the_choice_says_what_a_reader_must_know():
     def codes(**values):
-        return {c.code for c in select(Study("1", (series_of(NumberOfFrames=1, **values),))).caveats}
+        caveats = select(Study("1", (series_of(NumberOfFrames=1, **values),))).caveats
+        assert all(c.is_our_text for c in caveats)
+        return {c.code for c in caveats}
 
     assert codes() == set()
     assert codes(ContrastBolusAgent="Gd") == codes(SeriesDescription="T1 post KM") == {AFTER_AGENT}
@@ -275,6 +294,7 @@ def test_after_a_failure_the_next_best_is_chosen_and_the_failed_one_is_named():
     assert [(series.uid, reason) for series, reason in selection.passed_over] == [("1.3", Reason.COARSER)]
     assert selection.failed == (failed,)
     (caveat,) = selection.caveats
+    assert caveat.is_our_text
     assert (caveat.code, caveat.text) == (PREFERRED_FAILED, "not measured, another was: series 3: LNC-105 a gap")
 
 
@@ -308,3 +328,9 @@ LISTS = ("ImageType", "ScanningSequence", "SequenceVariant")
 def test_whatever_the_texts_of_another_series_say_one_is_chosen(texts, lists):
     study = Study("1", (series_of("1.1", places=24, **texts, **lists), series_of("1.2", places=24)))
     assert select(study).chosen.uid in {"1.1", "1.2"}
+
+
+def test_of_several_coarse_series_the_refusal_names_the_finest():
+    coarse = (series_of("1.1", step_mm=6.0, places=30), series_of("1.2", step_mm=5.0, places=30))
+    with pytest.raises(TooCoarse, match=r"slices of 5\.0 mm"):
+        select(Study("1", coarse))
