@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
@@ -276,6 +277,20 @@ def test_fa_of_real_images_is_near_that_of_an_independent_fit(data, folder, leas
     theirs = np.clip(d.independent_fa(np.moveaxis(array, 3, 0)[:, inside], b_values, directions), 0, 1)
     assert np.corrcoef(ours[inside], theirs)[0, 1] > least_r
     assert abs((ours[inside] - theirs).mean()) < 0.01
+
+
+@pytest.mark.slow
+def test_enhanced_images_of_xa_sent_as_one_series_per_volume_are_one_acquisition(data, tmp_path):
+    """dcm2niix finds no b-value in one such object alone."""
+    for number, path in enumerate(sorted((data / "siemens-xa30-enhanced" / "10_DWI_dir80_PA").iterdir()), start=1):
+        image = pydicom.dcmread(path)
+        image.SeriesInstanceUID, image.SeriesNumber = generate_uid(), number
+        image.InstanceNumber = image.AcquisitionNumber = 1
+        image.save_as(tmp_path / path.name)
+    found = [(series, attributes_of(series)) for series in read_study([tmp_path]).series]
+    (series,) = select_diffusion.diffusion_series(found)
+    assert len(series.parts) == 21
+    assert convert(series).b_values.tolist() == [0.0] + 20 * [2500.0]
 
 
 def test_the_reference_lists_every_kind_that_is_tested():
