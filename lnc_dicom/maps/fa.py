@@ -6,7 +6,7 @@ Brain Mapp 2005; 24:144) inside a brain mask, both by DIPY.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,17 @@ from lnc_dicom.geometry.resampling import resample_cubic
 from lnc_dicom.maps.vendor_map import load_map, to_fa
 from lnc_dicom.options import DiffusionOptions
 from lnc_dicom.quantities import Quantity
-from lnc_dicom.study.attributes import planes_of
+from lnc_dicom.study.attributes import Plane, planes_of
 from lnc_dicom.study.dcm2niix import Converted, convert
 from lnc_dicom.study.gradients import B0_MAX, gradients
+from lnc_dicom.study.load import GAP_FACTOR
 from lnc_dicom.types import QuantityMap, Role, Series
 
 _COARSE_MM = 3.5
 """Voxel size for motion correction: half of it takes eight times longer and gives the same motion."""
 _SMOOTHING_MM = (4.0, 2.0)
+_SAME_PLACE_MM = 0.1
+"""Positions of the images of one slice, in volume after volume, differ by less: they are rounded."""
 _MASK_RADIUS = 2
 _MASK_PASSES = 2
 
@@ -58,8 +61,7 @@ def _scanned_map(map_series: Mapping[Role, Series]) -> QuantityMap:
 
 
 def _tensor_map(series: Series, options: DiffusionOptions) -> QuantityMap:
-    if not planes_of(series):
-        raise UnreadableSeries("no diffusion-weighted image has a position, an orientation and a pixel spacing")
+    _refuse_missing(planes_of(series))
     converted = convert(series)
     b_values, directions = gradients(converted, options.max_b)
     array = np.asarray(converted.array[..., b_values >= 0])
@@ -71,6 +73,19 @@ def _tensor_map(series: Series, options: DiffusionOptions) -> QuantityMap:
     count = int((b_values > B0_MAX).sum())
     method = f"tensor, weighted least squares, {count} volumes to b = {b_values.max():.0f} s/mm²"
     return QuantityMap(Quantity.FA, b0.with_array(values), b0, method, (series,))
+
+
+def _refuse_missing(planes: Sequence[Plane]) -> None:
+    """Raise UnreadableSeries where images are missing or lie nowhere: dcm2niix would close a gap in silence."""
+    if not planes:
+        raise UnreadableSeries("no diffusion-weighted image has a position, an orientation and a pixel spacing")
+    steps = np.diff(sorted(plane.along_mm for plane in planes))
+    steps = steps[steps > _SAME_PLACE_MM]
+    places = len(steps) + 1
+    if len(planes) % places:
+        raise UnreadableSeries(f"{len(planes)} diffusion-weighted images at {places} places: images are missing")
+    if steps.size and steps.max() > GAP_FACTOR * np.median(steps):
+        raise UnreadableSeries(f"a gap of {steps.max():.1f} mm between slices, expected {np.median(steps):.1f} mm")
 
 
 def _registration_image(map_series: Mapping[Role, Series], itself: Volume) -> tuple[Volume, tuple[Series, ...]]:

@@ -5,10 +5,11 @@ Vendors write b-values, directions and timing of labelling to different attribut
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -128,7 +129,8 @@ def _output(path: Path) -> _Output:
     b_values, vectors = _table(path.with_suffix(".bval")), _table(path.with_suffix(".bvec"))
     text = path.with_suffix(".json")
     description = json.loads(text.read_text(encoding="utf-8", errors="replace")) if text.is_file() else {}
-    directions = None if vectors is None else _in_lps(vectors, np.asarray(image.affine, np.float64))
+    ras_mm = np.asarray(image.affine, np.float64)
+    directions = None if vectors is None or not np.linalg.det(ras_mm) else _in_lps(vectors, ras_mm)
     return _Output(image, None if b_values is None else b_values.ravel(), directions, description)
 
 
@@ -229,7 +231,7 @@ def _gather(series: Series, folder: Path) -> None:
     number = 0
     for group in named.values():
         is_split = len(group) > 1 and all(len(part.instances) == 1 for part in group)
-        for i, instance in enumerate(sorted((i for part in group for i in part.instances), key=_series_number)):
+        for i, instance in enumerate(sorted(_once(i for part in group for i in part.instances), key=_series_number)):
             target = folder / f"{number:06d}.dcm"
             number += 1
             if is_split:
@@ -239,6 +241,28 @@ def _gather(series: Series, folder: Path) -> None:
                 dataset.save_as(target)
             else:
                 target.symlink_to(instance.path.resolve())
+
+
+def _once(instances: Iterable[Instance]) -> list[Instance]:
+    """Leave out images that were sent again under new UIDs: dcm2niix would mix their slices."""
+    known: dict[tuple[str, ...], Instance] = {}
+    for instance in instances:
+        names = ("SeriesInstanceUID", "InstanceNumber", "ImagePositionPatient", "ImageType")
+        key = tuple(str(values_of(instance.header, name)) for name in names)
+        known.setdefault((*key, _digest_of_pixels(instance)), instance)
+    return list(known.values())
+
+
+def _digest_of_pixels(instance: Instance) -> str:
+    """Digest of the end of a file, where pixels stand."""
+    header = instance.header
+    length = (
+        int(header.get("Rows") or 0) * int(header.get("Columns") or 0) * int(header.get("BitsAllocated") or 16) // 8
+    )
+    length *= int(header.get("NumberOfFrames") or 1)
+    with instance.path.open("rb") as file:
+        file.seek(max(0, file.seek(0, 2) - length))
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def _series_number(instance: Instance) -> int:

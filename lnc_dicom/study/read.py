@@ -38,6 +38,7 @@ _TAGS: list[BaseTag | int] = [
         *("StudyDescription", "AnatomicRegionSequence", "ComplexImageComponent", "EchoNumbers"),
         *("ContrastBolusVolume", "ContrastBolusTotalDose"),
         *("ContrastBolusAgent", "ContrastBolusAgentSequence", "AngioFlag", "DiffusionBValue", "SeriesNumber"),
+        "InstanceNumber",
         *(
             "Manufacturer",
             "SeriesTime",

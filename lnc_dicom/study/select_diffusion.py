@@ -20,7 +20,7 @@ from lnc_dicom.study.body_region import Region
 from lnc_dicom.study.candidate import Candidate
 from lnc_dicom.study.dcm2niix import convert
 from lnc_dicom.study.gradients import B0_MAX, MIN_DIRECTIONS, different_directions, gradients
-from lnc_dicom.study.header_text import UNREADABLE, values_of
+from lnc_dicom.study.header_text import UNREADABLE, items_of, values_of
 from lnc_dicom.study.read import PRIVATE_B_VALUES
 from lnc_dicom.types import Series
 
@@ -99,9 +99,12 @@ def is_certain(series: Series, a: SeriesAttributes) -> bool:
 
 
 def _has_b_value(header: Dataset) -> bool:
-    """Whether a private b-value is more than 0; such an attribute may hold anything."""
+    """Whether a private b-value, or one of a frame, is more than 0; a private attribute may hold anything."""
+    frames = items_of(header, "PerFrameFunctionalGroupsSequence")
+    macros = [item for frame in frames for item in items_of(frame, "MRDiffusionSequence")]
     try:
-        return any(float(header[tag].value) > 0 for tag in PRIVATE_B_VALUES if tag in header)
+        private = (float(header[tag].value) for tag in PRIVATE_B_VALUES if tag in header)
+        return any(b > 0 for b in (*private, *(float(macro.get("DiffusionBValue") or 0) for macro in macros)))
     except UNREADABLE:
         return False
 

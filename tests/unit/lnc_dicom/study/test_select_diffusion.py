@@ -279,6 +279,30 @@ def test_fa_of_real_images_is_near_that_of_an_independent_fit(data, folder, leas
     assert abs((ours[inside] - theirs).mean()) < 0.01
 
 
+@pytest.mark.parametrize("vendor", ["siemens", "philips", "ge", "uih", "canon"])
+def test_images_that_were_sent_again_under_new_uids_change_nothing(tmp_path, vendor):
+    made = d.images(SCAN, getattr(d, vendor))
+    selection = _study(tmp_path, made + copy.deepcopy(made))
+    assert _fa_by_tissue(selection) == pytest.approx(_expected(), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"), [([40], "77 .* 6 places: images are missing"), (range(2, 78, 6), "a gap of 8.0 mm")]
+)
+def test_missing_images_are_named(tmp_path, missing, said):
+    """dcm2niix closes a gap in silence."""
+    made = [image for i, image in enumerate(d.images(SCAN, d.philips)) if i not in missing]
+    with pytest.raises(UnreadableSeries, match=said):
+        _fa_by_tissue(_study(tmp_path, made))
+
+
+def test_b_values_of_frames_are_enough(tmp_path):
+    (whole,) = d.enhanced(SCAN)
+    whole.ImageType, whole.AcquisitionContrast = ["ORIGINAL", "PRIMARY", "M_SE", "M"], "UNKNOWN"
+    whole.ScanningSequence, whole.SeriesDescription, whole.PulseSequenceName = "SE", "x", "SE"
+    assert _fa_by_tissue(_study(tmp_path, [whole])) == pytest.approx(_expected(), abs=0.01)
+
+
 @pytest.mark.slow
 def test_enhanced_images_of_xa_sent_as_one_series_per_volume_are_one_acquisition(data, tmp_path):
     """dcm2niix finds no b-value in one such object alone."""
