@@ -1,7 +1,8 @@
 """The receiver beside DCMTK's storescp and Orthanc, and among bad peers.
 
     python benchmarks/receive.py race [--objects 200]      all receivers run at once and take turns
-    python benchmarks/receive.py peers [--mutants 10000]   stuck, trickling, silent, endless, mutated
+    python benchmarks/receive.py peers                     stuck, trickling, silent, endless
+    python benchmarks/receive.py mutants [--mutants 10000] [--log FILE]   mutated PDUs and objects; goes on after a log
 
 The race has 1 and 4 associations; after each kind of bad peer come the memory and the wait of a good one. Objects of
 239 kB go over loopback. storescp does not sync what it answers with success; Orthanc and we do.
@@ -33,6 +34,7 @@ sys.path.insert(0, str(ROOT))
 
 from pydicom.uid import generate_uid  # noqa: E402
 
+from benchmarks.rounds import Row, in_batches  # noqa: E402
 from lnc_service.demo.sample import mr_series  # noqa: E402
 from tests.factories import NOW, head  # noqa: E402
 from tests.mutated import send_mutant  # noqa: E402 - the checkout first
@@ -182,14 +184,36 @@ def race(count: int, associations: int) -> None:
         print(json.dumps(line | {"load": round(os.getloadavg()[0], 1)}), flush=True)
 
 
-def peers(mutants: int) -> None:
+def mutants(first: int, count: int) -> Row:
+    """Send mutated PDUs and objects to a receiver, then a good study."""
+    with tempfile.TemporaryDirectory() as temporary, running("ours", Path(temporary)) as (process, port):
+        (item,) = objects(1)
+        chance = random.Random(14 + first)  # noqa: S311
+        answers = Counter(send_mutant(port, item, chance, 0.2) for _ in range(count))
+        waited = echo_s(port, 60)
+        good = Association(port, contexts=[(MR, [EXPLICIT_LE])]).open()
+        kept = [good.store(study, n + 1) for n, study in enumerate(objects(20))]
+        good.release()
+        memory = _most_memory_mb(process.pid)
+        alive = process.poll() is None
+    row: Row = {"rounds": count, "answers": dict(answers), "alive": alive, "good_study_kept": not any(kept)}
+    return row | {"longest_wait_s": waited or 60.0, "most_memory_mb": memory}
+
+
+def _most_memory_mb(pid: int) -> int:
+    """Most memory that a process has held."""
+    return int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0]) >> 10
+
+
+def peers() -> None:
     """One line for each kind of bad peer: most memory so far, and seconds until the next good sender is let in."""
     with tempfile.TemporaryDirectory() as temporary, running("ours", Path(temporary)) as (process, port):
 
         def say(what: str, **more: object) -> None:
             waited = echo_s(port, 60)
-            memory = Path(f"/proc/{process.pid}/status").read_text().split("VmHWM:")[1].split()[0]
-            print(json.dumps({"peers": what, "let_in_after_s": waited, "memory_mb": int(memory) >> 10} | more))
+            print(
+                json.dumps({"peers": what, "let_in_after_s": waited, "memory_mb": _most_memory_mb(process.pid)} | more)
+            )
 
         (item,) = objects(1)
         say("none")
@@ -207,9 +231,6 @@ def peers(mutants: int) -> None:
                 endless.sock.sendall(p_data(1, 0, bytes(131000)))
         say("an object of 1 GB that does not end")
         endless.sock.close()
-        chance = random.Random(14)  # noqa: S311
-        answers = Counter(send_mutant(port, item, chance, 0.2) for _ in range(mutants))
-        say(f"{mutants} mutants", answers=dict(answers), alive=process.poll() is None)
         good = Association(port, contexts=[(MR, [EXPLICIT_LE])]).open()
         kept = [good.store(study, n + 1) for n, study in enumerate(objects(20))]
         good.release()
@@ -242,15 +263,18 @@ def _trickle(port: int, stuck: list[Association], seconds: float) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["race", "peers"])
+    parser.add_argument("what", choices=["race", "peers", "mutants"])
     parser.add_argument("--objects", type=int, default=200)
     parser.add_argument("--mutants", type=int, default=10_000)
+    parser.add_argument("--log", type=Path)
     arguments = parser.parse_args()
     if arguments.what == "race":
         for associations in (1, 4):
             race(arguments.objects, associations)
+    elif arguments.what == "peers":
+        peers()
     else:
-        peers(arguments.mutants)
+        print(json.dumps(in_batches(arguments.mutants, 1000, arguments.log, mutants)))
 
 
 if __name__ == "__main__":
