@@ -104,7 +104,7 @@ def list_(
 
 
 def _table(found: Sequence[Job]) -> Table:
-    """Draw a line a job, and one for each destination that does not have everything."""
+    """Draw a line a job, and one for each destination that does not have everything as it was made."""
     table = Table()
     for column in ("job", "state", "since", "objects", "code"):
         table.add_column(column, no_wrap=True)
@@ -114,9 +114,10 @@ def _table(found: Sequence[Job]) -> Table:
         since = job.since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(job.name, job.state.value, since, str(job.objects), job.code, reason)
         for d in job.deliveries:
-            if d.refused or d.waiting:
+            if d.refused or d.waiting or d.instead:
                 counts = f"{d.stored} stored, {d.refused} refused, {d.waiting} waiting"
-                table.add_row("", "", "", "", d.code, f"{d.destination}: {counts}")
+                said = [d.what] * bool(d.what) + [f"{file} as {name}" for file, name in d.instead]
+                table.add_row("", "", "", "", d.code, "; ".join([f"{d.destination}: {counts}", *said]))
     return table
 
 

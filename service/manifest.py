@@ -22,6 +22,7 @@ from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 
 from lnc_dicom.study.priors import is_ours
+from lnc_service.alternatives import alternative_uid
 from lnc_service.spool import Spool, write_durably
 
 _IDENTITY = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "AccessionNumber")
@@ -247,12 +248,13 @@ def _by(objects: Iterable[ReceivedObject], attribute: str) -> Mapping[str, list[
 
 
 def _result_uids(spool: Spool, manifests: Iterable[Manifest]) -> set[str]:
-    """SOP Instance UIDs of the results that the jobs of a study have made."""
+    """SOP Instance UIDs of the results that the jobs of a study have made, and of what was sent instead of them."""
     uids: set[str] = set()
     for manifest in manifests:
         try:
             result = json.loads((spool.results(manifest.job) / "result.json").read_text(encoding="utf-8"))
-            uids |= {str(item["sop_instance_uid"]) for item in result.get("objects", ())}
+            made = {str(item["sop_instance_uid"]) for item in result.get("objects", ())}
+            uids |= made | {alternative_uid(uid) for uid in made}
         except (OSError, ValueError):
             continue  # not computed yet, or no result
     return uids

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
@@ -47,6 +47,7 @@ class Sent(TypedDict):
 
     fates: dict[str, str]
     reasons: dict[str, str]
+    instead: NotRequired[dict[str, str]]
     unreachable: str
     unknown: bool
     at: float
@@ -234,12 +235,14 @@ def _run_delivery(job: str, destination: str, files: list[str]) -> DeliveryOutco
     retry = _parts[0].settings.retry
     fates = dict.fromkeys(files, Fate.WAITING.value)
     reasons: dict[str, str] = {}
+    instead: dict[str, str] = {}
     error: LncError | None = None
     began, silent, failed = 0.0, 0, 0
     while True:
         waiting = [name for name, fate in fates.items() if fate == Fate.WAITING]
         sent = DBOS.run_step({"name": "send"}, send, job, destination, waiting)
         fates, reasons, began = fates | sent["fates"], reasons | sent["reasons"], began or sent["at"]
+        instead |= sent.get("instead", {})
         silent, failed = (silent + 1, failed) if sent["unreachable"] else (0, failed + 1)
         if Fate.WAITING not in fates.values():
             break
@@ -249,7 +252,7 @@ def _run_delivery(job: str, destination: str, files: list[str]) -> DeliveryOutco
         if error is not None:
             break
         DBOS.sleep(retry.wait_s(silent or failed))
-    return _delivered(job, destination, fates, reasons, error)
+    return _delivered(job, destination, fates, reasons, instead, error)
 
 
 def _gives_up(sent: Sent, silent_s: float, limit_h: float, *, last: bool) -> LncError | None:
@@ -266,7 +269,12 @@ def _gives_up(sent: Sent, silent_s: float, limit_h: float, *, last: bool) -> Lnc
 
 
 def _delivered(
-    job: str, destination: str, fates: dict[str, str], reasons: dict[str, str], error: LncError | None
+    job: str,
+    destination: str,
+    fates: dict[str, str],
+    reasons: dict[str, str],
+    instead: dict[str, str],
+    error: LncError | None,
 ) -> DeliveryOutcome:
     """Sum up a delivery that has ended."""
     by_fate = {fate: [name for name, found in fates.items() if found == fate] for fate in Fate}
@@ -286,6 +294,7 @@ def _delivered(
         stored=by_fate[Fate.STORED],
         refused=refused,
         waiting=by_fate[Fate.WAITING],
+        instead=instead,
     )
 
 
@@ -304,4 +313,4 @@ def send(job: str, destination: str, files: list[str]) -> Sent:
         log.warning("not delivered", extra=extra)
         return Sent(**{**sent, "unreachable": error.what})
     fates = {name: fate.value for name, fate in answers.fates.items()}
-    return Sent(**{**sent, "fates": fates, "reasons": dict(answers.reasons)})
+    return Sent(**{**sent, "fates": fates, "reasons": dict(answers.reasons), "instead": dict(answers.instead)})

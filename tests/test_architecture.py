@@ -36,6 +36,7 @@ ORDER = [
     ["lnc_dicom.pipeline", "lnc_dicom.result_json"],
     ["lnc_dicom.cli"],
     [
+        "lnc_service.alternatives",
         "lnc_service.settings",
         "lnc_service.logs",
         "lnc_service.states",

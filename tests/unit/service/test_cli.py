@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -37,6 +38,18 @@ def test_a_list_shows_every_job_and_the_destinations_that_lack_something(lnc, mo
     for text in ("abc-1", "FAILED", "LNC-202", "PACS: 2 stored, 1 refused, 0 waiting"):
         assert text in shown
     assert "ARCHIVE" not in shown
+
+
+def test_a_list_shows_why_a_destination_refused_and_what_it_got_in_another_class(lnc, monkeypatch):
+    instead = (("measurements.dcm", "Comprehensive SR Storage"),)
+    deliveries = (
+        Delivery("A", JobState.FAILED, 2, 1, 0, "LNC-202", "A refused one"),
+        Delivery("B", JobState.DONE, 3, 0, 0, instead=instead),
+    )
+    monkeypatch.setattr(jobs, "list_jobs", lambda *_: [replace(JOB, deliveries=deliveries)])
+    shown = " ".join(lnc("jobs", "list").stdout.replace("│", " ").split())
+    assert "A: 2 stored, 1 refused, 0 waiting; A refused one" in shown
+    assert "measurements.dcm as Comprehensive SR Storage" in shown
 
 
 def test_a_list_as_json_is_one_job_a_line_with_every_destination(lnc, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 from pydicom.uid import JPEGLSLossless
 
 from lnc_dicom.study.priors import OUR_NAME
+from lnc_service.alternatives import alternative_uid
 from lnc_service.manifest import Closed, close_study, manifests_of, read_manifest, search_digest
 from lnc_service.spool import Spool
 from tests.factories import write_series
@@ -135,13 +136,14 @@ def test_results_of_ours_that_come_back_make_no_job(study):
     assert study.close() == first
 
 
-def test_a_result_whose_manufacturer_was_changed_on_the_way_is_known_by_its_uid(study):
+@pytest.mark.parametrize("uid", ["2.25.1", alternative_uid("2.25.1")])
+def test_a_result_whose_manufacturer_was_changed_on_the_way_is_known_by_its_uid(study, uid):
     study.arrive_all()
     first = study.close()
     folder = study.spool.results(first.job)
     folder.mkdir()
     (folder / "result.json").write_text(json.dumps({"objects": [{"sop_instance_uid": "2.25.1"}]}))
-    study.arrive(study.images[0], Manufacturer="Archive", SOPInstanceUID="2.25.1", SeriesInstanceUID="2.25.2")
+    study.arrive(study.images[0], Manufacturer="Archive", SOPInstanceUID=uid, SeriesInstanceUID="2.25.2")
     assert study.close() == first
 
 

@@ -55,7 +55,8 @@ class _Pacs:
         if isinstance(answer, Exception):
             raise answer
         fates = {Path(f).name: answer.get(Path(f).name, Fate.STORED) for f in files}
-        return Answers(fates, {name: "status A900" for name, fate in fates.items() if fate is not Fate.STORED})
+        reasons = {name: "status A900" for name, fate in fates.items() if fate is not Fate.STORED}
+        return Answers(fates, reasons, answer.get("instead", {}))
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,12 @@ def test_a_refused_object_is_not_sent_again_and_one_that_waits_is(run):
     assert pacs.sent == [("PACS", FILES), ("PACS", FILES[1:])]
     assert (delivery["state"], delivery["code"]) == ("FAILED", "LNC-202")
     assert (delivery["stored"], delivery["refused"]) == (FILES[1:], {FILES[0]: "status A900"})
+
+
+def test_what_was_stored_in_another_class_is_said_also_after_another_attempt(run):
+    pacs = _Pacs(PACS=[{FILES[1]: Fate.WAITING, "instead": {FILES[0]: "Some Storage"}}, {}])
+    _, (delivery,) = run(_Computer(DONE), pacs)
+    assert (delivery["state"], delivery["instead"]) == ("DONE", {FILES[0]: "Some Storage"})
 
 
 def test_an_object_that_a_destination_can_never_store_ends_after_the_attempts(run):
