@@ -187,8 +187,8 @@ def _delivery(client: DBOSClient, status: WorkflowStatus, destination: str) -> D
                 instead |= step["output"].get("instead", {})
         counted = list(fates.values())
         counts = (counted.count("stored"), counted.count("refused"), counted.count("waiting"))
-    said = (reason.get(name, "") for name in ("code", "what", "do"))
-    return Delivery(destination, state, *counts, *said, tuple(sorted(instead.items())))
+    code, what, do = (reason.get(name, "") for name in ("code", "what", "do"))
+    return Delivery(destination, state, *counts, code, what, do, tuple(sorted(instead.items())))
 
 
 def _studies_with(spool: Spool, text: str) -> set[str]:
