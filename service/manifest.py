@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pydicom
-from pydicom import Dataset
+from pydicom import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
 
 from lnc_dicom.study.priors import is_ours
@@ -31,6 +31,9 @@ _PLACE = ("Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient", 
 _SCALE = ("RescaleSlope", "RescaleIntercept")
 _FOUND_BY = ("PatientID", "AccessionNumber", "StudyDate")
 """What an operator may type to find a study; only digests of the values are written."""
+_PRIORITIES = ("RequestedProcedurePriority", "ScheduledProcedureStepPriority")
+"""(0040,1003) and (0074,1200), at the top of an image or in its Request Attributes Sequence."""
+_URGENT = frozenset({"STAT", "HIGH"})
 _UIDS = ("SOPInstanceUID", "SeriesInstanceUID", "Manufacturer")
 _CHUNK_BYTES = 1 << 20
 _SECOND_NS = 1_000_000_000
@@ -59,6 +62,8 @@ class ReceivedObject:
         Digest of the patient and the request that it names.
     ours
         Whether it is a result of ours that came back.
+    stat
+        Whether it asks to be measured before others: by its header, or because a sender of `listen.stat` sent it.
     """
 
     digest: str
@@ -69,6 +74,7 @@ class ReceivedObject:
     identity: str
     ours: bool
     found_by: tuple[str, ...] = ()
+    stat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,12 @@ class Manifest:
     replaced: int
     version: str
     earlier: tuple[str, ...]
+
+    @property
+    def stat(self) -> bool:
+        """Whether it is measured before others."""
+        used = frozenset(self.used)
+        return any(o.stat for o in self.objects if o.digest in used)
 
     def paths(self, spool: Spool) -> list[Path]:
         """Files to measure."""
@@ -203,15 +215,22 @@ def _read(path: Path, arrived_ns: int, results: frozenset[str]) -> ReceivedObjec
     digest = path.stem
     try:
         with path.open("rb") as file:
-            names = [*_UIDS, *_IDENTITY, *_PLACE, *_SCALE, *_FOUND_BY]
+            names = [*_UIDS, *_IDENTITY, *_PLACE, *_SCALE, *_FOUND_BY, *_PRIORITIES, "RequestAttributesSequence"]
             header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=names)
             image = _image(header, file) if "Rows" in header else digest
             sop_uid, series_uid = str(header.get("SOPInstanceUID") or ""), str(header.get("SeriesInstanceUID") or "")
             identity, found_by = _digest(*_texts(header, _IDENTITY)), _digests_of(header)
-            ours = is_ours(header) or sop_uid in results
+            ours, stat = is_ours(header) or sop_uid in results, _is_stat(header)
     except (OSError, InvalidDicomError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError):
         return ReceivedObject(digest, arrived_ns, "", "", digest, "", ours=False)
-    return ReceivedObject(digest, arrived_ns, sop_uid, series_uid, image, identity, ours, found_by)
+    return ReceivedObject(digest, arrived_ns, sop_uid, series_uid, image, identity, ours, found_by, stat)
+
+
+def _is_stat(header: FileDataset) -> bool:
+    """Tell whether an object asks to be measured before others; the receiver names the senders of `listen.stat`."""
+    items = [header, *(header.get("RequestAttributesSequence") or ())]
+    said = {text.upper() for item in items for text in _texts(item, _PRIORITIES)}
+    return bool(said & _URGENT or header.file_meta.get("SendingApplicationEntityTitle"))
 
 
 def _image(header: Dataset, file: BinaryIO) -> str:

@@ -47,6 +47,8 @@ class Listen(Section):
     """Further titles that senders may call."""
     calling: tuple[AeTitle, ...] = ()
     """Titles that may send; empty: every one."""
+    stat: tuple[AeTitle, ...] = ()
+    """Titles of senders whose studies are measured before others, as those are whose images say STAT or HIGH."""
     addresses: tuple[IPvAnyNetwork, ...] = ()
     """Addresses or networks (10.1.0.0/16) that may connect; empty: every one."""
     associations: int = Field(32, ge=1, le=200)

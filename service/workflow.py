@@ -38,7 +38,8 @@ _RECOVERIES = 50
 """How often a study may lose the worker that runs it; computing itself has its own, smaller count."""
 _HOUR_S = 3600.0
 _START_OF_2025 = 1735689600.0
-_LARGEST_PRIORITY = 2**31 - 1
+_ROUTINE = 2**30
+"""Added to the place of what is not STAT; the engine's priorities go from 1 to 2³¹ - 1, the smallest first."""
 _ACTIVE = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 
 
@@ -89,14 +90,19 @@ def enqueue(manifest: Manifest) -> None:
     """Enqueue the job of a manifest; the same content is never enqueued twice."""
     used = frozenset(manifest.used)
     images = sum(o.digest in used and not o.ours for o in manifest.objects)
-    order = order_of_arrival(manifest.made)
+    order = order_of(manifest.made, stat=manifest.stat)
     with SetWorkflowID(manifest.job), SetEnqueueOptions(priority=order):
         DBOS.enqueue_workflow(STUDIES, run_study, manifest.key, manifest.job, images, order)
 
 
-def order_of_arrival(made: float) -> int:
-    """Place in a queue: quarters of a second since 2025. The engine's own order has whole seconds on SQLite."""
-    return min(max(int(4 * (made - _START_OF_2025)), 1), _LARGEST_PRIORITY)
+def order_of(made: float, *, stat: bool = False) -> int:
+    """Place in a queue: STAT before routine, then by arrival, in quarters of a second since 2025.
+
+    The engine's own order has whole seconds on SQLite. Places begin anew after 8.5 years: what waits on that day is
+    overtaken.
+    """
+    place = max(int(4 * (made - _START_OF_2025)), 1) % _ROUTINE
+    return max(place, 1) if stat else place + _ROUTINE
 
 
 def known_jobs() -> set[str]:

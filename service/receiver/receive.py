@@ -178,6 +178,7 @@ class Receiver:
         watermark = Watermark(spool.root, listen.free_disk_mb * _MB)
         keeper = SpoolKeeper(spool, watermark, listen.largest_object_mb * _MB)
         self._connections = Connections(listen.addresses, listen.associations, listen.associations_per_address)
+        stat_titles = frozenset(title.strip() for title in listen.stat)
         door = _Door(listen, self._connections, watermark)
         try:
             self._server = ae.make_server(
@@ -187,7 +188,7 @@ class Receiver:
                 evt_handlers=[(evt.EVT_REQUESTED, door.on_requested), (evt.EVT_ACCEPTED, _on_accepted)],
                 server_class=GuardedServer,
                 connections=self._connections,
-                make_reactor=functools.partial(StorageReactor, keeper=keeper),
+                make_reactor=functools.partial(StorageReactor, keeper=keeper, stat_titles=stat_titles),
             )
         except OSError as error:
             raise CannotListen(f"port {listen.port} of {listen.host}: {os.strerror(error.errno or 0)}") from error

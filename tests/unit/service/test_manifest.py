@@ -147,6 +147,42 @@ def test_a_result_whose_manufacturer_was_changed_on_the_way_is_known_by_its_uid(
     assert study.close() == first
 
 
+def _in_request(priority):
+    item = pydicom.Dataset()
+    item.RequestedProcedurePriority = priority
+    return {"RequestAttributesSequence": [item]}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "stat"),
+    [
+        ({"RequestedProcedurePriority": "STAT"}, True),
+        ({"RequestedProcedurePriority": "HIGH"}, True),
+        ({"ScheduledProcedureStepPriority": "STAT"}, True),
+        (_in_request("STAT"), True),
+        (_in_request("ROUTINE"), False),
+        ({"RequestedProcedurePriority": "MEDIUM"}, False),
+        ({"file_meta": {"SendingApplicationEntityTitle": "EMERGENCY"}}, True),
+        ({"file_meta": {"SourceApplicationEntityTitle": "CT1"}}, False),
+    ],
+)
+def test_one_image_that_asks_for_it_makes_a_study_stat(study, attributes, stat):
+    for name, value in attributes.pop("file_meta", {}).items():
+        setattr(study.images[0].file_meta, name, value)
+    study.arrive(study.images[0], **attributes)
+    study.arrive(study.images[1])
+    assert study.close().stat is stat
+
+
+def test_a_manifest_from_before_stat_was_known_is_read(study):
+    study.arrive_all()
+    manifest = study.close()
+    path = study.spool.manifest(study.key, manifest.job)
+    path.write_text(path.read_text().replace(',\n   "stat": false', ""))
+    assert '"stat"' not in path.read_text()
+    assert read_manifest(path) == manifest
+
+
 def test_a_study_of_results_only_makes_no_job(study):
     study.arrive(study.images[0], Manufacturer=OUR_NAME)
     assert study.close() is None

@@ -1,4 +1,5 @@
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from lnc_service.workflow import (
     equip,
     is_active,
     launch_engine,
-    order_of_arrival,
+    order_of,
 )
 
 FILES = ["segmentation.dcm", "measurements.dcm"]
@@ -91,9 +92,9 @@ def run(engine, job, monkeypatch):
     return start
 
 
-def _manifest(job):
-    image = ReceivedObject("d", 0, "1", "1", "i", "p", ours=False)
-    return Manifest("a", job, "", Closed.QUIET, 0.0, (image,), ("d",), 0, "", ())
+def _manifest(job, made=0.0, *, stat=False):
+    image = ReceivedObject("d", 0, "1", "1", "i", "p", ours=False, stat=stat)
+    return Manifest("a", job, "", Closed.QUIET, made, (image,), ("d",), 0, "", ())
 
 
 def test_every_destination_gets_the_files_and_says_so(run):
@@ -177,7 +178,39 @@ def test_the_same_job_is_never_computed_twice(run, job):
     assert len([s for s in DBOS.list_workflows(name=DELIVERY) if s.workflow_id.startswith(job)]) == 1
 
 
-def test_the_order_of_arrival_is_finer_than_a_second_and_fits_the_engine_for_years():
+def test_the_order_of_arrival_is_finer_than_a_second_and_fits_the_engine_for_ever():
     now = 1_795_575_693.0
-    assert order_of_arrival(now) < order_of_arrival(now + 0.3) < order_of_arrival(now + 1)
-    assert 1 <= order_of_arrival(0) < order_of_arrival(now) < order_of_arrival(now + 10 * 365 * 86400) < 2**31
+    assert order_of(now) < order_of(now + 0.3) < order_of(now + 1)
+    for years in (-60, 0, 6, 10, 100):
+        then = now + years * 365 * 86400
+        assert 1 <= order_of(then, stat=True) < order_of(then) < 2**31
+
+
+def test_stat_comes_before_routine_whenever_it_arrives_and_in_its_own_order():
+    now = 1_795_575_693.0
+    in_order = [(now + 60, True), (now + 61, True), (now - 86400, False), (now, False)]
+    places = [order_of(made, stat=stat) for made, stat in in_order]
+    assert places == sorted(places)
+
+
+@pytest.mark.slow
+def test_a_stat_study_is_measured_before_routine_studies_that_wait(engine, job, monkeypatch):
+    computed, may_end = [], threading.Event()
+
+    class Busy:
+        def compute(self, key, name):
+            computed.append(name)
+            may_end.wait(20)
+            return {**DONE, "state": "REJECTED"}
+
+    settings = Settings(spool=engine, pacs={"host": "x", "ae_title": "PACS"})
+    equip(Parts(settings, Spool(engine), Busy()))
+    names = [f"{job}-{n}" for n in ("first", "second", "stat")]
+    for n, name in enumerate(names):
+        enqueue(_manifest(name, 1_795_575_693.0 + n, stat=n == 2))
+        while not computed:
+            time.sleep(0.05)
+    may_end.set()
+    for name in names:
+        DBOS.retrieve_workflow(name).get_result()
+    assert computed == [names[0], names[2], names[1]]
