@@ -84,7 +84,7 @@ def list_jobs(settings: Settings, states: Sequence[JobState] = (), find: str = "
         jobs = [*_arriving(spool), *(_measured(client) if client else ())]
     if find:
         wanted = {spool.study_name(key) for key in _studies_with(spool, find)}
-        jobs = [job for job in jobs if job.name.split("-")[0] in wanted]
+        jobs = [job for job in jobs if spool.study_of(job.name) in wanted]
     return [job for job in jobs if not states or job.state in states]
 
 

@@ -122,10 +122,12 @@ class Compute(Section):
 class Keep(Section):
     """How long the spool keeps what every destination has, or what was rejected. Anything else stays."""
 
-    images_days: float = Field(14.0, ge=0)
+    images_days: float = Field(7.0, ge=0)
     """How long received images are kept after their jobs have ended."""
-    results_days: float = Field(90.0, ge=0)
+    results_days: float = Field(30.0, ge=0)
     """How long results are kept; the SR and result.json stay, because later results name them."""
+    jobs_days: float = Field(365.0, ge=0)
+    """How long a job is remembered, with its SR and result.json; the same study is measured anew after that."""
 
 
 class Settings(BaseSettings):

@@ -40,6 +40,7 @@ _HOUR_S = 3600.0
 _START_OF_2025 = 1735689600.0
 _ROUTINE = 2**30
 """Added to the place of what is not STAT; the engine's priorities go from 1 to 2³¹ - 1, the smallest first."""
+_ROWS_AT_ONCE = 500
 _ACTIVE = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 
 
@@ -109,6 +110,13 @@ def known_jobs() -> set[str]:
     """Every job that was ever enqueued and not forgotten since."""
     found = DBOS.list_workflows(name=STUDY, load_input=False, load_output=False)
     return {status.workflow_id for status in found}
+
+
+def forget_rows(jobs: Iterable[str], deliveries: Iterable[str]) -> None:
+    """Remove jobs and deliveries that have ended from the database, with everything that it kept of them."""
+    names = [*jobs, *deliveries]
+    for start in range(0, len(names), _ROWS_AT_ONCE):
+        DBOS.delete_workflows(names[start : start + _ROWS_AT_ONCE])
 
 
 def is_active(job: str) -> bool:

@@ -1,13 +1,17 @@
 import sys
 import threading
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from lnc_service import app
-from lnc_service.app import CANNOT_RUN, Desk, Others, Supervised
+from lnc_service.app import CANNOT_RUN, Desk, Keeper, Others, Supervised
+from lnc_service.jobs import Delivery, Job
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
+from lnc_service.states import JobState
 from lnc_service.watch import Watch
 from tests.factories import write_series
 
@@ -184,3 +188,15 @@ def test_a_study_that_cannot_be_closed_holds_up_no_other_and_is_tried_again(spoo
     monkeypatch.setattr(app, "close_study", close_study)
     _look_until_closed(desk)
     assert len(engine.enqueued) == 2
+
+
+def test_what_the_spool_has_forgotten_the_database_forgets_with_its_deliveries(spool, monkeypatch):
+    delivery = Delivery("PACS", JobState.DONE, 3, 0, 0)
+    old = Job("a" * 12 + "-1", JobState.DONE, datetime(2020, 1, 1, tzinfo=UTC), 1, deliveries=(delivery,))
+    new = replace(old, name="b" * 12 + "-1", since=datetime.now(UTC))
+    asked = []
+    monkeypatch.setattr(app, "FORGET_S", 0.0)
+    monkeypatch.setattr(app, "list_jobs", lambda settings: [old, new])
+    monkeypatch.setattr(app, "forget_rows", lambda jobs, deliveries: asked.append((jobs, deliveries)))
+    Keeper(Settings(spool=spool.root, pacs={"host": "x", "ae_title": "PACS"})).look()
+    assert asked == [([old.name], [f"{old.name}>PACS"])]

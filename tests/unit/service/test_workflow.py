@@ -1,6 +1,8 @@
 import os
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from lnc_service.workflow import (
     delivery_name,
     enqueue,
     equip,
+    forget_rows,
     is_active,
     launch_engine,
     order_of,
@@ -176,6 +179,22 @@ def test_the_same_job_is_never_computed_twice(run, job):
     assert computer.calls == 1
     assert not is_active(job)
     assert len([s for s in DBOS.list_workflows(name=DELIVERY) if s.workflow_id.startswith(job)]) == 1
+
+
+def test_what_is_forgotten_leaves_no_row_and_takes_nothing_else(run, job, engine):
+    run(_Computer(DONE), _Pacs(A=[{}], B=[{}]), ("A", "B"))
+    enqueue(_manifest(f"{job}-other"))
+    DBOS.retrieve_workflow(f"{job}-other").get_result()
+    forget_rows([job], [delivery_name(job, "A"), delivery_name(job, "B")])
+    left = {status.workflow_id for status in DBOS.list_workflows() if status.workflow_id.startswith(job)}
+    assert job not in left
+    assert f"{job}-other" in left
+    with closing(sqlite3.connect(engine / "workflows.sqlite")) as database:
+        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+            if "workflow_uuid" in columns:
+                rows = database.execute(f"SELECT workflow_uuid FROM {table}").fetchall()  # noqa: S608
+                assert not {row[0] for row in rows} & {job, delivery_name(job, "A"), delivery_name(job, "B")}, table
 
 
 def test_the_order_of_arrival_is_finer_than_a_second_and_fits_the_engine_for_ever():
