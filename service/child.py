@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from lnc_service.logs import log, relay, start_logging
+from lnc_service.parent import when_parent_is_gone
 from lnc_service.settings import Settings
 from lnc_service.states import StudyOutcome
 
@@ -26,8 +27,8 @@ COMMAND = (sys.executable, "-m", "lnc_service.compute")
 """Program that computes."""
 _LOOK_S = 0.25
 """How often the limits are compared."""
-_PARENT_S = 1.0
-"""How often the child looks whether its parent is there."""
+_PIPE_S = 1.0
+"""Longest wait for the end of what a child that has ended had written."""
 _PRIORITY = 5
 """Niceness of the child: receiving comes before computing."""
 
@@ -119,7 +120,7 @@ class Computer:
         self._process.kill()
         self._process.wait()
         for reader in self._readers:
-            reader.join(_PARENT_S)  # they end with the child, unless a program that it started holds the pipe
+            reader.join(_PIPE_S)  # they end with the child, unless a program that it started holds the pipe
         if not any(reader.is_alive() for reader in self._readers):
             for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
                 with contextlib.suppress(OSError):  # what was not sent cannot be sent any more
@@ -171,12 +172,6 @@ def prepare_process() -> IO[str]:
     os.nice(_PRIORITY)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123
         file.write("1000")
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    when_parent_is_gone(os.getppid(), lambda: os._exit(0))
     start_logging()
     return answers
-
-
-def _end_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_PARENT_S)
-    os._exit(0)

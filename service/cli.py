@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -64,6 +63,7 @@ def worker(
     """Measure and deliver what lies in the spool, without receiving."""
     with exits():
         from lnc_service.logs import start_logging  # noqa: PLC0415
+        from lnc_service.parent import when_parent_is_gone  # noqa: PLC0415
         from lnc_service.settings import load_settings  # noqa: PLC0415
 
         settings = load_settings(file)
@@ -72,15 +72,8 @@ def worker(
 
         stop = _until_stopped()
         if parent is not None:
-            threading.Thread(target=_stop_with, args=(parent, stop), daemon=True).start()
+            when_parent_is_gone(parent, stop.set)
         work(settings, stop)
-
-
-def _stop_with(parent: int, stop: threading.Event) -> None:
-    """Stop when the process that started this one is gone."""
-    while os.getppid() == parent and not stop.wait(1.0):
-        pass
-    stop.set()
 
 
 @jobs.command("list")

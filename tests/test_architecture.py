@@ -39,6 +39,7 @@ ORDER = [
         "lnc_service.alternatives",
         "lnc_service.settings",
         "lnc_service.logs",
+        "lnc_service.parent",
         "lnc_service.states",
         "lnc_service.receiver.disk",
         "lnc_service.receiver.study_uid",

@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -77,14 +76,6 @@ def test_settings_in_force_are_printed_and_wrong_ones_are_named(lnc, tmp_path):
     assert json.loads(lnc("config", "check").stdout)["pacs"]["host"] == "pacs.example"
     (tmp_path / "lnc.toml").write_text("colour = 1\n")
     assert lnc("config", "check").exit_code == 2
-
-
-def test_a_worker_stops_when_the_process_that_started_it_is_gone():
-    stop = threading.Event()
-    thread = threading.Thread(target=cli._stop_with, args=(-1, stop))
-    thread.start()
-    thread.join(5)
-    assert stop.is_set()
 
 
 def test_the_processes_that_receive_and_supervise_never_load_torch():
