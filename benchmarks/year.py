@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lnc_service.jobs import Job  # noqa: E402
+from lnc_service.manifest import Closed, Manifest  # noqa: E402
 from lnc_service.retention import forget, forget_jobs  # noqa: E402
 from lnc_service.settings import Settings  # noqa: E402
 from lnc_service.spool import Spool  # noqa: E402
@@ -42,8 +43,8 @@ RESULTS_KB = {  # of a real head: `lnc process --objects seg,sr,summary,saliency
     "saliency.dcm": 3148,
     "result.json": 35,
 }
-MANIFEST_KB = 80
-"""Of 200 images, 390 bytes each."""
+MANIFEST_KB = 730
+"""Of 1,000 images."""
 START = datetime(2027, 1, 1, tzinfo=UTC)
 
 
@@ -53,7 +54,9 @@ def arrive(spool: Spool, number: int, when: datetime, study_mb: float) -> Job:
     name = spool.job_name(key, "0" * 12)
     state = JobState.FAILED if number % 500 == 7 else JobState.REJECTED if number % 20 == 3 else JobState.DONE
     _sparse(spool.received / key / "images.dcm", int(study_mb * 1e6))
-    _sparse(spool.manifest(key, name), MANIFEST_KB * 1000)
+    manifest = Manifest(key, name, "", Closed.QUIET, when.timestamp(), (), ("0",), 0, "", ())
+    spool.manifest(key, name).parent.mkdir()
+    spool.manifest(key, name).write_text(json.dumps(asdict(manifest)) + " " * (MANIFEST_KB * 1000))
     for file, size in RESULTS_KB.items():
         if state is not JobState.REJECTED or file == "result.json":
             _sparse(spool.results(name) / file, size * 1000)
@@ -96,8 +99,8 @@ def simulate(days: int, study_mb: float, row_kb: float) -> dict[str, object]:
                 del kept[job.name]
             looks.append(time.perf_counter() - begun)
             undelivered += sum(not spool.results(j.name).joinpath("segmentation.dcm").is_file() for j in waiting)
-            sizes.append(size_gb(spool) + len(kept) * row_kb / 1e6)
-            if day % 30 == 0:
+            if day % 7 == OUTAGE_DAYS - 1:  # among them the days before the PACS comes back
+                sizes.append(size_gb(spool) + len(kept) * row_kb / 1e6)
                 print(json.dumps({"day": day, "gb": round(sizes[-1], 1), "jobs": len(kept)}), flush=True)
     return {
         "days": days,
@@ -118,7 +121,6 @@ def row_kb(jobs: int = 60) -> float:
 
     from lnc_service import workflow  # noqa: PLC0415
     from lnc_service.deliver import Answers, Fate  # noqa: PLC0415
-    from lnc_service.manifest import Closed, Manifest  # noqa: PLC0415
 
     class Instant:
         def compute(self, key: str, job: str) -> dict[str, object]:  # noqa: ARG002

@@ -112,11 +112,11 @@ class Desk:
         self._closed: list[tuple[Manifest, int]] = []
 
     def restore(self) -> None:
-        """Enqueue every job that the spool has a manifest of and the database does not know."""
+        """Enqueue every job that the spool has a manifest and images of and the database does not know."""
         known = known_jobs()
         for path in sorted((self._spool.root / "manifests").glob("*/*.json")):
-            if path.stem not in known:
-                enqueue(read_manifest(path))
+            if path.stem not in known and (manifest := read_manifest(path)).used:
+                enqueue(manifest)
                 log.warning("restored", extra={"job": path.stem})
 
     def look(self) -> None:

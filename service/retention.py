@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lnc_dicom.study.priors import FILE
 from lnc_service.jobs import Job
+from lnc_service.manifest import shorten_manifests
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.states import ENDED, JobState
@@ -132,6 +133,7 @@ def _remove_images(spool: Spool, folder: Path) -> bool:
     if away.stat().st_mtime_ns != spool.closed_ns(folder.name):
         _put_back(spool, away)
         return False
+    shorten_manifests(spool, folder.name)
     shutil.rmtree(away.replace(away.with_suffix(_DONE)))
     return True
 

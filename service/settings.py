@@ -122,7 +122,7 @@ class Compute(Section):
 class Keep(Section):
     """How long the spool keeps what every destination has, or what was rejected. Anything else stays."""
 
-    images_days: float = Field(7.0, ge=0)
+    images_days: float = Field(5.0, ge=0)
     """How long received images are kept after their jobs have ended."""
     results_days: float = Field(30.0, ge=0)
     """How long results are kept; the SR and result.json stay, because later results name them."""

@@ -9,6 +9,7 @@ import pytest
 from lnc_service import app
 from lnc_service.app import CANNOT_RUN, Desk, Keeper, Others, Supervised
 from lnc_service.jobs import Delivery, Job
+from lnc_service.manifest import shorten_manifests
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.states import JobState
@@ -83,6 +84,15 @@ def test_jobs_that_the_database_has_lost_are_enqueued_again_from_the_spool(spool
     engine.known = {job}
     _desk(spool).restore()
     assert engine.enqueued == [job, job]
+
+
+def test_a_job_that_was_lost_after_its_images_were_forgotten_is_not_enqueued_to_fail(spool, images, engine):
+    key = spool.keep("1.2.3", images[0]).parent.name
+    _look_until_closed(_desk(spool))
+    engine.enqueued.clear()
+    shorten_manifests(spool, key)
+    _desk(spool).restore()
+    assert engine.enqueued == []
 
 
 def test_a_study_that_has_nothing_to_measure_is_closed_without_a_job(spool, engine):

@@ -8,7 +8,7 @@ from pydicom.uid import JPEGLSLossless
 
 from lnc_dicom.study.priors import OUR_NAME
 from lnc_service.alternatives import alternative_uid
-from lnc_service.manifest import Closed, close_study, manifests_of, read_manifest, search_digest
+from lnc_service.manifest import Closed, close_study, manifests_of, read_manifest, search_digest, shorten_manifests
 from lnc_service.spool import Spool
 from tests.factories import write_series
 
@@ -181,6 +181,19 @@ def test_a_manifest_from_before_stat_was_known_is_read(study):
     path.write_text(path.read_text().replace(',\n   "stat": false', ""))
     assert '"stat"' not in path.read_text()
     assert read_manifest(path) == manifest
+
+
+def test_a_manifest_whose_images_are_gone_says_what_finds_the_study_and_stays_the_job_of_its_content(study):
+    study.arrive_all(AccessionNumber="A1")
+    full = study.close()
+    path = study.spool.manifest(study.key, full.job)
+    size = path.stat().st_size
+    shorten_manifests(study.spool, study.key)
+    short = read_manifest(path)
+    assert path.stat().st_size < size / 2
+    assert (short.made, short.version, short.used) == (full.made, full.version, ())
+    assert any(search_digest("A1") in o.found_by for o in short.objects)
+    assert study.close() == short  # the same images again are the same job
 
 
 def test_a_study_of_results_only_makes_no_job(study):

@@ -1,9 +1,13 @@
+import json
 import os
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lnc_service import retention
 from lnc_service.jobs import Job
+from lnc_service.manifest import Closed, Manifest
 from lnc_service.retention import Part, Why, forget, forget_jobs, survey
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
@@ -79,6 +83,15 @@ def test_forgetting_removes_images_and_objects_and_leaves_what_later_results_nam
     assert forget(settings, [_job(days=99)], NOW) == 0
 
 
+def test_what_is_known_of_images_is_forgotten_with_them(settings, spool, monkeypatch):
+    shortened = []
+    monkeypatch.setattr(retention, "shorten_manifests", lambda _, key: shortened.append(key))
+    forget(settings, [_job(days=13)], NOW)
+    assert shortened == []
+    forget(settings, [_job(days=15)], NOW)
+    assert shortened == [KEY]
+
+
 def test_an_object_that_arrives_while_its_study_is_forgotten_is_kept(settings, spool, monkeypatch):
     closed_ns = Spool.closed_ns
 
@@ -111,7 +124,8 @@ def test_a_removal_that_was_cut_off_is_ended_or_undone_and_holds_up_nothing(sett
 def _remember(spool, *jobs):
     for job in jobs:
         spool.manifest(KEY, job).parent.mkdir(exist_ok=True)
-        spool.manifest(KEY, job).write_text("{}")
+        manifest = Manifest(KEY, job, "", Closed.QUIET, 0.0, (), ("1",), 0, "", ())
+        spool.manifest(KEY, job).write_text(json.dumps(asdict(manifest)))
 
 
 def test_a_study_is_forgotten_as_a_whole_after_the_time_of_jobs(settings, spool):
