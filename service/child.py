@@ -87,6 +87,7 @@ class Computer:
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             self._command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8", errors="replace"
         )
+        leave_a_core(self._process.pid)
         self._answers = queue.Queue()
         self._readers = [
             threading.Thread(target=_pass_on, args=(self._process.stdout, self._answers), daemon=True),
@@ -141,6 +142,20 @@ def _pass_on(lines: IO[str], answers: queue.Queue[str | None]) -> None:
     for line in lines:
         answers.put(line)
     answers.put(None)
+
+
+def leave_a_core(pid: int) -> None:
+    """Keep a process that begins, and its threads, off one core of several (Linux): that one is for receiving.
+
+    Niceness alone does not do it: a kernel lets a computing thread run to the next tick. On two cores the slowest in a
+    hundred of the C-STOREs took 5.3 ms while a head was computed, with a core left 2.4 ms, idle 2.2 ms; the head was
+    not slower.
+    """
+    if sys.platform == "linux":
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) > 1:
+            with contextlib.suppress(OSError):  # it has ended; or some cores are not ours to choose
+                os.sched_setaffinity(pid, cores[1:])
 
 
 def resident_mb(pid: int) -> float:
