@@ -70,7 +70,10 @@ def alternative_to(file: Path, dataset: FileDataset) -> FileDataset:
     convert = _CONVERSIONS.get(dataset.SOPClassUID)
     if convert is None:
         raise NoAlternativeError("there is no other form of it")
-    return convert(dataset)
+    try:
+        return convert(dataset)
+    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise NoAlternativeError("it could not be converted") from error
 
 
 def alternative_uid(original: str) -> str:

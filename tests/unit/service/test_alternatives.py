@@ -89,6 +89,13 @@ def test_a_document_with_3d_coordinates_has_no_other_form(alone):
         alternative_to(file, dataset)
 
 
+def test_an_object_that_cannot_be_converted_is_no_defect_of_the_delivery(alone):
+    file, dataset = alone(LABEL_MAP)
+    del dataset.PerFrameFunctionalGroupsSequence
+    with pytest.raises(NoAlternativeError, match="could not be converted"):
+        alternative_to(file, dataset)
+
+
 @pytest.mark.parametrize(
     ("name", "beside"), [("map-saliency.dcm", True), ("map-saliency.dcm", False), ("map-fa.dcm", True)]
 )
