@@ -35,6 +35,8 @@ from lnc_service.states import JobState  # noqa: E402
 
 STUDIES_A_DAY = 50
 OUTAGE_DAYS, SEASON_DAYS = 3, 91
+_FULLEST_DAY = OUTAGE_DAYS + 5
+"""Of a season of thirteen weeks: what waited for the PACS is about to be forgotten (`keep.images_days` after it)."""
 RESULTS_KB = {  # of a real head: `lnc process --objects seg,sr,summary,saliency`
     "segmentation.dcm": 370,
     "measurements.dcm": 138,
@@ -99,7 +101,7 @@ def simulate(days: int, study_mb: float, row_kb: float) -> dict[str, object]:
                 del kept[job.name]
             looks.append(time.perf_counter() - begun)
             undelivered += sum(not spool.results(j.name).joinpath("segmentation.dcm").is_file() for j in waiting)
-            if day % 7 == OUTAGE_DAYS - 1:  # among them the days before the PACS comes back
+            if day % 7 == _FULLEST_DAY % 7:
                 sizes.append(size_gb(spool) + len(kept) * row_kb / 1e6)
                 print(json.dumps({"day": day, "gb": round(sizes[-1], 1), "jobs": len(kept)}), flush=True)
     return {
