@@ -1,7 +1,9 @@
 """The receiver beside DCMTK's storescp and Orthanc, and among bad peers.
 
     python benchmarks/receive.py race [--objects 200]      all receivers run at once and take turns
-    python benchmarks/receive.py peers [--mutants 10000]   stuck, trickling, silent, endless, mutated
+    python benchmarks/receive.py peers                     stuck, trickling, silent, endless
+    python benchmarks/receive.py computing [--heads 5]      idle and while heads are measured, in turns
+    python benchmarks/receive.py mutants [--mutants 10000] [--log FILE]   mutated PDUs and objects; goes on after a log
 
 The race has 1 and 4 associations; after each kind of bad peer come the memory and the wait of a good one. Objects of
 239 kB go over loopback. storescp does not sync what it answers with success; Orthanc and we do.
@@ -10,6 +12,7 @@ The race has 1 and 4 associations; after each kind of bad peer come the memory a
 from __future__ import annotations
 
 import argparse
+import io
 import itertools
 import json
 import os
@@ -20,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -27,13 +31,19 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from multiprocessing import Pipe, Process
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import cast
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from pydicom.uid import generate_uid  # noqa: E402
 
-from lnc_service.demo.sample import mr_series  # noqa: E402
+from benchmarks.rounds import Row, in_batches  # noqa: E402
+from lnc_service.child import Computer  # noqa: E402
+from lnc_service.demo.sample import icbm152, mr_series  # noqa: E402
+from lnc_service.manifest import Closed, Manifest, close_study  # noqa: E402
+from lnc_service.settings import load_settings  # noqa: E402
+from lnc_service.spool import Spool  # noqa: E402
 from tests.factories import NOW, head  # noqa: E402
 from tests.mutated import send_mutant  # noqa: E402 - the checkout first
 from tests.raw_scu import EXPLICIT_LE, MR, Association, Encoded, Rejected, encoded, p_data, store_command  # noqa: E402
@@ -182,14 +192,84 @@ def race(count: int, associations: int) -> None:
         print(json.dumps(line | {"load": round(os.getloadavg()[0], 1)}), flush=True)
 
 
-def peers(mutants: int) -> None:
+def computing(heads: int) -> None:
+    """Time C-STOREs, one after the other on one association, while heads are computed, and as many while nothing is."""
+    waits: dict[str, list[float]] = {"idle": [], "computing": []}
+    with tempfile.TemporaryDirectory() as temporary, running("ours", Path(temporary)) as (_, port):
+        settings = load_settings(Path(temporary) / "ours" / "lnc.toml")
+        manifest = _sample_study(Spool(settings.spool))
+        computer = Computer(settings)
+        computer.compute(manifest.key, manifest.job)  # reads the weights
+        for _ in range(heads):
+            thread = threading.Thread(target=computer.compute, args=(manifest.key, manifest.job))
+            thread.start()
+            bursts = 0
+            while thread.is_alive():
+                waits["computing"] += _store_times(port, 100)
+                bursts += 1
+            for _ in range(bursts):
+                waits["idle"] += _store_times(port, 100)
+        computer.close()
+    for name, found in waits.items():
+        p50, p99 = (round(1000 * sorted(found)[int(q * (len(found) - 1))], 1) for q in (0.5, 0.99))
+        line = {"receiving": name, "heads": heads, "objects": len(found), "p50_ms": p50, "p99_ms": p99}
+        print(json.dumps(line | {"load": round(os.getloadavg()[0], 1)}))
+
+
+def _store_times(port: int, count: int) -> list[float]:
+    """Seconds from the first byte of each object to its answer."""
+    link, times = Association(port, timeout_s=60).open(), []
+    buffers = [link.prepare(item, n + 1) for n, item in enumerate(objects(count))]
+    for buffer in buffers:
+        start = time.monotonic()
+        link.sock.sendall(buffer)
+        link.answer()
+        times.append(time.monotonic() - start)
+    link.release()
+    return times
+
+
+def _sample_study(spool: Spool) -> Manifest:
+    """Put the sample head into a spool and close its study."""
+    array, lps_mm = icbm152()
+    study_uid = generate_uid()
+    for dataset in mr_series(array.transpose(2, 1, 0), lps_mm[:, [2, 1, 0, 3]], NOW, study_uid=study_uid):
+        buffer = io.BytesIO()
+        dataset.save_as(buffer, enforce_file_format=True)
+        kept = spool.keep(study_uid, buffer.getvalue())
+    return cast("Manifest", close_study(spool, kept.parent.name, Closed.QUIET, "now"))
+
+
+def mutants(first: int, count: int) -> Row:
+    """Send mutated PDUs and objects to a receiver, then a good study."""
+    with tempfile.TemporaryDirectory() as temporary, running("ours", Path(temporary)) as (process, port):
+        (item,) = objects(1)
+        chance = random.Random(14 + first)  # noqa: S311
+        answers = Counter(send_mutant(port, item, chance, 0.2) for _ in range(count))
+        waited = echo_s(port, 60)
+        good = Association(port, contexts=[(MR, [EXPLICIT_LE])]).open()
+        kept = [good.store(study, n + 1) for n, study in enumerate(objects(20))]
+        good.release()
+        memory = _most_memory_mb(process.pid)
+        alive = process.poll() is None
+    row: Row = {"rounds": count, "answers": dict(answers), "alive": alive, "good_study_kept": not any(kept)}
+    return row | {"longest_wait_s": waited or 60.0, "most_memory_mb": memory}
+
+
+def _most_memory_mb(pid: int) -> int:
+    """Most memory that a process has held."""
+    return int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0]) >> 10
+
+
+def peers() -> None:
     """One line for each kind of bad peer: most memory so far, and seconds until the next good sender is let in."""
     with tempfile.TemporaryDirectory() as temporary, running("ours", Path(temporary)) as (process, port):
 
         def say(what: str, **more: object) -> None:
             waited = echo_s(port, 60)
-            memory = Path(f"/proc/{process.pid}/status").read_text().split("VmHWM:")[1].split()[0]
-            print(json.dumps({"peers": what, "let_in_after_s": waited, "memory_mb": int(memory) >> 10} | more))
+            print(
+                json.dumps({"peers": what, "let_in_after_s": waited, "memory_mb": _most_memory_mb(process.pid)} | more)
+            )
 
         (item,) = objects(1)
         say("none")
@@ -207,9 +287,6 @@ def peers(mutants: int) -> None:
                 endless.sock.sendall(p_data(1, 0, bytes(131000)))
         say("an object of 1 GB that does not end")
         endless.sock.close()
-        chance = random.Random(14)  # noqa: S311
-        answers = Counter(send_mutant(port, item, chance, 0.2) for _ in range(mutants))
-        say(f"{mutants} mutants", answers=dict(answers), alive=process.poll() is None)
         good = Association(port, contexts=[(MR, [EXPLICIT_LE])]).open()
         kept = [good.store(study, n + 1) for n, study in enumerate(objects(20))]
         good.release()
@@ -242,15 +319,21 @@ def _trickle(port: int, stuck: list[Association], seconds: float) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["race", "peers"])
+    parser.add_argument("what", choices=["race", "peers", "computing", "mutants"])
     parser.add_argument("--objects", type=int, default=200)
+    parser.add_argument("--heads", type=int, default=5)
     parser.add_argument("--mutants", type=int, default=10_000)
+    parser.add_argument("--log", type=Path)
     arguments = parser.parse_args()
     if arguments.what == "race":
         for associations in (1, 4):
             race(arguments.objects, associations)
+    elif arguments.what == "computing":
+        computing(arguments.heads)
+    elif arguments.what == "peers":
+        peers()
     else:
-        peers(arguments.mutants)
+        print(json.dumps(in_batches(arguments.mutants, 1000, arguments.log, mutants)))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """What the service promises, at length: SIGKILL at random moments, and another machine that takes over.
 
-    python -m benchmarks.service kills 200
-    python -m benchmarks.service takeover 20
+    python -m benchmarks.service kills 200 [kills.jsonl]
+    python -m benchmarks.service takeover 20 [takeover.jsonl]
 
 Computing is a stub (tests/acceptance/service_stub.py), all else is real: receiver, spool, workflow engine, a PACS,
-DCMTK's storescu as the scanner, and for takeover PostgreSQL. Each prints a line of JSON a round and one in the end;
-docs/explanation/reliability.md keeps the figures.
+DCMTK's storescu as the scanner, and for takeover PostgreSQL. Each prints a line of JSON a round, one a batch and one in
+the end; with a log, a run that was cut off goes on after its last batch. docs/explanation/reliability.md keeps the
+figures.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+from benchmarks.rounds import Row, in_batches
 from lnc_service.states import ENDED, JobState
 from tests.acceptance.conftest import Service, wait_for
 from tests.acceptance.service_peers import Pacs, postgresql, running, small_study
@@ -53,9 +55,9 @@ def _result_sets(pacs: Pacs) -> dict[str, Counter[str]]:
     return sets
 
 
-def kills(rounds: int) -> None:
+def kills(first: int, rounds: int) -> Row:
     """Kill the receiver, the worker or everything at a random moment of each study."""
-    chance = random.Random(_SEED)  # noqa: S311 - which process dies when, the same every time
+    chance = random.Random(_SEED + first)  # noqa: S311 - which process dies when, the same every time
     folder = Path(tempfile.mkdtemp())
     pacs = Pacs().start()
     killed: Counter[str] = Counter()
@@ -77,33 +79,32 @@ def kills(rounds: int) -> None:
                 event = "listening" if victim == "receiver" else "working"
                 with suppress(ProcessLookupError, IndexError):
                     os.kill(service.lines(event)[-1]["pid"], signal.SIGKILL)
-            _say({"round": n, "victim": victim})
+            _say({"round": first + n, "victim": victim})
         with suppress(AssertionError):
             wait_for(lambda: service.finished(rounds), 300)
         time.sleep(5)
         jobs = service.jobs()
         received = len(list((service.spool / "received").glob("*/*.dcm")))
     sets = _result_sets(pacs)
-    _say(
-        {
-            "test": "kills",
-            "rounds": rounds,
-            "killed": dict(killed),
-            "objects_lost": sum(sent.values()) - received,
-            "studies_without_results": sum(uid not in sets for uid in sent),
-            "exactly_one_set": sum(len(sets.get(uid, ())) == len(FILES) for uid in sent),
-            "objects_sent_twice": sum(count - 1 for found in sets.values() for count in found.values()),
-            "same_uid_other_bytes": len({row[3] for row in pacs.stored}) - len({row[2] for row in pacs.stored}),
-            "stuck": sum(job.state not in ENDED for job in jobs),
-            "failed": sum(job.state is not JobState.DONE for job in jobs),
-        }
-    )
     shutil.rmtree(folder)
+    return {
+        "rounds": rounds,
+        "killed": dict(killed),
+        "objects": sum(sent.values()),
+        "objects_lost": sum(sent.values()) - received,
+        "studies_without_results": sum(uid not in sets for uid in sent),
+        "exactly_one_set": sum(len(sets.get(uid, ())) == len(FILES) for uid in sent),
+        "objects_sent_twice": sum(count - 1 for found in sets.values() for count in found.values()),
+        "same_uid_other_bytes": len({row[3] for row in pacs.stored}) - len({row[2] for row in pacs.stored}),
+        "stuck": sum(job.state not in ENDED for job in jobs),
+        "failed": sum(job.state is not JobState.DONE for job in jobs),
+    }
 
 
-def takeover(rounds: int) -> None:
+def takeover(first: int, rounds: int) -> Row:
     """Kill the machine that computes; another on the same PostgreSQL has to finish its study."""
     waits: list[float] = []
+    doubled = 0
     with postgresql() as database:
         for n in range(rounds):
             folder = Path(tempfile.mkdtemp())
@@ -124,23 +125,23 @@ def takeover(rounds: int) -> None:
                 wait_for(lambda p=pacs: len(p.stored) >= len(FILES), 2 * _RECOVERY_S)
                 waits.append(time.monotonic() - begun)
                 time.sleep(3)
-                doubled = len(pacs.stored) - len(FILES)
+                doubled += len(pacs.stored) - len(FILES)
                 second.stop()
-            _say({"round": n, "finished_after_s": round(waits[-1], 1), "doubled": doubled})
+            _say({"round": first + n, "finished_after_s": round(waits[-1], 1), "doubled": doubled})
             shutil.rmtree(folder)
-    _say(
-        {
-            "test": "takeover",
-            "rounds": rounds,
-            "longest_s": round(max(waits), 1),
-            "mean_s": round(sum(waits) / rounds, 1),
-        }
-    )
+    return {"rounds": rounds, "longest_s": round(max(waits), 1), "sum_s": round(sum(waits), 1), "doubled": doubled}
 
 
 def _say(row: dict[str, object]) -> None:
     print(json.dumps(row), flush=True)
 
 
+def main() -> None:
+    """Run the proof that the command line names."""
+    run, batch = {"kills": (kills, 20), "takeover": (takeover, 5)}[sys.argv[1]]
+    log = Path(sys.argv[3]) if len(sys.argv) > 3 else None
+    _say({"test": sys.argv[1], **in_batches(int(sys.argv[2]), batch, log, run)})
+
+
 if __name__ == "__main__":
-    {"kills": kills, "takeover": takeover}[sys.argv[1]](int(sys.argv[2]))
+    main()

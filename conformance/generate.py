@@ -15,6 +15,7 @@ import pydicom
 from pydantic import BaseModel
 from pydicom import Dataset
 from pydicom.sr.coding import Code
+from pydicom.uid import UID
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, AllStoragePresentationContexts
 from pynetdicom._globals import DEFAULT_MAX_LENGTH
 
@@ -26,6 +27,7 @@ from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES  # noqa: E402
 from lnc_dicom.validate.content_tree import template_of, walk  # noqa: E402
 from lnc_dicom.validate.sr import groups  # noqa: E402
 from lnc_service import deliver, settings  # noqa: E402
+from lnc_service.alternatives import CLASS_INSTEAD, LABEL_MAP_SEGMENTATION  # noqa: E402
 from lnc_service.receiver import association_guard, receive, storage_scp, study_uid  # noqa: E402
 from lnc_service.validate.messages import known_messages  # noqa: E402
 from tests.broken_objects import written  # noqa: E402
@@ -76,7 +78,12 @@ def sent() -> str:
         (d.SOPClassUID.name, d.SOPClassUID, f"{d.file_meta.TransferSyntaxUID.name}; `{name}`")
         for name, d in _objects().items()
     ]
+    rows += [(given.name, given, f"sent where {_class_name(own)} is refused") for own, given in CLASS_INSTEAD.items()]
     return table(("SOP class", "UID", "transfer syntax; file"), rows)
+
+
+def _class_name(sop_class: UID) -> str:
+    return "Label Map Segmentation Storage" if sop_class == LABEL_MAP_SEGMENTATION else sop_class.name
 
 
 def received_statuses() -> str:
@@ -97,11 +104,18 @@ def received_statuses() -> str:
 
 def sent_statuses() -> str:
     """List the consequences of answers to our C-STORE."""
-    stored = ", ".join(f"{status:04X}" for status in deliver._STORED)  # noqa: SLF001 - the statement is about it
+    stored = ", ".join(f"{status:04X}" for status in sorted(deliver._STORED))  # noqa: SLF001 - the statement is about it
+    refused = ", ".join(f"{status:04X}" for status in sorted(deliver._REFUSED))  # noqa: SLF001
     rows = [
         (stored, "stored", "the next object is sent"),
-        ("any other", "not stored (LNC-202)", "the whole delivery is tried again"),
-        ("no answer", "PACS unreachable (LNC-201)", "the whole delivery is tried again"),
+        (
+            "0122, or the class is not accepted",
+            "SOP class refused",
+            "the object is sent in another class (5.2.1), if it can",
+        ),
+        (f"{refused}, A9xx, Cxxx", "refused for good (LNC-202)", "the object is not sent again, the others are"),
+        ("any other", "not stored now", "the object is sent again, `retry.attempts` times"),
+        ("no answer", "PACS unreachable (LNC-201)", "what it lacks is sent again for `retry.give_up_after_h`"),
     ]
     return table(("status", "means", "consequence"), rows)
 

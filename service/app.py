@@ -19,15 +19,17 @@ from lnc_service.jobs import list_jobs
 from lnc_service.logs import log
 from lnc_service.manifest import Closed, Manifest, close_study, read_manifest
 from lnc_service.presence import Presence, presence_of, worker_name
-from lnc_service.retention import forget
+from lnc_service.retention import forget, forget_jobs
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.watch import Watch
 from lnc_service.workflow import (
     Parts,
+    delivery_name,
     dropped,
     enqueue,
     equip,
+    forget_rows,
     is_active,
     known_jobs,
     launch_engine,
@@ -110,11 +112,11 @@ class Desk:
         self._closed: list[tuple[Manifest, int]] = []
 
     def restore(self) -> None:
-        """Enqueue every job that the spool has a manifest of and the database does not know."""
+        """Enqueue every job that the spool has a manifest and images of and the database does not know."""
         known = known_jobs()
         for path in sorted((self._spool.root / "manifests").glob("*/*.json")):
-            if path.stem not in known:
-                enqueue(read_manifest(path))
+            if path.stem not in known and (manifest := read_manifest(path)).used:
+                enqueue(manifest)
                 log.warning("restored", extra={"job": path.stem})
 
     def look(self) -> None:
@@ -169,7 +171,7 @@ class Others:
 
 
 class Keeper:
-    """Forgets what the spool has kept for its time."""
+    """Forgets what the spool and the database have kept for their time."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -180,9 +182,13 @@ class Keeper:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + FORGET_S
-        count = forget(self._settings, list_jobs(self._settings), datetime.now(UTC))
-        if count:
-            log.info("forgotten", extra={"objects": count})
+        jobs, now = list_jobs(self._settings), datetime.now(UTC)
+        count = forget(self._settings, jobs, now)
+        jobs = forget_jobs(self._settings, jobs, now)
+        deliveries = [delivery_name(job.name, d.destination) for job in jobs for d in job.deliveries]
+        forget_rows([job.name for job in jobs], deliveries)
+        if count or jobs:
+            log.info("forgotten", extra={"objects": count + len(jobs)})
 
 
 class Supervised:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -64,6 +63,7 @@ def worker(
     """Measure and deliver what lies in the spool, without receiving."""
     with exits():
         from lnc_service.logs import start_logging  # noqa: PLC0415
+        from lnc_service.parent import when_parent_is_gone  # noqa: PLC0415
         from lnc_service.settings import load_settings  # noqa: PLC0415
 
         settings = load_settings(file)
@@ -72,15 +72,8 @@ def worker(
 
         stop = _until_stopped()
         if parent is not None:
-            threading.Thread(target=_stop_with, args=(parent, stop), daemon=True).start()
+            when_parent_is_gone(parent, stop.set)
         work(settings, stop)
-
-
-def _stop_with(parent: int, stop: threading.Event) -> None:
-    """Stop when the process that started this one is gone."""
-    while os.getppid() == parent and not stop.wait(1.0):
-        pass
-    stop.set()
 
 
 @jobs.command("list")
@@ -104,7 +97,7 @@ def list_(
 
 
 def _table(found: Sequence[Job]) -> Table:
-    """Draw a line a job, and one for each destination that does not have everything."""
+    """Draw a line a job, and one for each destination that does not have everything as it was made."""
     table = Table()
     for column in ("job", "state", "since", "objects", "code"):
         table.add_column(column, no_wrap=True)
@@ -114,9 +107,10 @@ def _table(found: Sequence[Job]) -> Table:
         since = job.since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(job.name, job.state.value, since, str(job.objects), job.code, reason)
         for d in job.deliveries:
-            if d.refused or d.waiting:
+            if d.refused or d.waiting or d.instead:
                 counts = f"{d.stored} stored, {d.refused} refused, {d.waiting} waiting"
-                table.add_row("", "", "", "", d.code, f"{d.destination}: {counts}")
+                said = [d.what] * bool(d.what) + [f"{file} as {name}" for file, name in d.instead]
+                table.add_row("", "", "", "", d.code, "; ".join([f"{d.destination}: {counts}", *said]))
     return table
 
 

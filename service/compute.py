@@ -92,7 +92,8 @@ def study_of(manifest: Manifest, spool: Spool) -> Study:
     study = with_results(study, read_results(spool.results(job) / FILE for job in manifest.earlier))
     if manifest.replaced:
         text = f"{manifest.replaced} objects came again with other pixels under the same UIDs; the last arrival is used"
-        study = replace(study, caveats=(*study.caveats, Caveat(UNREADABLE, text)))
+        caveat = Caveat(UNREADABLE, text, is_our_text=True)
+        study = replace(study, caveats=(*study.caveats, caveat))
     return replace(study, version=manifest.version)
 
 

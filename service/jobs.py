@@ -34,7 +34,11 @@ _UNFINISHED = {"ENQUEUED": JobState.WAITING, "PENDING": JobState.RUNNING, "DELAY
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What one destination has of a job; `waiting` says how many objects it does not have yet."""
+    """What one destination has of a job; `waiting` says how many objects it does not have yet.
+
+    instead
+        What is stored there in another SOP class than its own: file, and name of the class.
+    """
 
     destination: str
     state: JobState
@@ -44,6 +48,7 @@ class Delivery:
     code: str = ""
     what: str = ""
     do: str = ""
+    instead: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ def list_jobs(settings: Settings, states: Sequence[JobState] = (), find: str = "
         jobs = [*_arriving(spool), *(_measured(client) if client else ())]
     if find:
         wanted = {spool.study_name(key) for key in _studies_with(spool, find)}
-        jobs = [job for job in jobs if job.name.split("-")[0] in wanted]
+        jobs = [job for job in jobs if spool.study_of(job.name) in wanted]
     return [job for job in jobs if not states or job.state in states]
 
 
@@ -172,14 +177,18 @@ def _delivery(client: DBOSClient, status: WorkflowStatus, destination: str) -> D
     if status.status == "SUCCESS" and status.output:
         out = cast("DeliveryOutcome", status.output)
         counts = (len(out["stored"]), len(out["refused"]), len(out["waiting"]))
+        instead = out.get("instead", {})
     else:
         files = list(status.input["args"][2]) if status.input else []
-        fates = dict.fromkeys(files, "waiting")
+        fates, instead = dict.fromkeys(files, "waiting"), {}
         for step in client.list_workflow_steps(str(status.workflow_id)) if state is JobState.RUNNING else ():
-            fates |= step["output"]["fates"] if step["function_name"] == "send" and step["output"] else {}
+            if step["function_name"] == "send" and step["output"]:
+                fates |= step["output"]["fates"]
+                instead |= step["output"].get("instead", {})
         counted = list(fates.values())
         counts = (counted.count("stored"), counted.count("refused"), counted.count("waiting"))
-    return Delivery(destination, state, *counts, reason.get("code", ""), reason.get("what", ""), reason.get("do", ""))
+    code, what, do = (reason.get(name, "") for name in ("code", "what", "do"))
+    return Delivery(destination, state, *counts, code, what, do, tuple(sorted(instead.items())))
 
 
 def _studies_with(spool: Spool, text: str) -> set[str]:

@@ -12,16 +12,17 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
 import pydicom
-from pydicom import Dataset
+from pydicom import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
 
 from lnc_dicom.study.priors import is_ours
+from lnc_service.alternatives import alternative_uid
 from lnc_service.spool import Spool, write_durably
 
 _IDENTITY = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "AccessionNumber")
@@ -30,6 +31,9 @@ _PLACE = ("Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient", 
 _SCALE = ("RescaleSlope", "RescaleIntercept")
 _FOUND_BY = ("PatientID", "AccessionNumber", "StudyDate")
 """What an operator may type to find a study; only digests of the values are written."""
+_PRIORITIES = ("RequestedProcedurePriority", "ScheduledProcedureStepPriority")
+"""(0040,1003) and (0074,1200), at the top of an image or in its Request Attributes Sequence."""
+_URGENT = frozenset({"STAT", "HIGH"})
 _UIDS = ("SOPInstanceUID", "SeriesInstanceUID", "Manufacturer")
 _CHUNK_BYTES = 1 << 20
 _SECOND_NS = 1_000_000_000
@@ -58,6 +62,8 @@ class ReceivedObject:
         Digest of the patient and the request that it names.
     ours
         Whether it is a result of ours that came back.
+    stat
+        Whether it asks to be measured before others: by its header, or because a sender of `listen.stat` sent it.
     """
 
     digest: str
@@ -68,6 +74,7 @@ class ReceivedObject:
     identity: str
     ours: bool
     found_by: tuple[str, ...] = ()
+    stat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ class Manifest:
     objects
         Everything that lay in the folder, in order of arrival.
     used
-        Digests of the files that are measured.
+        Digests of the files that are measured; none once the images have been forgotten.
     replaced
         How many objects a later arrival with other pixels has replaced.
     version
@@ -98,6 +105,12 @@ class Manifest:
     replaced: int
     version: str
     earlier: tuple[str, ...]
+
+    @property
+    def stat(self) -> bool:
+        """Whether it is measured before others."""
+        used = frozenset(self.used)
+        return any(o.stat for o in self.objects if o.digest in used)
 
     def paths(self, spool: Spool) -> list[Path]:
         """Files to measure."""
@@ -129,8 +142,23 @@ def close_study(spool: Spool, key: str, reason: Closed, closed: str) -> Manifest
     names = tuple(m.job for m in earlier)
     manifest = Manifest(key, job, closed, reason, made / _SECOND_NS, objects, digests, replaced, version, names)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(path, json.dumps(asdict(manifest), indent=1).encode())
+    _write(path, manifest)
     return manifest
+
+
+def shorten_manifests(spool: Spool, key: str) -> None:
+    """Drop what the manifests of a study say of images that are gone; what finds the study stays.
+
+    A thousand images take 0.7 MB, for each of the thousands of jobs that are remembered.
+    """
+    for manifest in manifests_of(spool, key):
+        found_by = {o.found_by: o for o in reversed(manifest.objects)}
+        short = replace(manifest, objects=tuple(found_by.values()), used=())
+        _write(spool.manifest(key, manifest.job), short)
+
+
+def _write(path: Path, manifest: Manifest) -> None:
+    write_durably(path, json.dumps(asdict(manifest), indent=1).encode())
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -202,15 +230,22 @@ def _read(path: Path, arrived_ns: int, results: frozenset[str]) -> ReceivedObjec
     digest = path.stem
     try:
         with path.open("rb") as file:
-            names = [*_UIDS, *_IDENTITY, *_PLACE, *_SCALE, *_FOUND_BY]
+            names = [*_UIDS, *_IDENTITY, *_PLACE, *_SCALE, *_FOUND_BY, *_PRIORITIES, "RequestAttributesSequence"]
             header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=names)
             image = _image(header, file) if "Rows" in header else digest
             sop_uid, series_uid = str(header.get("SOPInstanceUID") or ""), str(header.get("SeriesInstanceUID") or "")
             identity, found_by = _digest(*_texts(header, _IDENTITY)), _digests_of(header)
-            ours = is_ours(header) or sop_uid in results
+            ours, stat = is_ours(header) or sop_uid in results, _is_stat(header)
     except (OSError, InvalidDicomError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError):
         return ReceivedObject(digest, arrived_ns, "", "", digest, "", ours=False)
-    return ReceivedObject(digest, arrived_ns, sop_uid, series_uid, image, identity, ours, found_by)
+    return ReceivedObject(digest, arrived_ns, sop_uid, series_uid, image, identity, ours, found_by, stat)
+
+
+def _is_stat(header: FileDataset) -> bool:
+    """Tell whether an object asks to be measured before others; the receiver names the senders of `listen.stat`."""
+    items = [header, *(header.get("RequestAttributesSequence") or ())]
+    said = {text.upper() for item in items for text in _texts(item, _PRIORITIES)}
+    return bool(said & _URGENT or header.file_meta.get("SendingApplicationEntityTitle"))
 
 
 def _image(header: Dataset, file: BinaryIO) -> str:
@@ -247,12 +282,13 @@ def _by(objects: Iterable[ReceivedObject], attribute: str) -> Mapping[str, list[
 
 
 def _result_uids(spool: Spool, manifests: Iterable[Manifest]) -> set[str]:
-    """SOP Instance UIDs of the results that the jobs of a study have made."""
+    """SOP Instance UIDs of the results that the jobs of a study have made, and of what was sent instead of them."""
     uids: set[str] = set()
     for manifest in manifests:
         try:
             result = json.loads((spool.results(manifest.job) / "result.json").read_text(encoding="utf-8"))
-            uids |= {str(item["sop_instance_uid"]) for item in result.get("objects", ())}
+            made = {str(item["sop_instance_uid"]) for item in result.get("objects", ())}
+            uids |= made | {alternative_uid(uid) for uid in made}
         except (OSError, ValueError):
             continue  # not computed yet, or no result
     return uids

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,12 +14,17 @@ from pathlib import Path
 
 from lnc_dicom.study.priors import FILE
 from lnc_service.jobs import Job
+from lnc_service.manifest import shorten_manifests
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.states import ENDED, JobState
 
 _DAY_S = 86400.0
 _NS = 1e9
+_AWAY, _DONE = "forgotten", ".done"
+"""Where folders are moved before they are removed, and what the name of one ends with that is to be removed."""
+_ABANDONED_S = 3600.0
+"""A folder that has been moved away for this long was left by a process that died."""
 _STAY = frozenset({"result.json", FILE})
 """Files of a result that stay: a later result of the study names it, and what comes back is known by its UIDs."""
 
@@ -56,13 +63,11 @@ class Held:
 def survey(settings: Settings, jobs: Iterable[Job], now: datetime) -> Iterator[Held]:
     """Say of every folder why it is there. The jobs must have been read before: what is newer is kept."""
     spool = Spool(settings.spool)
-    by_study: dict[str, list[Job]] = defaultdict(list)
     known = {job.name: job for job in jobs}
-    for name, found in known.items():
-        by_study[name.split("-")[0]].append(found)
+    by_study = _by_study(spool, known.values())
     for folder in _folders(spool.received):
         changed_ns = folder.stat().st_mtime_ns
-        of_study = by_study[spool.study_name(folder.name)]
+        of_study = by_study.get(spool.study_name(folder.name), [])
         closed = spool.closed_ns(folder.name) == changed_ns
         since = max([job.since.timestamp() for job in of_study], default=changed_ns / _NS)
         why = _why(of_study, now.timestamp() - since, settings.keep.images_days) if closed else Why.ARRIVING
@@ -73,6 +78,13 @@ def survey(settings: Settings, jobs: Iterable[Job], now: datetime) -> Iterator[H
         age_s = now.timestamp() - since
         why = _why([job], age_s, settings.keep.results_days) if job else Why.UNDELIVERED
         yield Held(Part.RESULTS, folder, why, since)
+
+
+def _by_study(spool: Spool, jobs: Iterable[Job]) -> Mapping[str, list[Job]]:
+    found: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        found[spool.study_of(job.name)].append(job)
+    return found
 
 
 def _why(jobs: Iterable[Job], age_s: float, days: float) -> Why:
@@ -87,6 +99,7 @@ def _why(jobs: Iterable[Job], age_s: float, days: float) -> Why:
 def forget(settings: Settings, jobs: Iterable[Job], now: datetime) -> int:
     """Remove what was kept for its time; give the number of folders that were emptied."""
     spool, count = Spool(settings.spool), 0
+    _finish_removals(spool)
     for held in survey(settings, jobs, now):
         if held.why is not Why.FORGOTTEN:
             continue
@@ -114,17 +127,71 @@ def _remove_images(spool: Spool, folder: Path) -> bool:
     The folder is moved away in one step; an object that arrives after that makes a new one. One that arrived between
     the look and the move has changed the folder: then everything is moved back.
     """
-    away = spool.root / "forgotten" / folder.name
+    away = spool.root / _AWAY / f"{folder.name}-{os.urandom(4).hex()}"
     away.parent.mkdir(exist_ok=True)
     folder.replace(away)
     if away.stat().st_mtime_ns != spool.closed_ns(folder.name):
-        folder.mkdir(exist_ok=True)
-        for path in away.iterdir():
-            path.replace(folder / path.name)
-        away.rmdir()
+        _put_back(spool, away)
         return False
-    shutil.rmtree(away)
+    shorten_manifests(spool, folder.name)
+    shutil.rmtree(away.replace(away.with_suffix(_DONE)))
     return True
+
+
+def _put_back(spool: Spool, away: Path) -> None:
+    folder = spool.received / away.name.partition("-")[0]
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for path in away.iterdir():
+        path.replace(folder / path.name)
+    away.rmdir()
+
+
+def _finish_removals(spool: Spool) -> None:
+    """Remove, or put back, what a process that died had moved away."""
+    for away in _folders(spool.root / _AWAY):
+        if away.suffix == _DONE:
+            shutil.rmtree(away, ignore_errors=True)
+        elif time.time() - away.stat().st_ctime > _ABANDONED_S:
+            _put_back(spool, away)
+
+
+def forget_jobs(settings: Settings, jobs: Iterable[Job], now: datetime) -> list[Job]:
+    """Remove what the spool has of jobs that were remembered for their time; give them: the database may forget them.
+
+    A study is forgotten as a whole, when all of its jobs ended well that long ago and its images are gone.
+    """
+    spool, forgotten = Spool(settings.spool), list[Job]()
+    before = now.timestamp() - settings.keep.jobs_days * _DAY_S
+    arrived = {spool.study_name(folder.name) for folder in _folders(spool.received)}
+    keys = {spool.study_name(folder.name): folder.name for folder in _folders(spool.root / "manifests")}
+    for study, of_study in _by_study(spool, jobs).items():
+        if study not in arrived and all(_is_over(job, before) for job in of_study):
+            _remove_records(spool, keys.get(study), of_study)
+            forgotten += of_study
+    _remove_marks(spool, before)
+    return forgotten
+
+
+def _is_over(job: Job, before: float) -> bool:
+    return job.state in {JobState.DONE, JobState.REJECTED} and job.since.timestamp() < before
+
+
+def _remove_records(spool: Spool, key: str | None, jobs: Iterable[Job]) -> None:
+    """Remove results and manifests. Manifests go before the rows: a job that has one and no row is enqueued again."""
+    for job in jobs:
+        shutil.rmtree(spool.results(job.name), ignore_errors=True)
+        if key is not None:
+            spool.manifest(key, job.name).unlink(missing_ok=True)
+    if key is not None and not spool.manifests_of(key):
+        shutil.rmtree(spool.root / "manifests" / key, ignore_errors=True)
+
+
+def _remove_marks(spool: Spool, before: float) -> None:
+    """Remove the marks of closed studies that have neither images nor a job any more."""
+    for mark in (spool.root / "closed").iterdir():
+        gone = not (spool.received / mark.name).exists() and not (spool.root / "manifests" / mark.name).exists()
+        if gone and mark.stat().st_mtime < before:
+            mark.unlink()
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -47,6 +47,8 @@ class Listen(Section):
     """Further titles that senders may call."""
     calling: tuple[AeTitle, ...] = ()
     """Titles that may send; empty: every one."""
+    stat: tuple[AeTitle, ...] = ()
+    """Titles of senders whose studies are measured before others, as those are whose images say STAT or HIGH."""
     addresses: tuple[IPvAnyNetwork, ...] = ()
     """Addresses or networks (10.1.0.0/16) that may connect; empty: every one."""
     associations: int = Field(32, ge=1, le=200)
@@ -120,10 +122,12 @@ class Compute(Section):
 class Keep(Section):
     """How long the spool keeps what every destination has, or what was rejected. Anything else stays."""
 
-    images_days: float = Field(14.0, ge=0)
+    images_days: float = Field(5.0, ge=0)
     """How long received images are kept after their jobs have ended."""
-    results_days: float = Field(90.0, ge=0)
+    results_days: float = Field(30.0, ge=0)
     """How long results are kept; the SR and result.json stay, because later results name them."""
+    jobs_days: float = Field(365.0, ge=0)
+    """How long a job is remembered, with its SR and result.json; the same study is measured anew after that."""
 
 
 class Settings(BaseSettings):

@@ -128,6 +128,10 @@ class Spool:
         """How a study is called in jobs and logs."""
         return key[:_JOB_KEY_LENGTH]
 
+    def study_of(self, job: str) -> str:
+        """Name of the study that a job measures."""
+        return job[:_JOB_KEY_LENGTH]
+
     def manifest(self, key: str, job: str) -> Path:
         """Where the manifest of a job lies."""
         return self.root / "manifests" / key / f"{job}.json"

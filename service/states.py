@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from lnc_dicom.errors import LncError
 
@@ -46,6 +46,8 @@ class DeliveryOutcome(TypedDict):
 
     refused
         Reason by file.
+    instead
+        Name of the SOP class in which a file is stored there, where that is not its own.
     """
 
     destination: str
@@ -56,6 +58,7 @@ class DeliveryOutcome(TypedDict):
     stored: list[str]
     refused: dict[str, str]
     waiting: list[str]
+    instead: NotRequired[dict[str, str]]
 
 
 def ended(state: JobState, error: LncError) -> StudyOutcome:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
@@ -38,7 +38,9 @@ _RECOVERIES = 50
 """How often a study may lose the worker that runs it; computing itself has its own, smaller count."""
 _HOUR_S = 3600.0
 _START_OF_2025 = 1735689600.0
-_LARGEST_PRIORITY = 2**31 - 1
+_ROUTINE = 2**30
+"""Added to the place of what is not STAT; the engine's priorities go from 1 to 2³¹ - 1, the smallest first."""
+_ROWS_AT_ONCE = 500
 _ACTIVE = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 
 
@@ -47,6 +49,7 @@ class Sent(TypedDict):
 
     fates: dict[str, str]
     reasons: dict[str, str]
+    instead: NotRequired[dict[str, str]]
     unreachable: str
     unknown: bool
     at: float
@@ -88,20 +91,32 @@ def enqueue(manifest: Manifest) -> None:
     """Enqueue the job of a manifest; the same content is never enqueued twice."""
     used = frozenset(manifest.used)
     images = sum(o.digest in used and not o.ours for o in manifest.objects)
-    order = order_of_arrival(manifest.made)
+    order = order_of(manifest.made, stat=manifest.stat)
     with SetWorkflowID(manifest.job), SetEnqueueOptions(priority=order):
         DBOS.enqueue_workflow(STUDIES, run_study, manifest.key, manifest.job, images, order)
 
 
-def order_of_arrival(made: float) -> int:
-    """Place in a queue: quarters of a second since 2025. The engine's own order has whole seconds on SQLite."""
-    return min(max(int(4 * (made - _START_OF_2025)), 1), _LARGEST_PRIORITY)
+def order_of(made: float, *, stat: bool = False) -> int:
+    """Place in a queue: STAT before routine, then by arrival, in quarters of a second since 2025.
+
+    The engine's own order has whole seconds on SQLite. Places begin anew after 8.5 years: what waits on that day is
+    overtaken.
+    """
+    place = max(int(4 * (made - _START_OF_2025)), 1) % _ROUTINE
+    return max(place, 1) if stat else place + _ROUTINE
 
 
 def known_jobs() -> set[str]:
     """Every job that was ever enqueued and not forgotten since."""
     found = DBOS.list_workflows(name=STUDY, load_input=False, load_output=False)
     return {status.workflow_id for status in found}
+
+
+def forget_rows(jobs: Iterable[str], deliveries: Iterable[str]) -> None:
+    """Remove jobs and deliveries that have ended from the database, with everything that it kept of them."""
+    names = [*jobs, *deliveries]
+    for start in range(0, len(names), _ROWS_AT_ONCE):
+        DBOS.delete_workflows(names[start : start + _ROWS_AT_ONCE])
 
 
 def is_active(job: str) -> bool:
@@ -234,12 +249,14 @@ def _run_delivery(job: str, destination: str, files: list[str]) -> DeliveryOutco
     retry = _parts[0].settings.retry
     fates = dict.fromkeys(files, Fate.WAITING.value)
     reasons: dict[str, str] = {}
+    instead: dict[str, str] = {}
     error: LncError | None = None
     began, silent, failed = 0.0, 0, 0
     while True:
         waiting = [name for name, fate in fates.items() if fate == Fate.WAITING]
         sent = DBOS.run_step({"name": "send"}, send, job, destination, waiting)
         fates, reasons, began = fates | sent["fates"], reasons | sent["reasons"], began or sent["at"]
+        instead |= sent.get("instead", {})
         silent, failed = (silent + 1, failed) if sent["unreachable"] else (0, failed + 1)
         if Fate.WAITING not in fates.values():
             break
@@ -249,7 +266,7 @@ def _run_delivery(job: str, destination: str, files: list[str]) -> DeliveryOutco
         if error is not None:
             break
         DBOS.sleep(retry.wait_s(silent or failed))
-    return _delivered(job, destination, fates, reasons, error)
+    return _delivered(job, destination, fates, reasons, instead, error)
 
 
 def _gives_up(sent: Sent, silent_s: float, limit_h: float, *, last: bool) -> LncError | None:
@@ -266,7 +283,12 @@ def _gives_up(sent: Sent, silent_s: float, limit_h: float, *, last: bool) -> Lnc
 
 
 def _delivered(
-    job: str, destination: str, fates: dict[str, str], reasons: dict[str, str], error: LncError | None
+    job: str,
+    destination: str,
+    fates: dict[str, str],
+    reasons: dict[str, str],
+    instead: dict[str, str],
+    error: LncError | None,
 ) -> DeliveryOutcome:
     """Sum up a delivery that has ended."""
     by_fate = {fate: [name for name, found in fates.items() if found == fate] for fate in Fate}
@@ -286,6 +308,7 @@ def _delivered(
         stored=by_fate[Fate.STORED],
         refused=refused,
         waiting=by_fate[Fate.WAITING],
+        instead=instead,
     )
 
 
@@ -304,4 +327,4 @@ def send(job: str, destination: str, files: list[str]) -> Sent:
         log.warning("not delivered", extra=extra)
         return Sent(**{**sent, "unreachable": error.what})
     fates = {name: fate.value for name, fate in answers.fates.items()}
-    return Sent(**{**sent, "fates": fates, "reasons": dict(answers.reasons)})
+    return Sent(**{**sent, "fates": fates, "reasons": dict(answers.reasons), "instead": dict(answers.instead)})

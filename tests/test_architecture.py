@@ -36,8 +36,10 @@ ORDER = [
     ["lnc_dicom.pipeline", "lnc_dicom.result_json"],
     ["lnc_dicom.cli"],
     [
+        "lnc_service.alternatives",
         "lnc_service.settings",
         "lnc_service.logs",
+        "lnc_service.parent",
         "lnc_service.states",
         "lnc_service.receiver.disk",
         "lnc_service.receiver.study_uid",

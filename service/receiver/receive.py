@@ -9,7 +9,6 @@ name, in `lnc jobs`.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import functools
 import os
 import signal
@@ -29,6 +28,7 @@ from lnc_dicom.errors import LncError, UnusableInput
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
 from lnc_service.arriving import Arriving
 from lnc_service.logs import log, start_logging
+from lnc_service.parent import sigterm_with_parent, when_parent_is_gone
 from lnc_service.receiver.association_guard import MAXIMUM_PDU_BYTES, REQUEST_S, Connections, GuardedServer
 from lnc_service.receiver.disk import Watermark
 from lnc_service.receiver.storage_scp import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS, Incoming, StorageReactor
@@ -49,7 +49,6 @@ _STORAGE_CLASSES = frozenset(str(context.abstract_syntax) for context in AllStor
 _CALLING_TITLE_UNKNOWN, _CALLED_TITLE_UNKNOWN = (1, 1, 3), (1, 1, 7)
 _CONGESTION, _LIMIT_EXCEEDED = (2, 3, 1), (2, 3, 2)
 """Result, source and reason of A-ASSOCIATE-RJ (PS3.8 9.3.4); a result of 2 means that the sender may try again."""
-_PR_SET_PDEATHSIG = 1
 _SHUTDOWN_S = 3.0
 _MB = 1 << 20
 
@@ -178,6 +177,7 @@ class Receiver:
         watermark = Watermark(spool.root, listen.free_disk_mb * _MB)
         keeper = SpoolKeeper(spool, watermark, listen.largest_object_mb * _MB)
         self._connections = Connections(listen.addresses, listen.associations, listen.associations_per_address)
+        stat_titles = frozenset(title.strip() for title in listen.stat)
         door = _Door(listen, self._connections, watermark)
         try:
             self._server = ae.make_server(
@@ -187,7 +187,7 @@ class Receiver:
                 evt_handlers=[(evt.EVT_REQUESTED, door.on_requested), (evt.EVT_ACCEPTED, _on_accepted)],
                 server_class=GuardedServer,
                 connections=self._connections,
-                make_reactor=functools.partial(StorageReactor, keeper=keeper),
+                make_reactor=functools.partial(StorageReactor, keeper=keeper, stat_titles=stat_titles),
             )
         except OSError as error:
             raise CannotListen(f"port {listen.port} of {listen.host}: {os.strerror(error.errno or 0)}") from error
@@ -207,29 +207,20 @@ class Receiver:
         self._connections.end_all()
 
 
-def end_with_parent(parent: int | None) -> None:
-    """Have the kernel end this process when the one that started it ends (Linux), however that ends.
-
-    parent
-        The process that must still be there; None: whichever it is.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if parent is not None and os.getppid() != parent:
-        raise SystemExit(0)
-
-
 def main() -> None:
     """Run the receiver until it is told to stop, or until the service that started it has gone."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path)
     parser.add_argument("--parent", type=int, help="Process without which the receiver ends.")
     arguments = parser.parse_args()
-    parent = os.getppid()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    end_with_parent(arguments.parent)
+    sigterm_with_parent()
+    parent = os.getppid() if arguments.parent is None else arguments.parent
+    if os.getppid() != parent:
+        raise SystemExit(0)
+    when_parent_is_gone(parent, stop.set)
     os.umask(0o077)
     start_logging()
     try:
@@ -241,8 +232,7 @@ def main() -> None:
     except LncError as error:
         log.critical(str(error), extra={"code": error.code})
         raise SystemExit(CANNOT_START) from None
-    while not stop.wait(1.0) and os.getppid() == parent:
-        pass
+    stop.wait()
     receiver.shutdown()
 
 

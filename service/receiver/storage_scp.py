@@ -89,11 +89,12 @@ class Keeper(Protocol):
 class StorageReactor(DULServiceProvider):  # type: ignore[misc]  # pynetdicom's classes are Any to mypy
     """The upper layer of one association, which hands messages to a keeper instead of to pynetdicom."""
 
-    def __init__(self, assoc: Association, keeper: Keeper) -> None:
+    def __init__(self, assoc: Association, keeper: Keeper, stat_titles: frozenset[str] = frozenset()) -> None:
         super().__init__(assoc)
+        self._stat_titles = stat_titles
         self._run_loop_delay = 0  # the socket waits instead
         assoc.dimse = _NoMessages(assoc)
-        self._messages = Messages(keeper, self._syntax, self._answer)
+        self._messages = Messages(keeper, self._syntax, self._answer, self._stat_sender)
 
     def _is_transport_event(self) -> bool:
         """Wait longer for data where only an abort of ours could be sent meanwhile."""
@@ -143,6 +144,11 @@ class StorageReactor(DULServiceProvider):  # type: ignore[misc]  # pynetdicom's 
             raise BrokenMessageError
         return str(accepted.transfer_syntax[0])
 
+    def _stat_sender(self) -> str:
+        """Give the calling title, if its studies are measured before others; only then is it written into files."""
+        title = str(self.assoc.requestor.ae_title).strip()
+        return title if title in self._stat_titles else ""
+
     def _answer(self, context: int, response: bytes) -> None:
         pdv = struct.pack(">IBB", len(response) + 2, context, _COMMAND | _LAST) + response
         self.socket.send(struct.pack(">BBI", _P_DATA, 0, len(pdv)) + pdv)
@@ -167,10 +173,19 @@ class _NoMessages(DIMSEServiceProvider):  # type: ignore[misc]
 
 
 class Messages:
-    """Puts fragments together to messages and answers each. `answer` gets a context and an encoded response."""
+    """Puts fragments together to messages and answers each.
 
-    def __init__(self, keeper: Keeper, syntax_of: Callable[[int], str], answer: Callable[[int, bytes], None]) -> None:
-        self._keeper, self._syntax_of, self._send = keeper, syntax_of, answer
+    `answer` gets a context and an encoded response; `sender` gives the title to write into files, or nothing.
+    """
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        syntax_of: Callable[[int], str],
+        answer: Callable[[int, bytes], None],
+        sender: Callable[[], str] = str,
+    ) -> None:
+        self._keeper, self._syntax_of, self._send, self._sender = keeper, syntax_of, answer, sender
         self._fragments = bytearray()
         self._command: Command | None = None
         self._context = 0
@@ -220,7 +235,7 @@ class Messages:
         """Open a file for an object; where there is no room its data are read and forgotten."""
         if not (0 < len(command.sop_class) <= _UID_BYTES_MAX and 0 < len(command.sop_instance) <= _UID_BYTES_MAX):
             return
-        meta = file_meta(command.sop_class, command.sop_instance, syntax)
+        meta = file_meta(command.sop_class, command.sop_instance, syntax, self._sender())
         try:
             arriving = self._keeper.begin()
         except OSError:
@@ -293,13 +308,20 @@ def encode_response(command: Command, status: int) -> bytes:
     return struct.pack("<HHII", 0, 0, 4, len(body)) + body
 
 
-def file_meta(sop_class: bytes, sop_instance: bytes, transfer_syntax: str) -> bytes:
-    """Encode preamble and file meta information; the same bytes as pynetdicom's, whatever the peer calls a UID."""
+def file_meta(sop_class: bytes, sop_instance: bytes, transfer_syntax: str, sender: str = "") -> bytes:
+    """Encode preamble and file meta information; the same bytes as pynetdicom's, whatever the peer calls a UID.
+
+    sender
+        Written as Sending Application Entity Title (PS3.10 7.1), if there is one.
+    """
     uids = ((2, sop_class), (3, sop_instance), (0x10, transfer_syntax.encode()), (0x12, _IMPLEMENTATION))
     body = struct.pack("<HH2sxxIH", 2, 1, b"OB", 2, 0x0100)
     for element, uid in uids:
         body += struct.pack("<HH2sH", 2, element, b"UI", len(_even(uid))) + _even(uid)
     body += struct.pack("<HH2sH", 2, 0x13, b"SH", len(_VERSION)) + _VERSION
+    if sender:
+        title = f"{sender:{len(sender) + 1 & ~1}}".encode("ascii", "replace")
+        body += struct.pack("<HH2sH", 2, 0x17, b"AE", len(title)) + title
     return _PREAMBLE + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(body)) + body
 
 

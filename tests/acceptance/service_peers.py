@@ -20,16 +20,18 @@ from tests.factories import write_series
 
 
 class Pacs:
-    """A PACS that remembers every C-STORE; `answer` gives the status for one."""
+    """A PACS that remembers every C-STORE; `answer` gives the status for one; `unknown` are classes that it lacks."""
 
-    def __init__(self, title="PACS", port=0, answer=lambda dataset: 0):
-        self.title, self.port, self.answer = title, port or free_port(), answer
+    def __init__(self, title="PACS", port=0, answer=lambda dataset: 0, unknown=()):
+        self.title, self.port, self.answer, self.unknown = title, port or free_port(), answer, unknown
         self.stored, self.offered = [], []
         self._ae = None
 
     def start(self):
         self._ae = AE(ae_title=self.title)
-        self._ae.supported_contexts = AllStoragePresentationContexts
+        self._ae.supported_contexts = [
+            context for context in AllStoragePresentationContexts if context.abstract_syntax not in self.unknown
+        ]
         self._ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._on_store)])
         return self
 

@@ -36,6 +36,7 @@ def _result(name, study_uid, manifest):
     dataset.SOPInstanceUID = uid(name, *images)
     dataset.PatientName, dataset.PatientID, dataset.Manufacturer = "", "", "lnc-dicom"
     dataset.ContentDescription = f"{len(images)} images, {manifest.made}"
+    dataset.ValueType, dataset.ContentSequence = "CONTAINER", []
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return dataset

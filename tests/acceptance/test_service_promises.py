@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from lnc_dicom.errors import UnusableInput
 from lnc_service.jobs import find_job, retry
@@ -93,6 +94,39 @@ def test_a_dead_destination_holds_up_nobody_and_gets_everything_in_order_when_it
         assert dead.studies() == sent
         assert len(dead.stored) == len({row[2] for row in dead.stored})
         assert len(live.stored) == 4 * len(FILES)
+
+
+def test_a_destination_that_lacks_a_class_gets_another_and_the_list_says_so(tmp_path, program):
+    old, older = (
+        Pacs("OLD", unknown=[Comprehensive3DSRStorage]).start(),
+        Pacs("OLDER", unknown=[Comprehensive3DSRStorage, ComprehensiveSRStorage]).start(),
+    )
+    with running(tmp_path, old, older) as service:
+        service.start()
+        _, paths = small_study(tmp_path / "study")
+        service.send(program("storescu"), *paths)
+        (job,) = wait_for(lambda: service.finished(1), 60)
+    found = {d.destination: d for d in job.deliveries}
+    assert (len(old.stored), len(older.stored)) == (3, 2)
+    assert found["OLD"].state is JobState.DONE
+    assert found["OLD"].instead == (("measurements.dcm", "Comprehensive SR Storage"),)
+    assert (found["OLDER"].state, found["OLDER"].code, found["OLDER"].refused) == (JobState.FAILED, "LNC-202", 1)
+    assert "measurements.dcm (SOP class not accepted; as Comprehensive SR Storage" in found["OLDER"].what
+
+
+def test_a_study_from_a_stat_sender_overtakes_those_that_wait(tmp_path, program):
+    with running(tmp_path, Pacs().start()) as service:
+        service.config.write_text(service.config.read_text().replace("[listen]\n", '[listen]\nstat = ["EMERGENCY"]\n'))
+        service.environment["FAKE_SECONDS"] = "8"
+        service.start()
+        names = []
+        for n, title in enumerate(("CT1", "CT1", "EMERGENCY")):
+            uid, paths = small_study(tmp_path / f"{n}")
+            service.send(program("storescu"), *paths, options=["-aet", title])
+            names.append(study_name(uid))
+            wait_for(lambda count=n + 1: len(service.lines("complete")) == count, 30)
+        wait_for(lambda: len(service.lines("computing")) == 3, 60)
+        assert [line["job"][:12] for line in service.lines("computing")] == [names[0], names[2], names[1]]
 
 
 def _swapped(text, first, second, first_port, second_port):

@@ -1,13 +1,18 @@
 import sys
 import threading
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from lnc_service import app
-from lnc_service.app import CANNOT_RUN, Desk, Others, Supervised
+from lnc_service.app import CANNOT_RUN, Desk, Keeper, Others, Supervised
+from lnc_service.jobs import Delivery, Job
+from lnc_service.manifest import shorten_manifests
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
+from lnc_service.states import JobState
 from lnc_service.watch import Watch
 from tests.factories import write_series
 
@@ -79,6 +84,15 @@ def test_jobs_that_the_database_has_lost_are_enqueued_again_from_the_spool(spool
     engine.known = {job}
     _desk(spool).restore()
     assert engine.enqueued == [job, job]
+
+
+def test_a_job_that_was_lost_after_its_images_were_forgotten_is_not_enqueued_to_fail(spool, images, engine):
+    key = spool.keep("1.2.3", images[0]).parent.name
+    _look_until_closed(_desk(spool))
+    engine.enqueued.clear()
+    shorten_manifests(spool, key)
+    _desk(spool).restore()
+    assert engine.enqueued == []
 
 
 def test_a_study_that_has_nothing_to_measure_is_closed_without_a_job(spool, engine):
@@ -184,3 +198,15 @@ def test_a_study_that_cannot_be_closed_holds_up_no_other_and_is_tried_again(spoo
     monkeypatch.setattr(app, "close_study", close_study)
     _look_until_closed(desk)
     assert len(engine.enqueued) == 2
+
+
+def test_what_the_spool_has_forgotten_the_database_forgets_with_its_deliveries(spool, monkeypatch):
+    delivery = Delivery("PACS", JobState.DONE, 3, 0, 0)
+    old = Job("a" * 12 + "-1", JobState.DONE, datetime(2020, 1, 1, tzinfo=UTC), 1, deliveries=(delivery,))
+    new = replace(old, name="b" * 12 + "-1", since=datetime.now(UTC))
+    asked = []
+    monkeypatch.setattr(app, "FORGET_S", 0.0)
+    monkeypatch.setattr(app, "list_jobs", lambda settings: [old, new])
+    monkeypatch.setattr(app, "forget_rows", lambda jobs, deliveries: asked.append((jobs, deliveries)))
+    Keeper(Settings(spool=spool.root, pacs={"host": "x", "ae_title": "PACS"})).look()
+    assert asked == [([old.name], [f"{old.name}>PACS"])]

@@ -1,3 +1,4 @@
+import os
 import sys
 import threading
 import time
@@ -17,7 +18,7 @@ def work(key, job, settings):
     if key == "exit": sys.exit(3)
     if key == "hang": time.sleep(60)
     if key == "eat": eaten = b"x" * 800_000_000; time.sleep(60)
-    return {"job": job, "port": settings.pacs.port, "pid": os.getpid()}
+    return {"job": job, "port": settings.pacs.port, "pid": os.getpid(), "cores": len(os.sched_getaffinity(0))}
 
 answers = prepare_process()
 serve_jobs(iter(sys.stdin.readline, ""), answers, work)
@@ -40,6 +41,11 @@ def test_a_child_answers_with_the_settings_that_it_was_given_and_is_kept(compute
     first, second = computer.compute("good", "j1"), computer.compute("good", "j2")
     assert (first["job"], second["job"], first["port"]) == ("j1", "j2", 4242)
     assert first["pid"] == second["pid"]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core only")
+def test_computing_leaves_a_core_to_receiving(computer):
+    assert computer.compute("good", "j1")["cores"] == len(os.sched_getaffinity(0)) - 1
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import json
 import subprocess
 import sys
-import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -39,6 +39,18 @@ def test_a_list_shows_every_job_and_the_destinations_that_lack_something(lnc, mo
     assert "ARCHIVE" not in shown
 
 
+def test_a_list_shows_why_a_destination_refused_and_what_it_got_in_another_class(lnc, monkeypatch):
+    instead = (("measurements.dcm", "Comprehensive SR Storage"),)
+    deliveries = (
+        Delivery("A", JobState.FAILED, 2, 1, 0, "LNC-202", "A refused one"),
+        Delivery("B", JobState.DONE, 3, 0, 0, instead=instead),
+    )
+    monkeypatch.setattr(jobs, "list_jobs", lambda *_: [replace(JOB, deliveries=deliveries)])
+    shown = " ".join(lnc("jobs", "list").stdout.replace("│", " ").split())
+    assert "A: 2 stored, 1 refused, 0 waiting; A refused one" in shown
+    assert "measurements.dcm as Comprehensive SR Storage" in shown
+
+
 def test_a_list_as_json_is_one_job_a_line_with_every_destination(lnc, monkeypatch):
     monkeypatch.setattr(jobs, "list_jobs", lambda *_: [JOB])
     (line,) = lnc("jobs", "list", "--json").stdout.splitlines()
@@ -64,14 +76,6 @@ def test_settings_in_force_are_printed_and_wrong_ones_are_named(lnc, tmp_path):
     assert json.loads(lnc("config", "check").stdout)["pacs"]["host"] == "pacs.example"
     (tmp_path / "lnc.toml").write_text("colour = 1\n")
     assert lnc("config", "check").exit_code == 2
-
-
-def test_a_worker_stops_when_the_process_that_started_it_is_gone():
-    stop = threading.Event()
-    thread = threading.Thread(target=cli._stop_with, args=(-1, stop))
-    thread.start()
-    thread.join(5)
-    assert stop.is_set()
 
 
 def test_the_processes_that_receive_and_supervise_never_load_torch():

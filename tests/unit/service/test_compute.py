@@ -79,6 +79,17 @@ def test_pixels_that_came_again_otherwise_get_a_caveat_and_uids_of_their_own(sit
     assert "PredecessorDocumentsSequence" in reports[1]
 
 
+def test_pixels_that_came_again_otherwise_are_said_on_the_summary_page(site):
+    site.receive()
+    for path in site.paths:
+        dataset = pydicom.dcmread(path)
+        dataset.PixelData = bytes(len(dataset.PixelData))
+        dataset.save_as(path)
+    (caveat,) = study_of(site.receive(), site.spool).caveats
+    assert caveat.code == "LNC-401"
+    assert caveat.is_our_text  # else pages and text reports leave it out
+
+
 def test_a_study_that_cannot_be_measured_is_an_outcome_with_its_reason(site):
     outcome = site.compute(site.receive(site.paths[:20]))
     assert outcome["state"] == "REJECTED"

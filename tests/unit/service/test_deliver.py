@@ -1,8 +1,18 @@
+import subprocess
 from contextlib import contextmanager
 
 import pydicom
 import pytest
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    ParametricMapStorage,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, MRImageStorage
 
@@ -10,6 +20,7 @@ from lnc_dicom.errors import PacsUnreachable
 from lnc_service.deliver import Fate, deliver
 from lnc_service.demo.main import ARCHIVE_AE_TITLE, embedded_archive, free_port
 from lnc_service.settings import Pacs
+from tests.acceptance.conftest import wait_for
 from tests.factories import write_series
 
 
@@ -36,10 +47,11 @@ def test_nobody_listening_is_unreachable(tmp_path):
 
 
 @contextmanager
-def _answering(answer, syntax=ExplicitVRLittleEndian):
-    """Run a PACS that knows MR only; it answers with a status, or with what a function of the event gives."""
+def _answering(answer, syntax=ExplicitVRLittleEndian, classes=(MRImageStorage,)):
+    """Run a PACS that knows few classes; it answers with a status, or with what a function of the event gives."""
     ae = AE(ae_title="P")
-    ae.add_supported_context(MRImageStorage, syntax)
+    for sop_class in classes:
+        ae.add_supported_context(sop_class, syntax)
     store = answer if callable(answer) else lambda _: answer
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
     try:
@@ -135,3 +147,113 @@ def test_a_compressed_object_arrives_as_it_is_or_decompressed_where_the_peer_can
     assert found.file_meta.TransferSyntaxUID == accepted
     assert found.SOPInstanceUID == dataset.SOPInstanceUID
     assert (found.pixel_array == pixels).all()
+
+
+_DCMTK = """
+[[TransferSyntaxes]]
+[Plain]
+TransferSyntax1 = LittleEndianExplicit
+TransferSyntax2 = LittleEndianImplicit
+[[PresentationContexts]]
+[Few]
+PresentationContext1 = SegmentationStorage\\Plain
+PresentationContext2 = ComprehensiveSRStorage\\Plain
+[[Profiles]]
+[Default]
+PresentationContexts = Few
+"""
+
+
+def _echoes(port):
+    ae = AE()
+    ae.add_requested_context(SegmentationStorage)
+    association = ae.associate("127.0.0.1", port)
+    association.release()
+    return association.is_released
+
+
+def test_dcmtk_that_knows_no_newer_classes_gets_the_same_in_older_ones(results, tmp_path, program):
+    port = free_port()
+    (tmp_path / "few.cfg").write_text(_DCMTK)
+    (tmp_path / "stored").mkdir()
+    command = [program("storescp"), "-xf", tmp_path / "few.cfg", "Default", "-od", tmp_path / "stored", str(port)]
+    scp = subprocess.Popen(command)
+    try:
+        wait_for(lambda: _echoes(port), 20)
+        files = [results / name for name in ("segmentation.dcm", "measurements.dcm", "labelmap.dcm")]
+        answers = deliver(files, _pacs(port), "LNC")
+    finally:
+        scp.terminate()
+        scp.wait()
+    assert set(answers.fates.values()) == {Fate.STORED}
+    assert answers.instead == {
+        "measurements.dcm": "Comprehensive SR Storage",
+        "labelmap.dcm": "Segmentation Storage",
+    }
+    stored = [pydicom.dcmread(path) for path in (tmp_path / "stored").iterdir()]
+    assert {d.SOPClassUID for d in stored} == {ComprehensiveSRStorage, SegmentationStorage}
+    (sr,) = (d for d in stored if d.Modality == "SR")
+    assert next(d for d in stored if d.Modality == "SEG").SOPInstanceUID in sr.to_json()  # the SR names what is there
+
+
+def test_a_class_that_is_accepted_and_then_refused_is_sent_in_another(results):
+    classes = (Comprehensive3DSRStorage, ComprehensiveSRStorage)
+    arrived = []
+
+    def answer(event):
+        arrived.append(event.request.AffectedSOPClassUID)
+        return 0x0122 if arrived[-1] == Comprehensive3DSRStorage else 0
+
+    with _answering(answer, classes=classes) as port:
+        answers = deliver([results / "measurements.dcm"], _pacs(port, "P"), "LNC")
+    assert arrived == list(classes)
+    assert (answers.fates, answers.reasons) == ({"measurements.dcm": Fate.STORED}, {})
+
+
+def test_a_document_that_is_taken_as_it_is_is_sent_once(results):
+    arrived = []
+    keep = lambda event: arrived.append(event.request.AffectedSOPClassUID) or 0  # noqa: E731
+    with _answering(keep, classes=(Comprehensive3DSRStorage, ComprehensiveSRStorage)) as port:
+        answers = deliver([results / "measurements.dcm"], _pacs(port, "P"), "LNC")
+    assert arrived == [Comprehensive3DSRStorage]
+    assert answers.instead == {}
+
+
+@pytest.mark.parametrize(
+    ("classes", "status", "fate", "reason"),
+    [
+        (
+            (ComprehensiveSRStorage,),
+            0xA900,
+            Fate.REFUSED,
+            "SOP class not accepted; as Comprehensive SR Storage: status A900",
+        ),
+        (
+            (ComprehensiveSRStorage,),
+            0xA700,
+            Fate.WAITING,
+            "SOP class not accepted; as Comprehensive SR Storage: status A700",
+        ),
+    ],
+)
+def test_where_neither_form_is_taken_both_reasons_are_said(results, classes, status, fate, reason):
+    with _answering(status, classes=classes) as port:
+        answers = deliver([results / "measurements.dcm"], _pacs(port, "P"), "LNC")
+    assert answers.fates == {"measurements.dcm": fate}
+    assert answers.reasons == {"measurements.dcm": reason}
+
+
+def test_a_peer_that_knows_none_of_the_classes_refuses_them_and_is_not_taken_for_silent(results):
+    with _answering(0) as port:
+        answers = deliver([results / "measurements.dcm"], _pacs(port, "P"), "LNC")
+    assert answers.fates == {"measurements.dcm": Fate.REFUSED}
+    assert answers.reasons == {"measurements.dcm": "SOP class not accepted"}
+
+
+def test_a_map_that_no_page_shows_is_refused_with_the_reason(results, tmp_path):
+    dataset = pydicom.dcmread(results / "segmentation.dcm")
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = ParametricMapStorage
+    dataset.save_as(tmp_path / "map-fa.dcm")
+    with _answering(0, classes=(SecondaryCaptureImageStorage,)) as port:
+        answers = deliver([tmp_path / "map-fa.dcm"], _pacs(port, "P"), "LNC")
+    assert answers.reasons == {"map-fa.dcm": "SOP class not accepted; there is no other form of it"}

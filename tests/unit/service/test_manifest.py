@@ -7,7 +7,8 @@ import pytest
 from pydicom.uid import JPEGLSLossless
 
 from lnc_dicom.study.priors import OUR_NAME
-from lnc_service.manifest import Closed, close_study, manifests_of, read_manifest, search_digest
+from lnc_service.alternatives import alternative_uid
+from lnc_service.manifest import Closed, close_study, manifests_of, read_manifest, search_digest, shorten_manifests
 from lnc_service.spool import Spool
 from tests.factories import write_series
 
@@ -135,14 +136,64 @@ def test_results_of_ours_that_come_back_make_no_job(study):
     assert study.close() == first
 
 
-def test_a_result_whose_manufacturer_was_changed_on_the_way_is_known_by_its_uid(study):
+@pytest.mark.parametrize("uid", ["2.25.1", alternative_uid("2.25.1")])
+def test_a_result_whose_manufacturer_was_changed_on_the_way_is_known_by_its_uid(study, uid):
     study.arrive_all()
     first = study.close()
     folder = study.spool.results(first.job)
     folder.mkdir()
     (folder / "result.json").write_text(json.dumps({"objects": [{"sop_instance_uid": "2.25.1"}]}))
-    study.arrive(study.images[0], Manufacturer="Archive", SOPInstanceUID="2.25.1", SeriesInstanceUID="2.25.2")
+    study.arrive(study.images[0], Manufacturer="Archive", SOPInstanceUID=uid, SeriesInstanceUID="2.25.2")
     assert study.close() == first
+
+
+def _in_request(priority):
+    item = pydicom.Dataset()
+    item.RequestedProcedurePriority = priority
+    return {"RequestAttributesSequence": [item]}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "stat"),
+    [
+        ({"RequestedProcedurePriority": "STAT"}, True),
+        ({"RequestedProcedurePriority": "HIGH"}, True),
+        ({"ScheduledProcedureStepPriority": "STAT"}, True),
+        (_in_request("STAT"), True),
+        (_in_request("ROUTINE"), False),
+        ({"RequestedProcedurePriority": "MEDIUM"}, False),
+        ({"file_meta": {"SendingApplicationEntityTitle": "EMERGENCY"}}, True),
+        ({"file_meta": {"SourceApplicationEntityTitle": "CT1"}}, False),
+    ],
+)
+def test_one_image_that_asks_for_it_makes_a_study_stat(study, attributes, stat):
+    for name, value in attributes.pop("file_meta", {}).items():
+        setattr(study.images[0].file_meta, name, value)
+    study.arrive(study.images[0], **attributes)
+    study.arrive(study.images[1])
+    assert study.close().stat is stat
+
+
+def test_a_manifest_from_before_stat_was_known_is_read(study):
+    study.arrive_all()
+    manifest = study.close()
+    path = study.spool.manifest(study.key, manifest.job)
+    path.write_text(path.read_text().replace(',\n   "stat": false', ""))
+    assert '"stat"' not in path.read_text()
+    assert read_manifest(path) == manifest
+
+
+def test_a_manifest_whose_images_are_gone_says_what_finds_the_study_and_stays_the_job_of_its_content(study):
+    study.arrive_all(AccessionNumber="A1")
+    full = study.close()
+    path = study.spool.manifest(study.key, full.job)
+    size = path.stat().st_size
+    shorten_manifests(study.spool, study.key)
+    short = read_manifest(path)
+    assert path.stat().st_size < size / 2
+    assert (short.made, short.version, short.used) == (full.made, full.version, ())
+    assert any(search_digest("A1") in o.found_by for o in short.objects)
+    assert study.close() == short  # the same images again are the same job
 
 
 def test_a_study_of_results_only_makes_no_job(study):

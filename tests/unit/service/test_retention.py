@@ -1,10 +1,14 @@
+import json
 import os
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lnc_service import retention
 from lnc_service.jobs import Job
-from lnc_service.retention import Part, Why, forget, survey
+from lnc_service.manifest import Closed, Manifest
+from lnc_service.retention import Part, Why, forget, forget_jobs, survey
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.states import JobState
@@ -79,6 +83,15 @@ def test_forgetting_removes_images_and_objects_and_leaves_what_later_results_nam
     assert forget(settings, [_job(days=99)], NOW) == 0
 
 
+def test_what_is_known_of_images_is_forgotten_with_them(settings, spool, monkeypatch):
+    shortened = []
+    monkeypatch.setattr(retention, "shorten_manifests", lambda _, key: shortened.append(key))
+    forget(settings, [_job(days=13)], NOW)
+    assert shortened == []
+    forget(settings, [_job(days=15)], NOW)
+    assert shortened == [KEY]
+
+
 def test_an_object_that_arrives_while_its_study_is_forgotten_is_kept(settings, spool, monkeypatch):
     closed_ns = Spool.closed_ns
 
@@ -93,6 +106,58 @@ def test_an_object_that_arrives_while_its_study_is_forgotten_is_kept(settings, s
     monkeypatch.setattr(Spool, "closed_ns", arrive_first)
     assert forget(settings, [_job(days=20)], NOW) == 0
     assert sorted(p.name for p in (spool.received / KEY).iterdir()) == ["1.dcm", "2.dcm"]
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_a_removal_that_was_cut_off_is_ended_or_undone_and_holds_up_nothing(settings, spool, decided, monkeypatch):
+    away = settings.spool / "forgotten" / f"{KEY}-1a2b{'.done' if decided else ''}"
+    away.parent.mkdir()
+    (spool.received / KEY).replace(away)
+    assert forget(settings, [_job(days=20)], NOW) == 0
+    assert away.exists() is not decided  # another worker may be about to decide
+    monkeypatch.setattr("time.time", lambda: 1e11)
+    forget(settings, [_job(days=20)], NOW)
+    assert list(away.parent.iterdir()) == []
+    assert (spool.received / KEY).exists() is not decided
+
+
+def _remember(spool, *jobs):
+    for job in jobs:
+        spool.manifest(KEY, job).parent.mkdir(exist_ok=True)
+        manifest = Manifest(KEY, job, "", Closed.QUIET, 0.0, (), ("1",), 0, "", ())
+        spool.manifest(KEY, job).write_text(json.dumps(asdict(manifest)))
+
+
+def test_a_study_is_forgotten_as_a_whole_after_the_time_of_jobs(settings, spool):
+    _remember(spool, JOB)
+    jobs = [_job(days=366)]
+    assert forget_jobs(settings, jobs, NOW) == []  # its images are there
+    forget(settings, jobs, NOW)
+    os.utime(settings.spool / "closed" / KEY, (0, 0))
+    assert forget_jobs(settings, jobs, NOW) == jobs
+    left = [path for path in settings.spool.rglob("*") if KEY[:12] in path.name]
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        _job(days=364, name=f"{KEY[:12]}-2"),
+        _job(JobState.FAILED, 9999, f"{KEY[:12]}-2"),
+        _job(JobState.DELIVERING, 9999, f"{KEY[:12]}-2"),
+    ],
+)
+def test_a_job_of_the_study_that_is_newer_or_has_not_ended_well_keeps_the_others(settings, spool, other):
+    _remember(spool, JOB, other.name)
+    forget(settings, [_job(days=999)], NOW)
+    assert forget_jobs(settings, [_job(days=999), other], NOW) == []
+    assert len(spool.manifests_of(KEY)) == 2
+
+
+def test_a_job_whose_manifest_went_before_the_row_is_forgotten_by_the_database_too(settings, spool):
+    jobs = [_job(days=400)]
+    forget(settings, jobs, NOW)
+    assert forget_jobs(settings, jobs, NOW) == jobs
 
 
 def test_objects_that_no_job_reads_are_forgotten_after_the_time_of_images(settings, spool):

@@ -1,5 +1,8 @@
 import os
+import sqlite3
+import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,9 +21,10 @@ from lnc_service.workflow import (
     delivery_name,
     enqueue,
     equip,
+    forget_rows,
     is_active,
     launch_engine,
-    order_of_arrival,
+    order_of,
 )
 
 FILES = ["segmentation.dcm", "measurements.dcm"]
@@ -55,7 +59,8 @@ class _Pacs:
         if isinstance(answer, Exception):
             raise answer
         fates = {Path(f).name: answer.get(Path(f).name, Fate.STORED) for f in files}
-        return Answers(fates, {name: "status A900" for name, fate in fates.items() if fate is not Fate.STORED})
+        reasons = {name: "status A900" for name, fate in fates.items() if fate is not Fate.STORED}
+        return Answers(fates, reasons, answer.get("instead", {}))
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +95,9 @@ def run(engine, job, monkeypatch):
     return start
 
 
-def _manifest(job):
-    image = ReceivedObject("d", 0, "1", "1", "i", "p", ours=False)
-    return Manifest("a", job, "", Closed.QUIET, 0.0, (image,), ("d",), 0, "", ())
+def _manifest(job, made=0.0, *, stat=False):
+    image = ReceivedObject("d", 0, "1", "1", "i", "p", ours=False, stat=stat)
+    return Manifest("a", job, "", Closed.QUIET, made, (image,), ("d",), 0, "", ())
 
 
 def test_every_destination_gets_the_files_and_says_so(run):
@@ -110,6 +115,12 @@ def test_a_refused_object_is_not_sent_again_and_one_that_waits_is(run):
     assert pacs.sent == [("PACS", FILES), ("PACS", FILES[1:])]
     assert (delivery["state"], delivery["code"]) == ("FAILED", "LNC-202")
     assert (delivery["stored"], delivery["refused"]) == (FILES[1:], {FILES[0]: "status A900"})
+
+
+def test_what_was_stored_in_another_class_is_said_also_after_another_attempt(run):
+    pacs = _Pacs(PACS=[{FILES[1]: Fate.WAITING, "instead": {FILES[0]: "Some Storage"}}, {}])
+    _, (delivery,) = run(_Computer(DONE), pacs)
+    assert (delivery["state"], delivery["instead"]) == ("DONE", {FILES[0]: "Some Storage"})
 
 
 def test_an_object_that_a_destination_can_never_store_ends_after_the_attempts(run):
@@ -170,7 +181,55 @@ def test_the_same_job_is_never_computed_twice(run, job):
     assert len([s for s in DBOS.list_workflows(name=DELIVERY) if s.workflow_id.startswith(job)]) == 1
 
 
-def test_the_order_of_arrival_is_finer_than_a_second_and_fits_the_engine_for_years():
+def test_what_is_forgotten_leaves_no_row_and_takes_nothing_else(run, job, engine):
+    run(_Computer(DONE), _Pacs(A=[{}], B=[{}]), ("A", "B"))
+    enqueue(_manifest(f"{job}-other"))
+    DBOS.retrieve_workflow(f"{job}-other").get_result()
+    forget_rows([job], [delivery_name(job, "A"), delivery_name(job, "B")])
+    left = {status.workflow_id for status in DBOS.list_workflows() if status.workflow_id.startswith(job)}
+    assert job not in left
+    assert f"{job}-other" in left
+    with closing(sqlite3.connect(engine / "workflows.sqlite")) as database:
+        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+            if "workflow_uuid" in columns:
+                rows = database.execute(f"SELECT workflow_uuid FROM {table}").fetchall()  # noqa: S608
+                assert not {row[0] for row in rows} & {job, delivery_name(job, "A"), delivery_name(job, "B")}, table
+
+
+def test_the_order_of_arrival_is_finer_than_a_second_and_fits_the_engine_for_ever():
     now = 1_795_575_693.0
-    assert order_of_arrival(now) < order_of_arrival(now + 0.3) < order_of_arrival(now + 1)
-    assert 1 <= order_of_arrival(0) < order_of_arrival(now) < order_of_arrival(now + 10 * 365 * 86400) < 2**31
+    assert order_of(now) < order_of(now + 0.3) < order_of(now + 1)
+    for years in (-60, 0, 6, 10, 100):
+        then = now + years * 365 * 86400
+        assert 1 <= order_of(then, stat=True) < order_of(then) < 2**31
+
+
+def test_stat_comes_before_routine_whenever_it_arrives_and_in_its_own_order():
+    now = 1_795_575_693.0
+    in_order = [(now + 60, True), (now + 61, True), (now - 86400, False), (now, False)]
+    places = [order_of(made, stat=stat) for made, stat in in_order]
+    assert places == sorted(places)
+
+
+@pytest.mark.slow
+def test_a_stat_study_is_measured_before_routine_studies_that_wait(engine, job, monkeypatch):
+    computed, may_end = [], threading.Event()
+
+    class Busy:
+        def compute(self, key, name):
+            computed.append(name)
+            may_end.wait(20)
+            return {**DONE, "state": "REJECTED"}
+
+    settings = Settings(spool=engine, pacs={"host": "x", "ae_title": "PACS"})
+    equip(Parts(settings, Spool(engine), Busy()))
+    names = [f"{job}-{n}" for n in ("first", "second", "stat")]
+    for n, name in enumerate(names):
+        enqueue(_manifest(name, 1_795_575_693.0 + n, stat=n == 2))
+        while not computed:
+            time.sleep(0.05)
+    may_end.set()
+    for name in names:
+        DBOS.retrieve_workflow(name).get_result()
+    assert computed == [names[0], names[2], names[1]]

@@ -64,6 +64,17 @@ def test_success_means_that_the_object_is_on_disk(receiver):
     assert kept.PixelData == sent.PixelData
 
 
+@pytest.mark.parametrize(("stat", "noted"), [((), None), (("OTHER",), None), (("OTHER", "TEST "), "TEST")])
+def test_a_sender_whose_studies_come_first_is_named_in_the_file_and_no_other(tmp_path, stat, noted):
+    with receiving(tmp_path, stat=stat) as (port, spool):
+        sent = image()
+        assert _send(port, sent) == SUCCESS
+        (path,) = objects_in(spool)
+        kept = pydicom.dcmread(path)
+        assert kept.file_meta.get("SendingApplicationEntityTitle") == noted
+        assert kept.PixelData == sent.PixelData
+
+
 def test_success_is_answered_after_file_and_folder_are_synced(receiver, monkeypatch):
     port, spool = receiver
     association, item, synced, real = Association(port).open(), sample(), {}, os.fsync

@@ -1,6 +1,7 @@
 import io
 import struct
 
+import pydicom
 import pytest
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.dimse_messages import C_ECHO_RSP, C_STORE_RSP
@@ -184,6 +185,13 @@ def test_the_file_meta_information_is_the_same_as_pynetdicoms(sop_class, syntax)
             create_file_meta(sop_class_uid=UID(sop_class), sop_instance_uid=UID(instance), transfer_syntax=syntax)
         )
         assert file_meta(sop_class.encode(), instance.encode(), syntax) == b"\0" * 128 + b"DICM" + theirs
+
+
+@pytest.mark.parametrize("sender", ["ODD", "EVEN"])
+def test_a_sender_is_named_after_everything_else(sender):
+    found = pydicom.dcmread(io.BytesIO(file_meta(MR.encode(), b"1.2.3", ImplicitVRLittleEndian, sender)))
+    assert found.file_meta.SendingApplicationEntityTitle == sender
+    assert found.file_meta.MediaStorageSOPInstanceUID == "1.2.3"
 
 
 @pytest.mark.parametrize(("field", "kind"), [(0x0001, C_STORE_RSP), (0x0030, C_ECHO_RSP)])
