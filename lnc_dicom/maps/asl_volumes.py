@@ -23,8 +23,9 @@ from pydicom.errors import BytesLengthException
 
 from lnc_dicom.errors import StudyRejected, UnpairedVolumes, UnreadableSeries
 from lnc_dicom.maps.dcm2niix import Converted, convert
-from lnc_dicom.study.attributes import Plane, frame_planes, is_mosaic, item
+from lnc_dicom.study.attributes import Plane, frame_planes, is_mosaic
 from lnc_dicom.study.load import check_planes, refuse_transfer_syntax
+from lnc_dicom.study.values import item
 from lnc_dicom.types import Series
 
 _PHILIPS_LABEL = (0x2005, 0x1429)

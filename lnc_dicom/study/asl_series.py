@@ -14,9 +14,9 @@ import pydicom
 from pydicom import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from lnc_dicom.study.attributes import item
 from lnc_dicom.study.candidate import Candidate
 from lnc_dicom.study.header_text import values_of
+from lnc_dicom.study.values import item
 from lnc_dicom.types import Series
 
 _M0_WORDS = {"m0", "m0scan", "mzero", "mzeroscan", "m0map", "m0w", "m0img"}

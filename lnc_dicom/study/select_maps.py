@@ -12,8 +12,9 @@ import pydicom
 from pydicom import Dataset
 
 from lnc_dicom.study.asl_series import is_asl, is_labelling, is_m0, joined, may_be_m0, same_grid, unsupported_kind
-from lnc_dicom.study.attributes import SeriesAttributes, is_mosaic, item, real_world_mapping, slice_distance_mm
+from lnc_dicom.study.attributes import SeriesAttributes, is_mosaic, real_world_mapping, slice_distance_mm
 from lnc_dicom.study.candidate import Candidate
+from lnc_dicom.study.values import item
 from lnc_dicom.types import Reason, Role, Series
 
 _COLOUR = {"COLFA", "FA_COLOR", "COLOR", "RGB", "FACOLOR", "TENSOR", "TENSOR_COLOR"}
