@@ -34,6 +34,8 @@ _TAGS: list[BaseTag | int] = [
         *("RepetitionTime", "EchoTime", "InversionTime", "FlipAngle", "ScanningSequence", "SequenceVariant"),
         *("SequenceName", "PulseSequenceName", "EchoPulseSequence", "MRAcquisitionType", "AcquisitionContrast"),
         *("StudyDescription", "AnatomicRegionSequence", "ComplexImageComponent", "EchoNumbers"),
+        *("AcquisitionNumber", "InstanceNumber", "TemporalPositionIdentifier", "TriggerTime", "AcquisitionDateTime"),
+        *("ContentTime",),
         *("ContrastBolusVolume", "ContrastBolusTotalDose"),
         *("ContrastBolusAgent", "ContrastBolusAgentSequence", "AngioFlag", "DiffusionBValue", "SeriesNumber"),
         *(
