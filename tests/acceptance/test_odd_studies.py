@@ -158,7 +158,8 @@ def segment_once(segmenter):
         model = segmenter.model
 
         def __call__(self, volume, /):
-            key = hashlib.sha256(volume.array.tobytes() + volume.affine.tobytes()).hexdigest()
+            frame = str(volume.frame_of_reference_uid).encode()  # the labels carry it into the SEG
+            key = hashlib.sha256(volume.array.tobytes() + volume.affine.tobytes() + frame).hexdigest()
             if key not in known:
                 known[key] = segmenter(volume)
             return known[key]
