@@ -18,7 +18,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.valuerep import MAX_VALUE_LEN, PersonName, validate_value
 
-from lnc_dicom.study.values import text
+from lnc_dicom.study.values import NOT_CONVERTED, text
 from lnc_dicom.uids import uid
 
 TYPE_2 = {
@@ -104,7 +104,7 @@ def _repaired(header: Dataset, keyword: str, encodings: list[str]) -> tuple[Data
     try:
         element = copy.deepcopy(header[tag])
         decode_element(element, encodings)
-    except (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError):
+    except NOT_CONVERTED:
         return empty, "unreadable, removed"
     if vr == "SQ":
         sound = element.VR == "SQ" and all(map(_is_valid_item, element.value))
@@ -157,6 +157,6 @@ def _is_valid_item(item: Dataset) -> bool:
                 values = element.value if isinstance(element.value, MultiValue) else [element.value]
                 if element.VR in MAX_VALUE_LEN and not all(_is_valid(element.VR, str(v)) for v in values):
                     return False
-    except (ValueError, TypeError, LookupError, AttributeError, NotImplementedError):
+    except NOT_CONVERTED:
         return False
     return True
