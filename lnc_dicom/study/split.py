@@ -67,7 +67,7 @@ def split(series: Series) -> tuple[Part, ...]:
     images = tuple(_Image(i, next(iter(frame_planes(i.header)), None)) for i in single)
     if not frames and _is_volume(images):
         return (Part(series),)
-    kinds = _by(_kind, images)
+    kinds = _kinds(images)
     largest = max(map(len, kinds))
     odd = [kind for kind in kinds if len(kind) < ODD_SHARE * largest]
     parts = [part for kind in kinds if len(kind) >= ODD_SHARE * largest for part in _parts(kind)]
@@ -105,16 +105,26 @@ def _difference(image: _Image, other: _Image) -> str:
     return "another ImageOrientationPatient or PixelSpacing"
 
 
-def _kind(image: _Image) -> Hashable:
-    """Give what must be equal within a volume: geometry, the part of the complex image, acquired or computed."""
-    return _geometry(image), _component(image)
+def _kinds(images: _Group) -> list[_Group]:
+    """Group by what must be equal within a volume: geometry, the part of the complex image, acquired or computed."""
+    kinds: list[tuple[Hashable, list[_Image]]] = []
+    for image in images:
+        component = _component(image)
+        like = (k for named, k in kinds if named == component and _is_parallel(k[0].plane, image.plane))
+        found = next(like, None)
+        if found is None:
+            kinds.append((component, [image]))
+        else:
+            found.append(image)
+    return [tuple(group) for _, group in sorted(kinds, key=lambda kind: _order(kind[0]))]
 
 
-def _geometry(image: _Image) -> Hashable:
-    if image.plane is None:
-        return None
-    steps = np.rint(np.array([*image.plane.orientation, *image.plane.pixel_mm]) / (10 * ORIENTATION_TOLERANCE))
-    return (image.plane.shape, tuple(steps.tolist()))
+def _is_parallel(one: Plane | None, other: Plane | None) -> bool:
+    """Whether planes are alike in orientation, spacing and size; images without a plane are alike."""
+    if one is None or other is None:
+        return one is other
+    values = [np.array([*plane.orientation, *plane.pixel_mm]) for plane in (one, other)]
+    return one.shape == other.shape and bool(np.abs(values[0] - values[1]).max() <= ORIENTATION_TOLERANCE)
 
 
 def _component(image: _Image) -> Hashable:

@@ -117,3 +117,12 @@ def test_of_two_acquisitions_a_whole_one_is_told_from_one_with_a_gap(tmp_path, i
     _write(tmp_path / "s", images[:4] + images[5:], AcquisitionNumber=1)
     _write(tmp_path / "s", images, add=7, AcquisitionNumber=2)
     assert [len(part.series.instances) for part in _parts(tmp_path / "s")] == [7, 8]
+
+
+def test_rounding_of_directions_does_not_part_a_volume(tmp_path, images):
+    """Differences that lie on both sides of any rounding: 0.0050 ± 0.0001."""
+    for n, image in enumerate(images):
+        image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0.005 + (1e-4 if n % 2 else -1e-4)]
+    _write(tmp_path / "s", images)
+    _write(tmp_path / "s", images, add=7, EchoTime=10)
+    assert [len(part.series.instances) for part in _parts(tmp_path / "s")] == [8, 8]
