@@ -64,7 +64,7 @@ def load_with_repairs(series: Series, *, real_world: bool = False) -> tuple[hd.V
     datasets: list[Dataset] = [pydicom.dcmread(instance.path) for instance in series.instances]
     repairs = repair(datasets)
     for dataset in datasets:
-        _complete(dataset)
+        _complete(dataset, datasets[0])
     try:
         volume = _volume(datasets, real_world=real_world and bool(real_world_mapping(datasets[0])))
     except (*NOT_CONVERTED, RuntimeError, EOFError) as error:
@@ -87,12 +87,16 @@ def _complete_thickness(datasets: list[Dataset], distance_mm: float) -> Iterator
         yield "SliceThickness missing or not valid, the distance between slices is used"
 
 
-def _complete(dataset: Dataset) -> None:
-    """Give the shape that highdicom expects: shared groups of a multi-frame image, one frame without a number."""
+def _complete(dataset: Dataset, first: Dataset) -> None:
+    """Give the form that highdicom expects: shared groups of a multi-frame image, one frame without a number.
+
+    Orientation and spacing, which `check_geometry` has found equal but for rounding, become those of the first image.
+    """
     if FRAMES in dataset:
         dataset.setdefault("SharedFunctionalGroupsSequence", [Dataset()])
     else:
         dataset.pop("NumberOfFrames", None)
+        dataset.ImageOrientationPatient, dataset.PixelSpacing = first.ImageOrientationPatient, first.PixelSpacing
     if not number(dataset, "SpacingBetweenSlices"):
         dataset.pop("SpacingBetweenSlices", None)  # optional, and copied by highdicom
 
@@ -139,6 +143,8 @@ def refuse_transfer_syntax(series: Series) -> None:
 
 def check_geometry(series: Series) -> None:
     """Raise unless the images are of one size, parallel, evenly spaced, and none lies where another does."""
+    if any(text(i.header, "ConcatenationUID") for i in series.instances):
+        raise MissingSlices("a multi-frame image divided over several objects (ConcatenationUID) is not joined")
     planes = planes_of(series)
     images = sum(int(number(i.header, "NumberOfFrames") or 1) for i in series.instances)
     name = missing_geometry(series)

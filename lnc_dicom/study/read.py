@@ -35,7 +35,7 @@ _TAGS: list[BaseTag | int] = [
         *("SequenceName", "PulseSequenceName", "EchoPulseSequence", "MRAcquisitionType", "AcquisitionContrast"),
         *("StudyDescription", "AnatomicRegionSequence", "ComplexImageComponent", "EchoNumbers"),
         *("AcquisitionNumber", "InstanceNumber", "TemporalPositionIdentifier", "TriggerTime", "AcquisitionDateTime"),
-        *("ContentTime",),
+        *("ContentTime", "ConcatenationUID"),
         *("ContrastBolusVolume", "ContrastBolusTotalDose"),
         *("ContrastBolusAgent", "ContrastBolusAgentSequence", "AngioFlag", "DiffusionBValue", "SeriesNumber"),
         *(
@@ -218,18 +218,25 @@ def _all_elements_are_there(header: Dataset, file: BinaryIO) -> bool:
     def look(tag: BaseTag, _vr: str | None, length: int) -> bool:
         tags.add(tag)
         if length == _UNDEFINED:
+            ends.append(size)  # pydicom raises where its items are cut
             return tag.group == _PIXEL_GROUP  # encapsulated pixels: looked for at the end
         ends.append(file.tell() + length)
         return ends[-1] > size
 
     read_partial(file, look, specific_tags=[Tag("Rows")])
-    if max(ends) > size:
+    if max(ends) > size or not _is_padding(file, ends[-1]):
         return False
     if "Rows" not in header or "BitsAllocated" not in header:
         return True
     if UID(text(header.file_meta, "TransferSyntaxUID")).is_encapsulated:
         return _ends_with_pixels(header, file)
     return any(tag.group == _PIXEL_GROUP for tag in tags) or Tag("PixelDataProviderURL") in tags
+
+
+def _is_padding(file: BinaryIO, start: int) -> bool:
+    """Whether nothing follows but zeros: a part of an element is none."""
+    file.seek(start)
+    return not file.read(_TAIL_BYTES).strip(b"\0")
 
 
 def _by_series(found: dict[str, Instance]) -> tuple[Series, ...]:

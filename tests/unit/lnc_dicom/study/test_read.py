@@ -134,3 +134,44 @@ def test_no_header_ends_in_anything_but_a_reason(made, tmp_path, draws, monkeypa
         shutil.rmtree(folder)
     assert {"read", "LNC-103"} <= outcomes
     assert not {code for code in outcomes if code.startswith("LNC-3")}
+
+
+def _not_an_image(path, sop_class, absent, **attributes):
+    dataset = pydicom.dcmread(path)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = sop_class
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    for name in absent:
+        delattr(dataset, name)
+    for name, value in attributes.items():
+        setattr(dataset, name, value)
+    dataset.save_as(path.with_name("other.dcm"), enforce_file_format=True)
+    return path.with_name("other.dcm")
+
+
+IMAGE = ("Rows", "Columns", "BitsAllocated", "PixelData")
+OTHERS = {
+    "private, without pixels": ("1.3.46.670589.11.0.0.12.2", IMAGE, {}),
+    "private, with a size": ("1.3.46.670589.11.0.0.12.2", ("BitsAllocated", "PixelData"), {}),
+    "MR spectroscopy": (pydicom.uid.MRSpectroscopyStorage, ("BitsAllocated", "PixelData"), {"NumberOfFrames": 1}),
+    "presentation state": (pydicom.uid.GrayscaleSoftcopyPresentationStateStorage, IMAGE, {"Modality": "PR"}),
+    "PDF": (pydicom.uid.EncapsulatedPDFStorage, IMAGE, {"Modality": "DOC", "EncapsulatedDocument": b"%PDF"}),
+    "colour picture, 4:2:2": (
+        pydicom.uid.SecondaryCaptureImageStorage,
+        (),
+        {
+            "SamplesPerPixel": 3,
+            "BitsAllocated": 8,
+            "PhotometricInterpretation": "YBR_FULL_422",
+            "PlanarConfiguration": 0,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_whole_objects_of_other_kinds_are_not_called_truncated_and_cut_ones_are(tmp_path, kind):
+    paths = write_series(tmp_path / "series", *layout(*head((8, 8, 22)), (2, 1, 0), (1, 1, 1)))
+    path = _not_an_image(paths[0], *OTHERS[kind][:2], **OTHERS[kind][2])
+    assert read_study([tmp_path]).caveats == ()
+    path.write_bytes(path.read_bytes()[:-3])
+    assert ["other.dcm" in caveat.text for caveat in read_study([tmp_path]).caveats] == [True]

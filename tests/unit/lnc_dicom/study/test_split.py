@@ -8,6 +8,7 @@ from pydicom.uid import generate_uid
 from lnc_dicom.study.load import load
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.split import LEFT_OUT, PART_USED, split
+from tests.enhanced import enhanced
 from tests.factories import head, layout, write_series
 
 
@@ -126,3 +127,11 @@ def test_rounding_of_directions_does_not_part_a_volume(tmp_path, images):
     _write(tmp_path / "s", images)
     _write(tmp_path / "s", images, add=7, EchoTime=10)
     assert [len(part.series.instances) for part in _parts(tmp_path / "s")] == [8, 8]
+
+
+def test_several_multi_frame_images_are_parts(tmp_path, images):
+    (tmp_path / "s").mkdir()
+    for n in range(2):
+        whole = enhanced(images)
+        whole.save_as(tmp_path / "s" / f"{n}.dcm", enforce_file_format=True)
+    assert [(len(p.series.instances), _codes(p)) for p in _parts(tmp_path / "s")] == [(1, [PART_USED])] * 2
