@@ -19,6 +19,7 @@ from lnc_dicom.outputs import FHIR_FILE, FILES, Output
 from lnc_dicom.predictions import BiomarkerResult, PredictedValue
 from lnc_dicom.quantities import QUANTITIES, Quantity
 from lnc_dicom.report import Report
+from lnc_dicom.study.values import number
 from lnc_dicom.types import AlignedMap, Asymmetry, Caveat, Change, Check, Measurement, Series, Statistic
 
 SCHEMA = 1
@@ -94,10 +95,10 @@ def _dump(value: dict[str, Any]) -> str:
 
 
 def _series(series: Series) -> dict[str, Any]:
-    number = series.header.get("SeriesNumber")
+    found = number(series.header, "SeriesNumber")
     return {
         "series_instance_uid": series.uid,
-        "number": int(number) if number is not None else None,
+        "number": None if found is None else int(found),
         "instances": len(series.instances),
     }
 

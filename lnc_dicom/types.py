@@ -142,6 +142,9 @@ class Reason(Enum):
     """Why a series was not used; the value is what the user reads."""
 
     NOT_MR = "not an MR image"
+    NO_POSITION = "ImagePositionPatient is missing or not valid in every image"
+    NO_ORIENTATION = "ImageOrientationPatient is missing or not valid in every image"
+    NO_SPACING = "PixelSpacing is missing or not valid in every image"
     TOO_FEW_SLICES = "too few slices for a head"
     DERIVED = "derived, not acquired"
     LOCALISER = "a localiser"

@@ -17,7 +17,7 @@ from lnc_dicom.codes import STRUCTURE
 from lnc_dicom.maps import asl_timing, labelling, regional, vendor_map
 from lnc_dicom.measure.gates import GATES, MAP_GATES
 from lnc_dicom.outputs import FHIR_FILE, FILES_OF, Output
-from lnc_dicom.study import read, select_t1
+from lnc_dicom.study import read, select_t1, split
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
 from lnc_service import cli as service_cli
 from lnc_service.demo.main import DemoFailed
@@ -48,6 +48,7 @@ def test_every_caveat_is_documented():
     documented = {r[0] for r in _rows("docs/reference/errors.md") if len(r) == 2}
     caveats = {report.RESEARCH_ONLY, report.STRUCTURE_FAILED, read.UNREADABLE, regional.FEW_VOXELS, regional.NO_VOXELS}
     caveats |= {asl_timing.ASSUMED, labelling.ORDER_ASSUMED, vendor_map.SCALE_ASSUMED}
+    caveats |= {split.LEFT_OUT, split.PART_USED}
     caveats |= {report.REPAIRED, report.OTHER_MODEL_BEFORE}
     caveats |= {select_t1.AFTER_AGENT, select_t1.DERIVED_USED, select_t1.PREFERRED_FAILED}
     assert documented >= caveats

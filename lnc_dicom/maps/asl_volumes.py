@@ -21,10 +21,10 @@ from pydicom import Dataset
 from pydicom import Sequence as DicomSequence
 
 from lnc_dicom.errors import StudyRejected, UnpairedVolumes, UnreadableSeries
-from lnc_dicom.study.attributes import Plane, frame_planes, is_mosaic, item
+from lnc_dicom.study.attributes import Plane, frame_planes, is_mosaic
 from lnc_dicom.study.dcm2niix import Converted, convert
-from lnc_dicom.study.header_text import UNREADABLE
 from lnc_dicom.study.load import check_planes, refuse_transfer_syntax
+from lnc_dicom.study.values import NOT_CONVERTED, item
 from lnc_dicom.types import Series
 
 _PHILIPS_LABEL = (0x2005, 0x1429)
@@ -104,7 +104,7 @@ def volumes(series: Series, converted: Converted | None = None) -> tuple[Labelle
             return _of_parts(series) if len(series.parts) > 1 else tuple(_of_mosaics(series, converted))
         refuse_transfer_syntax(series)
         frames = [frame for instance in series.instances for frame in _frames(pydicom.dcmread(instance.path))]
-    except (StudyRejected, RuntimeError, EOFError, *UNREADABLE) as error:
+    except (StudyRejected, RuntimeError, EOFError, *NOT_CONVERTED) as error:
         raise UnreadableSeries(f"{type(error).__name__} while the images were read") from error
     groups: dict[tuple[Context | None, int], list[Frame]] = defaultdict(list)
     for frame, rank in zip(frames, _delay_ranks(frames), strict=True):

@@ -12,8 +12,9 @@ import numpy as np
 from highdicom import Volume
 
 from lnc_dicom.errors import StudyRejected, UnknownScale, UnreadableSeries
-from lnc_dicom.study.attributes import item, real_world_mapping
+from lnc_dicom.study.attributes import real_world_mapping
 from lnc_dicom.study.load import load
+from lnc_dicom.study.values import item
 from lnc_dicom.types import Caveat, Series
 
 SCALE_ASSUMED = "LNC-407"

@@ -14,9 +14,9 @@ import pydicom
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 
-from lnc_dicom.study.attributes import item
 from lnc_dicom.study.candidate import Candidate
-from lnc_dicom.study.header_text import UNREADABLE, values_of
+from lnc_dicom.study.header_text import values_of
+from lnc_dicom.study.values import NOT_CONVERTED, item
 from lnc_dicom.types import Series
 
 _M0_WORDS = {"m0", "m0scan", "mzero", "mzeroscan", "m0map", "m0w", "m0img"}
@@ -105,7 +105,7 @@ def _text(found: Dataset, tag: int) -> str:
     """Give the value of an attribute as text; "" where it is absent or unreadable."""
     try:
         value = found[tag].value if tag in found else ""
-    except UNREADABLE:
+    except NOT_CONVERTED:
         return ""
     return value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
 
@@ -114,7 +114,7 @@ def _private(series: Series) -> Dataset:
     tags = [*_PROTOCOLS, _PHILIPS_LABEL, _GE_TECHNIQUE, _CODED, _TECHNIQUE, _PHILIPS_PHASES]
     try:
         return pydicom.dcmread(series.instances[0].path, stop_before_pixels=True, specific_tags=tags)
-    except (OSError, EOFError, InvalidDicomError, *UNREADABLE):
+    except (OSError, EOFError, InvalidDicomError, *NOT_CONVERTED):
         return Dataset()
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from pydicom import Dataset
-from pydicom.uid import EnhancedMRImageStorage, MRImageStorage
+from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage, MRImageStorage
 
 from lnc_dicom.study.body_region import Region, region_of
 from lnc_dicom.study.contrast_agent import agent_given
 from lnc_dicom.study.header_text import plain_text, values_of, words_of
+from lnc_dicom.study.values import item, items_of, number, numbers, text
 from lnc_dicom.types import Series
 
-MR_CLASSES = (MRImageStorage, EnhancedMRImageStorage)
+MR_CLASSES = (MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
+MOST_PIXEL_MM = 50.0
+"""No pixel of a head is larger."""
+FARTHEST_MM = 1e5
+"""No image of a scanner lies farther from its centre."""
+SQUARE_TOLERANCE = 0.01
+"""Direction cosines are unit vectors at a right angle within this; rounding in headers stays below 0.001."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,8 @@ class SeriesAttributes:
         Whether a contrast agent was given.
     region
         What part of the body the header names.
+    missing_geometry
+        Attribute of geometry that no image has a usable value of, see `missing_geometry`.
     started
         Series or acquisition time (DICOM TM), empty where unknown.
     """
@@ -85,38 +93,48 @@ class SeriesAttributes:
     diffusion: bool
     angiography: bool
     started: str
+    missing_geometry: str = ""
 
 
 def attributes_of(series: Series) -> SeriesAttributes:
     """Read the attributes of a series from the headers of its instances."""
     header = series.header
     shared = _functional_groups(header)
-    timing = item(shared, "MRTimingAndRelatedParametersSequence")
-    frame_type = item(shared, "MRImageFrameTypeSequence")
-    modifier = item(shared, "MRModifierSequence")
-    text = plain_text(header, "SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
+    timing, frame_type, modifier, echo = (
+        item(shared, name) or item(item(header, "PerFrameFunctionalGroupsSequence"), name)
+        for name in (
+            "MRTimingAndRelatedParametersSequence",
+            "MRImageFrameTypeSequence",
+            "MRModifierSequence",
+            "MREchoSequence",
+        )
+    )
+    converted = item(shared, "UnassignedSharedConvertedAttributesSequence")
+    words = plain_text(header, "SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
     return SeriesAttributes(
-        is_mr=header.SOPClassUID in MR_CLASSES,
+        is_mr=text(header, "SOPClassUID") in MR_CLASSES,
         image_type=values_of(header, "ImageType"),
-        text=text,
-        words=words_of(text),
-        scanning=frozenset(values_of(header, "ScanningSequence")),
-        variants=frozenset((*values_of(header, "SequenceVariant"), *_preparation(modifier))),
+        text=words,
+        words=words_of(words),
+        scanning=frozenset(values_of(header, "ScanningSequence") or values_of(converted, "ScanningSequence")),
+        variants=frozenset(
+            (*values_of(header, "SequenceVariant"), *values_of(converted, "SequenceVariant"), *_preparation(modifier))
+        ),
         complex_component=_first(header, frame_type, "ComplexImageComponent"),
         planes=planes_of(series),
         is_3d="3D" in values_of(header, "MRAcquisitionType"),
         gradient_echo=_is_gradient_echo(header),
-        tr_ms=_number(header.get("RepetitionTime"), timing.get("RepetitionTime")),
-        te_ms=_number(header.get("EchoTime"), item(shared, "MREchoSequence").get("EffectiveEchoTime")),
-        ti_ms=_number(header.get("InversionTime"), modifier.get("InversionTimes")),
-        flip_deg=_number(header.get("FlipAngle"), timing.get("FlipAngle")),
+        tr_ms=_number((header, "RepetitionTime"), (timing, "RepetitionTime"), (converted, "RepetitionTime")),
+        te_ms=_number((header, "EchoTime"), (echo, "EffectiveEchoTime"), (converted, "EchoTime")),
+        ti_ms=_number((header, "InversionTime"), (modifier, "InversionTimes"), (converted, "InversionTime")),
+        flip_deg=_number((header, "FlipAngle"), (timing, "FlipAngle"), (converted, "FlipAngle")),
         contrast=_first(header, frame_type, "AcquisitionContrast"),
         agent=agent_given(header),
         region=region_of(header),
-        diffusion="MRDiffusionSequence" in shared
-        or any(_number(i.header.get("DiffusionBValue")) for i in series.instances),
-        angiography=str(header.get("AngioFlag") or "").upper() == "Y",
-        started=str(header.get("SeriesTime") or header.get("AcquisitionTime") or ""),
+        diffusion="MRDiffusionSequence" in shared or any(number(i.header, "DiffusionBValue") for i in series.instances),
+        angiography=text(header, "AngioFlag").upper() == "Y",
+        started=text(header, "SeriesTime") or text(header, "AcquisitionTime"),
+        missing_geometry=missing_geometry(series),
     )
 
 
@@ -128,7 +146,7 @@ def planes_of(series: Series) -> tuple[Plane, ...]:
 def frame_planes(header: Dataset) -> tuple[Plane, ...]:
     """Give the plane of an image, or of its every frame; frames without position or spacing are skipped."""
     if "PerFrameFunctionalGroupsSequence" in header:
-        planes = [_frame_plane(header, frame) for frame in header.PerFrameFunctionalGroupsSequence]
+        planes = [_frame_plane(header, frame) for frame in items_of(header, "PerFrameFunctionalGroupsSequence")]
     else:
         planes = [_plane(header, header, header, header)]
     return tuple(p for p in planes if p is not None)
@@ -145,17 +163,53 @@ def _frame_plane(header: Dataset, frame: Dataset) -> Plane | None:
 
 
 def _plane(image: Dataset, position: Dataset, orientation: Dataset, measures: Dataset) -> Plane | None:
-    place = position.get("ImagePositionPatient")
-    axes = orientation.get("ImageOrientationPatient")
-    spacing = measures.get("PixelSpacing")
-    if place is None or axes is None or spacing is None or len(place) != 3 or len(axes) != 6:  # noqa: PLR2004
+    place = numbers(position, "ImagePositionPatient", 3)
+    axes = numbers(orientation, "ImageOrientationPatient", 6)
+    spacing = numbers(measures, "PixelSpacing", 2)
+    rows, columns = (int(number(image, name) or 0) for name in ("Rows", "Columns"))
+    if not place or max(map(abs, place)) > FARTHEST_MM or not _are_axes(axes) or min(rows, columns) < 1:
         return None
-    return Plane(
-        tuple(float(x) for x in place),
-        tuple(float(x) for x in axes),
-        tuple(float(x) for x in spacing),
-        (int(image.Rows), int(image.Columns)),
-    )
+    if not spacing or not 0 < min(spacing) <= max(spacing) <= MOST_PIXEL_MM:
+        return None
+    return Plane(place, axes, spacing, (rows, columns))
+
+
+def _are_axes(cosines: tuple[float, ...]) -> bool:
+    """Whether direction cosines are two unit vectors at a right angle."""
+    if not cosines or max(map(abs, cosines)) > 1 + SQUARE_TOLERANCE:
+        return False
+    axes = np.reshape(cosines, (2, 3))
+    return bool(np.abs(axes @ axes.T - np.eye(2)).max() <= SQUARE_TOLERANCE)
+
+
+def missing_geometry(series: Series) -> str:
+    """Name the first attribute of geometry that no image of a series has a usable value of; "" where a plane is there.
+
+    Attributes that are missing, no numbers, too few, or impossible are not usable.
+    """
+    if not series.instances or planes_of(series):
+        return ""
+    header = series.header
+    frame = item(header, "PerFrameFunctionalGroupsSequence")
+    places = [
+        (_in_groups(header, frame, macro), name, count)
+        for macro, name, count in (
+            ("PlanePositionSequence", "ImagePositionPatient", 3),
+            ("PlaneOrientationSequence", "ImageOrientationPatient", 6),
+            ("PixelMeasuresSequence", "PixelSpacing", 2),
+        )
+    ]
+    spacing = numbers(places[-1][0], "PixelSpacing", 2)
+    if spacing and not 0 < min(spacing) <= max(spacing) <= MOST_PIXEL_MM:
+        return "PixelSpacing"
+    return next((name for place, name, count in places if not numbers(place, name, count)), "ImageOrientationPatient")
+
+
+def _in_groups(header: Dataset, frame: Dataset, macro: str) -> Dataset:
+    """Give the item of a functional group, of the frame or shared; the header itself of a single-frame image."""
+    if "PerFrameFunctionalGroupsSequence" not in header:
+        return header
+    return item(frame, macro) or item(_functional_groups(header), macro)
 
 
 def is_mosaic(header: Dataset) -> bool:
@@ -174,16 +228,9 @@ def _functional_groups(header: Dataset) -> Dataset:
     return item(header, "SharedFunctionalGroupsSequence")
 
 
-def item(dataset: Dataset, name: str) -> Dataset:
-    """Give the first item of a sequence, or an empty dataset."""
-    sequence = dataset.get(name)
-    return sequence[0] if sequence else Dataset()
-
-
 def real_world_mapping(header: Dataset) -> Dataset:
     """Give the real-world value mapping (PS3.3 C.7.6.16.2.11) of an image or its first frame, empty without one."""
-    frames = header.get("PerFrameFunctionalGroupsSequence") or [Dataset()]
-    places = (header, _functional_groups(header), frames[0])
+    places = (header, _functional_groups(header), item(header, "PerFrameFunctionalGroupsSequence"))
     return next((found for place in places if (found := item(place, "RealWorldValueMappingSequence"))), Dataset())
 
 
@@ -197,15 +244,9 @@ def _first(header: Dataset, frame_type: Dataset, name: str) -> str:
     return next(iter((*values_of(header, name), *values_of(frame_type, name))), "")
 
 
-def _number(*values: object) -> float | None:
-    """Return the first value that is a number; of several in one attribute, the first."""
-    for value in values:
-        first = value[0] if isinstance(value, Sequence) and not isinstance(value, str) and value else value
-        try:
-            return float(first)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            continue
-    return None
+def _number(*places: tuple[Dataset, str]) -> float | None:
+    """Give the first attribute that is a number; of several values in one attribute, the first."""
+    return next((found for place, name in places if (found := number(place, name)) is not None), None)
 
 
 def _is_gradient_echo(header: Dataset) -> bool | None:

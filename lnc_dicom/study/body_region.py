@@ -15,7 +15,8 @@ from pydicom import Dataset
 from pydicom.sr._snomed_dict import mapping as snomed
 from pydicom.sr.codedict import codes
 
-from lnc_dicom.study.header_text import items_of, plain, plain_text, values_of
+from lnc_dicom.study.header_text import plain, plain_text, values_of
+from lnc_dicom.study.values import items_of
 
 
 class Region(Enum):

@@ -10,7 +10,8 @@ import re
 
 from pydicom import Dataset
 
-from lnc_dicom.study.header_text import items_of, plain_text, values_of
+from lnc_dicom.study.header_text import plain_text, values_of
+from lnc_dicom.study.values import items_of
 
 _NEGATIONS = {
     *(

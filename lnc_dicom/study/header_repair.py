@@ -18,6 +18,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.valuerep import MAX_VALUE_LEN, PersonName, validate_value
 
+from lnc_dicom.study.values import NOT_CONVERTED, text
 from lnc_dicom.uids import uid
 
 TYPE_2 = {
@@ -59,10 +60,10 @@ def repair(sources: Sequence[Dataset]) -> tuple[str, ...]:
 
 def _repair_frame_of_reference(sources: Sequence[Dataset]) -> Iterator[str]:
     """Give images without a frame of reference that of their series, or a new one: a stack has one (PS3.3 C.7.4.1)."""
-    without = [source for source in sources if not source.get("FrameOfReferenceUID")]
+    without = [source for source in sources if not text(source, "FrameOfReferenceUID")]
     if without:
         yield "FrameOfReferenceUID missing, one for the whole series is used"
-    named = next((str(s.FrameOfReferenceUID) for s in sources if s.get("FrameOfReferenceUID")), None)
+    named = next((found for s in sources if (found := text(s, "FrameOfReferenceUID"))), None)
     for source in without:
         source.FrameOfReferenceUID = named or uid("frame of reference", str(source.SeriesInstanceUID))
         source.setdefault("PositionReferenceIndicator", "")
@@ -103,7 +104,7 @@ def _repaired(header: Dataset, keyword: str, encodings: list[str]) -> tuple[Data
     try:
         element = copy.deepcopy(header[tag])
         decode_element(element, encodings)
-    except (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError):
+    except NOT_CONVERTED:
         return empty, "unreadable, removed"
     if vr == "SQ":
         sound = element.VR == "SQ" and all(map(_is_valid_item, element.value))
@@ -156,6 +157,6 @@ def _is_valid_item(item: Dataset) -> bool:
                 values = element.value if isinstance(element.value, MultiValue) else [element.value]
                 if element.VR in MAX_VALUE_LEN and not all(_is_valid(element.VR, str(v)) for v in values):
                     return False
-    except (ValueError, TypeError, LookupError, AttributeError, NotImplementedError):
+    except NOT_CONVERTED:
         return False
     return True

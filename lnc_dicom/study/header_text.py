@@ -4,38 +4,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any
 
-from pydicom import Dataset, Sequence
-from pydicom.errors import BytesLengthException
+from pydicom import Dataset
 from pydicom.multival import MultiValue
 
-UNREADABLE = (
-    *(ValueError, TypeError, ArithmeticError, LookupError, AttributeError, NotImplementedError),
-    BytesLengthException,
-)
-"""What pydicom raises where the bytes of a value do not fit its VR."""
+from lnc_dicom.study.values import readable
 
 
 def values_of(header: Dataset, name: str) -> tuple[str, ...]:
     """Give the values of an attribute, in capitals: of one value one, of an absent or unreadable attribute none."""
-    value = _readable(header, name)
+    value = readable(header, name)
     values = value if isinstance(value, MultiValue) else [value]
     return tuple(text for v in values if v is not None and (text := str(v).strip().upper()))
-
-
-def items_of(header: Dataset, name: str) -> tuple[Dataset, ...]:
-    """Give the items of a sequence; none where it is absent or something else."""
-    value = _readable(header, name)
-    return tuple(value) if isinstance(value, Sequence) else ()
-
-
-def _readable(header: Dataset, name: str) -> Any:  # noqa: ANN401 - a DICOM value may be anything
-    """Read a value; None where its bytes do not fit its VR."""
-    try:
-        return header.get(name)
-    except UNREADABLE:
-        return None
 
 
 def plain(text: str) -> str:

@@ -9,6 +9,7 @@ from pydicom import Dataset
 
 from lnc_dicom.errors import SeveralPatients
 from lnc_dicom.study.priors import is_ours
+from lnc_dicom.study.values import text
 
 PATIENT = ("PatientID", "PatientName", "PatientBirthDate")
 """Attributes that must not differ within a study (PS3.3 C.7.1.1)."""
@@ -30,5 +31,4 @@ def refuse_several_patients(headers: Iterable[Dataset]) -> None:
 
 def _comparable(header: Dataset, name: str) -> str:
     """Value without what archives change on the way: case, padding, trailing carets, other scripts of a name."""
-    text = str(header.get(name) or "").split("=", maxsplit=1)[0]
-    return text.strip().rstrip("^ ").casefold()
+    return text(header, name).split("=", maxsplit=1)[0].strip().rstrip("^ ").casefold()

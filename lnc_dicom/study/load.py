@@ -6,12 +6,14 @@ right and measures wrong.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import highdicom as hd
 import numpy as np
 import pydicom
 from pydicom import Dataset
+from pydicom.uid import UID
+from pydicom.valuerep import format_number_as_ds
 
 from lnc_dicom.errors import (
     DoubledSlices,
@@ -20,11 +22,14 @@ from lnc_dicom.errors import (
     UnreadablePixels,
     UnsupportedTransferSyntax,
 )
-from lnc_dicom.study.attributes import Plane, planes_of, real_world_mapping
+from lnc_dicom.study.attributes import Plane, missing_geometry, planes_of, real_world_mapping
 from lnc_dicom.study.header_repair import repair
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
+from lnc_dicom.study.values import NOT_CONVERTED, item, number, text
 from lnc_dicom.types import Series
 
+FRAMES = "PerFrameFunctionalGroupsSequence"
+"""What a multi-frame image has and one that says that it has one frame (Hitachi) has not."""
 SLICE_GAP_RELATIVE_TOLERANCE = 0.01
 """Slices count as evenly spaced within 1 %: rounding in ImagePositionPatient stays below 0.1 %."""
 SAME_PLACE_MM = 0.01
@@ -58,14 +63,42 @@ def load_with_repairs(series: Series, *, real_world: bool = False) -> tuple[hd.V
     check_geometry(series)
     datasets: list[Dataset] = [pydicom.dcmread(instance.path) for instance in series.instances]
     repairs = repair(datasets)
+    for dataset in datasets:
+        _complete(dataset, datasets[0])
     try:
         volume = _volume(datasets, real_world=real_world and bool(real_world_mapping(datasets[0])))
-    except (ValueError, RuntimeError, AttributeError, NotImplementedError, EOFError) as error:
+    except (*NOT_CONVERTED, RuntimeError, EOFError) as error:
         raise UnreadablePixels(f"{len(datasets)} objects, {type(error).__name__} while decoding") from error
     for dataset in datasets:
         del dataset.PixelData
         _share_macros(dataset)
-    return volume, datasets, repairs
+    return volume, datasets, (*repairs, *_complete_thickness(datasets, float(volume.spacing[0])))
+
+
+def _complete_thickness(datasets: list[Dataset], distance_mm: float) -> Iterator[str]:
+    """Give images without a usable SliceThickness the distance between slices: highdicom needs one for every object."""
+    holders = [d for d in datasets if FRAMES not in d]
+    holders += [item(d.SharedFunctionalGroupsSequence[0], "PixelMeasuresSequence") for d in datasets if FRAMES in d]
+    without = [holder for holder in holders if not number(holder, "SliceThickness")]
+    for holder in without:
+        holder.pop("SliceThickness", None)
+        holder.SliceThickness = format_number_as_ds(distance_mm)
+    if without:
+        yield "SliceThickness missing or not valid, the distance between slices is used"
+
+
+def _complete(dataset: Dataset, first: Dataset) -> None:
+    """Give the form that highdicom expects: shared groups of a multi-frame image, one frame without a number.
+
+    Orientation and spacing, which `check_geometry` has found equal but for rounding, become those of the first image.
+    """
+    if FRAMES in dataset:
+        dataset.setdefault("SharedFunctionalGroupsSequence", [Dataset()])
+    else:
+        dataset.pop("NumberOfFrames", None)
+        dataset.ImageOrientationPatient, dataset.PixelSpacing = first.ImageOrientationPatient, first.PixelSpacing
+    if not number(dataset, "SpacingBetweenSlices"):
+        dataset.pop("SpacingBetweenSlices", None)  # optional, and copied by highdicom
 
 
 def _share_macros(dataset: Dataset) -> None:
@@ -73,7 +106,7 @@ def _share_macros(dataset: Dataset) -> None:
 
     Siemens XA writes them per frame, which PS3.3 C.7.6.16 allows; `check_geometry` has made sure that all are equal.
     """
-    if "PerFrameFunctionalGroupsSequence" not in dataset:
+    if FRAMES not in dataset:
         return
     shared = dataset.SharedFunctionalGroupsSequence[0]
     for name in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
@@ -85,7 +118,7 @@ def _share_macros(dataset: Dataset) -> None:
 
 def _volume(datasets: list[Dataset], *, real_world: bool) -> hd.Volume:
     """Build the volume without display transforms; with `real_world`, every image must have a real-world mapping."""
-    if "PerFrameFunctionalGroupsSequence" in datasets[0]:
+    if FRAMES in datasets[0]:
         image = hd.Image.from_dataset(datasets[0], copy=False)
         return image.get_volume(dtype=np.float32, apply_real_world_transform=real_world, apply_presentation_lut=False)
     return hd.get_volume_from_series(
@@ -102,7 +135,7 @@ def _volume(datasets: list[Dataset], *, real_world: bool) -> hd.Volume:
 def refuse_transfer_syntax(series: Series) -> None:
     """Raise UnsupportedTransferSyntax, with the name of the syntax, for pixels that cannot be decoded."""
     for instance in series.instances:
-        syntax = instance.header.file_meta.TransferSyntaxUID
+        syntax = UID(text(instance.header.file_meta, "TransferSyntaxUID"))
         if syntax not in TRANSFER_SYNTAXES:
             name = f"private ({syntax})" if syntax.is_private else syntax.name
             raise UnsupportedTransferSyntax(f"transfer syntax {name}")
@@ -110,11 +143,19 @@ def refuse_transfer_syntax(series: Series) -> None:
 
 def check_geometry(series: Series) -> None:
     """Raise unless the images are of one size, parallel, evenly spaced, and none lies where another does."""
+    if any(text(i.header, "ConcatenationUID") for i in series.instances):
+        raise MissingSlices("a multi-frame image divided over several objects (ConcatenationUID) is not joined")
     planes = planes_of(series)
-    images = sum(int(i.header.get("NumberOfFrames") or 1) for i in series.instances)
+    images = sum(int(number(i.header, "NumberOfFrames") or 1) for i in series.instances)
+    name = missing_geometry(series)
+    if name:
+        raise UnevenSlices(f"{name} is missing or not valid in every image")
     if len(planes) < images:
-        raise UnevenSlices(f"{images - len(planes)} of {images} images have no position")
-    if len(series.instances) > 1 and "NumberOfFrames" in series.header:
+        raise UnevenSlices(
+            f"{images - len(planes)} of {images} images have no usable position "
+            "(ImagePositionPatient, ImageOrientationPatient, PixelSpacing)"
+        )
+    if len(series.instances) > 1 and any(FRAMES in i.header for i in series.instances):
         raise DoubledSlices(f"{len(series.instances)} multi-frame images in one series")
     check_planes(planes)
 

@@ -15,6 +15,7 @@ from pydicom.sr.coding import Code
 
 from lnc_dicom.anatomy import Structure
 from lnc_dicom.codes import CUBIC_MILLIMETRE, VOLUME
+from lnc_dicom.study.values import text
 from lnc_dicom.types import Change, Prior, VolumeChange
 
 OUR_NAME = "lnc-dicom"
@@ -28,7 +29,7 @@ ALGORITHM_NAME, ALGORITHM_VERSION = Code("111001", "DCM", "Algorithm Name"), Cod
 
 def is_ours(header: Dataset) -> bool:
     """Whether an object was written by us."""
-    return str(header.get("Manufacturer") or "") == OUR_NAME
+    return text(header, "Manufacturer") == OUR_NAME
 
 
 def prior_of(document: Dataset) -> Prior | None:

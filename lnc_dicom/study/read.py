@@ -12,11 +12,13 @@ from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import Comprehensive3DSRStorage
+from pydicom.uid import UID, Comprehensive3DSRStorage
 
 from lnc_dicom.errors import NoFiles, PathMissing, SeveralStudies
+from lnc_dicom.study.attributes import MR_CLASSES
 from lnc_dicom.study.identity import PATIENT, refuse_several_patients
 from lnc_dicom.study.priors import is_ours, prior_of
+from lnc_dicom.study.values import NOT_CONVERTED, number, text, texts
 from lnc_dicom.types import Caveat, Instance, Prior, Series, Study
 
 UNREADABLE = "LNC-401"
@@ -36,6 +38,8 @@ _TAGS: list[BaseTag | int] = [
         *("RepetitionTime", "EchoTime", "InversionTime", "FlipAngle", "ScanningSequence", "SequenceVariant"),
         *("SequenceName", "PulseSequenceName", "EchoPulseSequence", "MRAcquisitionType", "AcquisitionContrast"),
         *("StudyDescription", "AnatomicRegionSequence", "ComplexImageComponent", "EchoNumbers"),
+        *("AcquisitionNumber", "InstanceNumber", "TemporalPositionIdentifier", "TriggerTime", "AcquisitionDateTime"),
+        *("ContentTime", "ConcatenationUID"),
         *("ContrastBolusVolume", "ContrastBolusTotalDose"),
         *("ContrastBolusAgent", "ContrastBolusAgentSequence", "AngioFlag", "DiffusionBValue", "SeriesNumber"),
         "InstanceNumber",
@@ -50,9 +54,12 @@ _TAGS: list[BaseTag | int] = [
 ]
 """Attributes that decide which series is used; the files of that series are read completely afterwards."""
 
+UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID")
+"""Attributes without which an object belongs to no study."""
 _IMAGE_GROUP = 0x0028
 _PIXEL_DATA_TAG = b"\xe0\x7f\x10\x00"
 _SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
+_PIXEL_GROUP, _UNDEFINED = 0x7FE0, 0xFFFFFFFF
 _TAIL_BYTES = 4096
 """Compressed pixels end with the delimiter; a few elements or padding may follow it."""
 
@@ -65,7 +72,8 @@ def read_study(paths: Iterable[Path]) -> Study:
     SeveralStudies, SeveralPatients.
     """
     found: dict[str, Instance] = {}
-    caveats, doubled = [], 0
+    others: list[Dataset] = []
+    caveats = []
     for path in _files(paths):
         try:
             header = _read_header(path)
@@ -73,24 +81,38 @@ def read_study(paths: Iterable[Path]) -> Study:
             caveats.append(Caveat(UNREADABLE, f"{path.name}: {error}"))
             continue
         if header is not None:
-            first = found.setdefault(header.SOPInstanceUID, Instance(path, header))
-            doubled += first.header != header
-    if doubled:
+            first = found.setdefault(text(header, "SOPInstanceUID"), Instance(path, header))
+            if _differ(first.header, header):
+                others.append(header)
+    if others:
+        doubled = len(others)
         objects = "1 object shares its" if doubled == 1 else f"{doubled} objects share their"
-        text = f"{objects} SOP Instance UID with a different one; not used"
-        caveats.append(Caveat(UNREADABLE, text, is_our_text=True))
-    priors = read_results(i.path for i in found.values() if i.header.SOPClassUID == Comprehensive3DSRStorage)
-    studies = {str(i.header.StudyInstanceUID) for i in found.values() if not is_ours(i.header)}
-    studies = studies or {str(i.header.StudyInstanceUID) for i in found.values()}
+        shared = f"{objects} SOP Instance UID with a different one; not used"
+        caveats.append(Caveat(UNREADABLE, shared, is_our_text=True))
+    priors = read_results(i.path for i in found.values() if text(i.header, "SOPClassUID") == Comprehensive3DSRStorage)
+    studies = {text(i.header, "StudyInstanceUID") for i in found.values() if not is_ours(i.header)}
+    studies = studies or {text(i.header, "StudyInstanceUID") for i in found.values()}
     if not studies:
         named = "; ".join(c.text for c in caveats[:5])
         raise NoFiles("no DICOM object was found" + (f" ({named})" if named else ""))
     if len(studies) > 1:
         raise SeveralStudies(f"the files belong to {len(studies)} studies")
     (study,) = studies
-    of_study = {uid: i for uid, i in found.items() if str(i.header.StudyInstanceUID) == study}
-    refuse_several_patients(i.header for i in of_study.values())
+    of_study = {uid: i for uid, i in found.items() if text(i.header, "StudyInstanceUID") == study}
+    refuse_several_patients(
+        (*(i.header for i in of_study.values()), *(h for h in others if text(h, "StudyInstanceUID") == study))
+    )
     return Study(study, _by_series(of_study), tuple(caveats), priors)
+
+
+def _differ(first: Dataset, header: Dataset) -> bool:
+    """Whether two headers under one UID differ; headers that cannot be compared do."""
+    if first is header:
+        return False
+    try:
+        return bool(first != header)
+    except NOT_CONVERTED:
+        return True
 
 
 def read_results(paths: Iterable[Path]) -> tuple[Prior, ...]:
@@ -132,16 +154,16 @@ def _read_header(path: Path) -> Dataset | None:
     try:
         with path.open("rb") as file:
             header = _parse(file)
-            whole = "Rows" not in header or _has_all_pixels(header, file)
+            whole = _is_whole(header, file)
     except InvalidDicomError as error:
         raise _UnusableError("not a DICOM file") from error
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
+    except NOT_CONVERTED as error:
         raise _UnusableError("unreadable or truncated") from error
-    if header.file_meta.get("MediaStorageSOPClassUID") == pydicom.uid.MediaStorageDirectoryStorage:
+    if text(header.file_meta, "MediaStorageSOPClassUID") == pydicom.uid.MediaStorageDirectoryStorage:
         return None
-    if any(tag not in header for tag in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID")):
+    if any(len(texts(header, n)) != 1 for n in UIDS):
         raise _UnusableError("not an object of a study, or truncated")
-    if header.get("Modality") == "MR" and "Rows" not in header:
+    if text(header, "SOPClassUID") in MR_CLASSES and "Rows" not in header:
         raise _UnusableError("truncated: attributes are missing")
     if not whole:
         raise _UnusableError("truncated: pixels are missing")
@@ -160,29 +182,71 @@ def _parse(file: BinaryIO) -> Dataset:
     return header
 
 
-def _has_all_pixels(header: Dataset, file: BinaryIO) -> bool:
-    """Whether the file holds as many pixels as the header says."""
-    syntax = header.file_meta.TransferSyntaxUID
-    if syntax.is_deflated:
+def _is_whole(header: Dataset, file: BinaryIO) -> bool:
+    """Whether a file holds what its header says: all pixels of an image, every element of another object."""
+    if UID(text(header.file_meta, "TransferSyntaxUID")).is_deflated:
         return True  # a truncated deflated file cannot be read at all
+    if "Rows" in header and "BitsAllocated" in header and _ends_with_pixels(header, file):
+        return True
+    return _all_elements_are_there(header, file)
+
+
+def _ends_with_pixels(header: Dataset, file: BinaryIO) -> bool:
+    """Whether the pixels that the header says are the last element: a quick look at the end of the file."""
     size = file.seek(0, 2)
-    if syntax.is_encapsulated:
+    if UID(text(header.file_meta, "TransferSyntaxUID")).is_encapsulated:
         file.seek(max(0, size - _TAIL_BYTES))
         return _SEQUENCE_DELIMITER in file.read()
-    pixels = int(header.Rows) * int(header.get("Columns", 0)) * int(header.get("NumberOfFrames", 1) or 1)
-    length = pixels * int(header.get("SamplesPerPixel", 1)) * int(header.get("BitsAllocated", 16)) // 8
+    rows, columns, frames, samples, bits = (
+        int(number(header, name) or default)
+        for name, default in zip(
+            ("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "BitsAllocated"), (0, 0, 1, 1, 16), strict=True
+        )
+    )
+    length = rows * columns * frames * samples * bits // 8
     for tag_to_pixels in (12, 8):  # explicit and implicit VR, PS3.5 7.1
         start = size - (length + length % 2) - tag_to_pixels
         if start > 0 and file.seek(start) and file.read(4) == _PIXEL_DATA_TAG:
             return True
-    file.seek(0)  # something follows the pixels: look where they begin
-    pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["Rows"])
-    return size - file.tell() >= length
+    return False
+
+
+def _all_elements_are_there(header: Dataset, file: BinaryIO) -> bool:
+    """Whether no element reaches beyond the end of the file, and an image has pixels, whatever their encoding.
+
+    The length of every element counts, not that of the pixels by the header: YBR 4:2:2 stores two samples of three.
+    """
+    size = file.seek(0, 2)
+    file.seek(0)
+    ends, tags = [0], set()
+
+    def look(tag: BaseTag, _vr: str | None, length: int) -> bool:
+        tags.add(tag)
+        if length == _UNDEFINED:
+            ends.append(size)  # pydicom raises where its items are cut
+            return tag.group == _PIXEL_GROUP  # encapsulated pixels: looked for at the end
+        ends.append(file.tell() + length)
+        return ends[-1] > size
+
+    read_partial(file, look, specific_tags=[Tag("Rows")])
+    if max(ends) > size or not _is_padding(file, ends[-1]):
+        return False
+    if "Rows" not in header or "BitsAllocated" not in header:
+        return True
+    if UID(text(header.file_meta, "TransferSyntaxUID")).is_encapsulated:
+        return _ends_with_pixels(header, file)
+    return any(tag.group == _PIXEL_GROUP for tag in tags) or Tag("PixelDataProviderURL") in tags
+
+
+def _is_padding(file: BinaryIO, start: int) -> bool:
+    """Whether nothing follows but zeros: a part of an element is none."""
+    file.seek(start)
+    return not file.read(_TAIL_BYTES).strip(b"\0")
 
 
 def _by_series(found: dict[str, Instance]) -> tuple[Series, ...]:
     """Group instances by series, sorted by UID, so that file names do not matter."""
     groups: dict[str, list[Instance]] = {}
     for _, instance in sorted(found.items()):
-        groups.setdefault(str(instance.header.SeriesInstanceUID), []).append(instance)
+        groups.setdefault(text(instance.header, "SeriesInstanceUID"), []).append(instance)
     return tuple(Series(uid, tuple(instances)) for uid, instances in sorted(groups.items()))

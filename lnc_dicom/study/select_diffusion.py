@@ -20,8 +20,9 @@ from lnc_dicom.study.body_region import Region
 from lnc_dicom.study.candidate import Candidate
 from lnc_dicom.study.dcm2niix import convert
 from lnc_dicom.study.gradients import B0_MAX, MIN_DIRECTIONS, different_directions, gradients
-from lnc_dicom.study.header_text import UNREADABLE, items_of, values_of
+from lnc_dicom.study.header_text import values_of
 from lnc_dicom.study.read import PRIVATE_B_VALUES
+from lnc_dicom.study.values import NOT_CONVERTED, items_of
 from lnc_dicom.types import Series
 
 NOT_WEIGHTED = {"ADC", "FA", "TRACEW", "TRACE", "TENSOR", "EADC", "COLFA", "EXP", "ISO", "AVG", "FA_COLOR", "RGB"}
@@ -105,7 +106,7 @@ def _has_b_value(header: Dataset) -> bool:
     try:
         private = (float(header[tag].value) for tag in PRIVATE_B_VALUES if tag in header)
         return any(b > 0 for b in (*private, *(float(macro.get("DiffusionBValue") or 0) for macro in macros)))
-    except UNREADABLE:
+    except NOT_CONVERTED:
         return False
 
 

@@ -12,9 +12,10 @@ import pydicom
 from pydicom import Dataset
 
 from lnc_dicom.study.asl_series import is_asl, is_labelling, is_m0, joined, may_be_m0, same_grid, unsupported_kind
-from lnc_dicom.study.attributes import SeriesAttributes, is_mosaic, item, real_world_mapping, slice_distance_mm
+from lnc_dicom.study.attributes import SeriesAttributes, is_mosaic, real_world_mapping, slice_distance_mm
 from lnc_dicom.study.candidate import Candidate
 from lnc_dicom.study.select_diffusion import diffusion_series
+from lnc_dicom.study.values import item, number
 from lnc_dicom.types import Reason, Role, Series
 
 _COLOUR = {"COLFA", "FA_COLOR", "COLOR", "RGB", "FACOLOR", "TENSOR", "TENSOR_COLOR"}
@@ -97,7 +98,7 @@ def _rank(candidate: Candidate) -> tuple[int, float, int, str]:
 def is_fa_map(c: Candidate) -> bool:
     """Whether it is a map of fractional anisotropy with one number per voxel."""
     kinds, words = set(c.attributes.image_type), c.attributes.words
-    colour = int(c.series.header.get("SamplesPerPixel", 1) or 1) > 1 or bool(kinds & _COLOUR or words & _COLOUR_WORDS)
+    colour = (number(c.series.header, "SamplesPerPixel") or 1) > 1 or bool(kinds & _COLOUR or words & _COLOUR_WORDS)
     if colour or c.volumes != 1:
         return False
     named = "fa" in words or ("fractional" in words and any(w.startswith("aniso") for w in words))

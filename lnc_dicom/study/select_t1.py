@@ -17,6 +17,7 @@ from lnc_dicom.study.attributes import SeriesAttributes, attributes_of, slice_di
 from lnc_dicom.study.body_region import Region
 from lnc_dicom.study.select_maps import map_series_of, roles_by_uid
 from lnc_dicom.study.selection import FailedSeries, Selection
+from lnc_dicom.study.split import Part, split
 from lnc_dicom.study.t1_weighting import (
     RULES,
     is_denoised,
@@ -107,8 +108,14 @@ def find_candidates(study: Study) -> Candidates:
 
 
 def _parts(found: Sequence[tuple[Series, SeriesAttributes]], of_maps: set[str]) -> Iterator[T1Candidate]:
-    """Give the series that are not used for maps, by series UID."""
-    yield from (T1Candidate(series, attributes) for series, attributes in found if series.uid not in of_maps)
+    """Give the consistent parts of the series that are not used for maps; these keep all their volumes."""
+    for series, attributes in found:
+        if series.uid in of_maps:
+            continue
+        parts = split(series) if attributes.is_mr else (Part(series),)
+        for part in parts:
+            own = attributes if len(parts) == 1 and part.series is series else attributes_of(part.series)
+            yield T1Candidate(part.series, own, part.caveats)
 
 
 def _without_unsuitable(candidates: Sequence[T1Candidate]) -> tuple[list[T1Candidate], list[tuple[Series, Reason]]]:

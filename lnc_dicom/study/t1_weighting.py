@@ -184,6 +184,9 @@ RULES: tuple[tuple[Reason, Callable[[SeriesAttributes], bool]], ...] = (
     (Reason.NOT_MAGNITUDE, _is_not_magnitude),
     (Reason.OTHER_BODY_PART, lambda a: a.region is Region.ELSEWHERE),
     (Reason.NOT_T1, lambda a: bool(_FAT & set(a.image_type[2:])) or not is_t1_weighted(a)),
+    (Reason.NO_POSITION, lambda a: a.missing_geometry == "ImagePositionPatient"),
+    (Reason.NO_ORIENTATION, lambda a: a.missing_geometry == "ImageOrientationPatient"),
+    (Reason.NO_SPACING, lambda a: a.missing_geometry == "PixelSpacing"),
     (Reason.TOO_FEW_SLICES, lambda a: len(a.planes) < MIN_SLICES),
     (Reason.OTHER_PLANE_SET, _is_of_mixed_planes),
 )

@@ -3,7 +3,8 @@ from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
-from lnc_dicom.study.header_text import items_of, plain_text, values_of, words_of
+from lnc_dicom.study.header_text import plain_text, values_of, words_of
+from lnc_dicom.study.values import items_of
 
 
 @pytest.mark.parametrize(

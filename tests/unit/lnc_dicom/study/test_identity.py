@@ -44,3 +44,12 @@ def test_a_result_of_ours_may_still_carry_the_name_before_its_correction(tmp_pat
     paths = write_series(tmp_path)
     _change(paths[0], SeriesInstanceUID="1.2.3", Manufacturer=OUR_NAME, PatientID="BEFORE")
     assert len(read_study([tmp_path]).series) == 2
+
+
+def test_an_object_of_another_patient_under_the_same_uid_refuses_the_study(tmp_path):
+    paths = write_series(tmp_path)
+    dataset = pydicom.dcmread(paths[0])
+    dataset.PatientID = "OTHER"
+    dataset.save_as(tmp_path / "again.dcm")
+    with pytest.raises(SeveralPatients, match="PatientID"):
+        read_study([tmp_path])

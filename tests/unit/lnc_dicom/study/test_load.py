@@ -5,10 +5,12 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 from pydicom.uid import JPEGBaseline8Bit, RLELossless, generate_uid
 
 from lnc_dicom.errors import DoubledSlices, MissingSlices, UnevenSlices, UnsupportedTransferSyntax
-from lnc_dicom.study.load import load
+from lnc_dicom.study.load import load, load_with_repairs
 from lnc_dicom.study.read import read_study
 from tests.enhanced import enhanced
 from tests.factories import LAYOUTS, head, layout, write_series
@@ -177,4 +179,61 @@ def test_one_object_with_frames_is_a_series_and_two_are_refused(tmp_path):
     whole.SOPInstanceUID = whole.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     whole.save_as(tmp_path / "enhanced" / "1.dcm", enforce_file_format=True)
     with pytest.raises(DoubledSlices):
+        _load(tmp_path / "enhanced")
+
+
+def test_images_whose_directions_and_spacing_differ_by_rounding_share_those_of_the_first(tmp_path):
+    def rounded(dataset):
+        noise = 1e-5 * (dataset.InstanceNumber % 2)
+        dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, noise]
+        dataset.PixelSpacing = [1.75 + noise, 2]
+
+    write_series(tmp_path, change=rounded)
+    _, headers = _load(tmp_path)
+    assert len({str(h.ImageOrientationPatient) for h in headers}) == len({str(h.PixelSpacing) for h in headers}) == 1
+
+
+def test_a_header_with_geometry_alone_is_read_and_completed_from_it(tmp_path):
+    absent = ("SliceThickness", "FrameOfReferenceUID", "PatientPosition", "StudyID", "Manufacturer", "StudyDate")
+
+    def bare(dataset):
+        for name in absent:
+            delattr(dataset, name)
+
+    write_series(tmp_path, change=bare)
+    _, headers, repairs = load_with_repairs(read_study([tmp_path]).series[0])
+    assert {float(h.SliceThickness) for h in headers} == {2.0}
+    assert any(repair.startswith("SliceThickness") for repair in repairs)
+
+
+@pytest.mark.parametrize("frames", ["1", "0", "x"])
+def test_a_single_frame_image_may_say_how_many_frames_it_has(tmp_path, frames):
+    paths = write_series(tmp_path)
+    for path in paths:
+        dataset = pydicom.dcmread(path)
+        tag = Tag("NumberOfFrames")
+        value = f"{frames} ".encode()
+        dataset._dict[tag] = RawDataElement(tag, "IS", 2, value, 0, is_implicit_VR=False, is_little_endian=True)
+        dataset.save_as(path)
+    assert _load(tmp_path)[0].shape == (80, 72, 64)
+
+
+def test_multi_frame_images_need_no_shared_groups(tmp_path):
+    whole = enhanced([pydicom.dcmread(path) for path in write_series(tmp_path / "classic")])
+    for frame in whole.PerFrameFunctionalGroupsSequence:
+        frame.update(whole.SharedFunctionalGroupsSequence[0])
+    del whole.SharedFunctionalGroupsSequence
+    (tmp_path / "enhanced").mkdir()
+    whole.save_as(tmp_path / "enhanced" / "0.dcm", enforce_file_format=True)
+    volume, headers = _load(tmp_path / "enhanced")
+    assert sorted(volume.shape) == sorted(_load(tmp_path / "classic")[0].shape)
+    assert headers[0].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing == [1.75, 2]
+
+
+def test_a_part_of_a_concatenation_is_refused_by_name(tmp_path):
+    whole = enhanced([pydicom.dcmread(path) for path in write_series(tmp_path / "classic")])
+    whole.ConcatenationUID = generate_uid()
+    (tmp_path / "enhanced").mkdir()
+    whole.save_as(tmp_path / "enhanced" / "0.dcm", enforce_file_format=True)
+    with pytest.raises(MissingSlices, match="ConcatenationUID"):
         _load(tmp_path / "enhanced")

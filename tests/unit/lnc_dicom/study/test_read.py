@@ -1,10 +1,17 @@
+import random
+import shutil
+
 import pydicom
 import pytest
 from pydicom.uid import RLELossless
 
-from lnc_dicom.errors import NoFiles, PathMissing, SeveralStudies
+from lnc_dicom.errors import LncError, NoFiles, PathMissing, SeveralStudies
+from lnc_dicom.study.load import load
 from lnc_dicom.study.read import UNREADABLE, read_study
-from tests.factories import write_series
+from lnc_dicom.study.select_t1 import select
+from tests.enhanced import enhanced
+from tests.factories import head, layout, write_series
+from tests.mutated_headers import write_mutated
 
 
 def test_a_folder_gives_one_study_with_all_its_instances(tmp_path):
@@ -95,3 +102,76 @@ def test_two_studies_are_refused(tmp_path):
     write_series(tmp_path / "b")
     with pytest.raises(SeveralStudies):
         read_study([tmp_path])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A small single-frame series and the same head as one multi-frame image."""
+    folder = tmp_path_factory.mktemp("made")
+    paths = write_series(folder / "single", *layout(*head((8, 8, 22)), (2, 1, 0), (1, 1, 1)))
+    (folder / "enhanced").mkdir()
+    whole = enhanced([pydicom.dcmread(path) for path in paths])
+    whole.save_as(folder / "enhanced" / "0.dcm", enforce_file_format=True)
+    return paths, [folder / "enhanced" / "0.dcm"]
+
+
+@pytest.mark.parametrize("draws", [range(100), pytest.param(range(100, 5000), marks=pytest.mark.slow)])
+def test_no_header_ends_in_anything_but_a_reason(made, tmp_path, draws, monkeypatch):
+    monkeypatch.setattr(pydicom.config.settings, "writing_validation_mode", pydicom.config.IGNORE)
+    outcomes = set()
+    for draw in draws:
+        chance = random.Random(draw)  # noqa: S311 - draws of a test
+        folder = tmp_path / str(draw)
+        write_mutated(folder, made[draw % 3 == 2], chance)
+        try:
+            load(select(read_study([folder])).chosen)
+            outcomes.add("read")
+        except LncError as error:
+            outcomes.add(error.code)
+        except Exception as error:
+            error.add_note(f"draw {draw}")
+            raise
+        shutil.rmtree(folder)
+    assert {"read", "LNC-103"} <= outcomes
+    assert not {code for code in outcomes if code.startswith("LNC-3")}
+
+
+def _not_an_image(path, sop_class, absent, **attributes):
+    dataset = pydicom.dcmread(path)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = sop_class
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    for name in absent:
+        delattr(dataset, name)
+    for name, value in attributes.items():
+        setattr(dataset, name, value)
+    dataset.save_as(path.with_name("other.dcm"), enforce_file_format=True)
+    return path.with_name("other.dcm")
+
+
+IMAGE = ("Rows", "Columns", "BitsAllocated", "PixelData")
+OTHERS = {
+    "private, without pixels": ("1.3.46.670589.11.0.0.12.2", IMAGE, {}),
+    "private, with a size": ("1.3.46.670589.11.0.0.12.2", ("BitsAllocated", "PixelData"), {}),
+    "MR spectroscopy": (pydicom.uid.MRSpectroscopyStorage, ("BitsAllocated", "PixelData"), {"NumberOfFrames": 1}),
+    "presentation state": (pydicom.uid.GrayscaleSoftcopyPresentationStateStorage, IMAGE, {"Modality": "PR"}),
+    "PDF": (pydicom.uid.EncapsulatedPDFStorage, IMAGE, {"Modality": "DOC", "EncapsulatedDocument": b"%PDF"}),
+    "colour picture, 4:2:2": (
+        pydicom.uid.SecondaryCaptureImageStorage,
+        (),
+        {
+            "SamplesPerPixel": 3,
+            "BitsAllocated": 8,
+            "PhotometricInterpretation": "YBR_FULL_422",
+            "PlanarConfiguration": 0,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_whole_objects_of_other_kinds_are_not_called_truncated_and_cut_ones_are(tmp_path, kind):
+    paths = write_series(tmp_path / "series", *layout(*head((8, 8, 22)), (2, 1, 0), (1, 1, 1)))
+    path = _not_an_image(paths[0], *OTHERS[kind][:2], **OTHERS[kind][2])
+    assert read_study([tmp_path]).caveats == ()
+    path.write_bytes(path.read_bytes()[:-3])
+    assert ["other.dcm" in caveat.text for caveat in read_study([tmp_path]).caveats] == [True]
