@@ -118,17 +118,23 @@ def convert(series: Series, *, only_diffusion: bool = False) -> Converted:
 
 
 def _output(path: Path) -> _Output:
-    """Read an image with its tables.
+    """Read an image with its tables. Raises UnreadableSeries: numbers of a header that are none end in the files.
 
     dcm2niix writes b-vectors in FSL's convention: along the axes of the array, the first component negated where the
     array is right-handed in RAS. They are converted to LPS.
     """
     import nibabel  # noqa: PLC0415 - a study without diffusion does not wait for it
+    from nibabel.filebasedimages import ImageFileError  # noqa: PLC0415
+    from nibabel.spatialimages import HeaderDataError  # noqa: PLC0415
+    from nibabel.wrapstruct import WrapStructError  # noqa: PLC0415
 
-    image = nibabel.Nifti1Image.from_filename(str(path))
-    b_values, vectors = _table(path.with_suffix(".bval")), _table(path.with_suffix(".bvec"))
     text = path.with_suffix(".json")
-    description = json.loads(text.read_text(encoding="utf-8", errors="replace")) if text.is_file() else {}
+    try:
+        image = nibabel.Nifti1Image.from_filename(str(path))
+        b_values, vectors = _table(path.with_suffix(".bval")), _table(path.with_suffix(".bvec"))
+        description = json.loads(text.read_text(encoding="utf-8", errors="replace")) if text.is_file() else {}
+    except (ImageFileError, HeaderDataError, WrapStructError, ValueError) as error:
+        raise UnreadableSeries(f"{type(error).__name__} while the output of dcm2niix was read") from error
     ras_mm = np.asarray(image.affine, np.float64)
     directions = None if vectors is None or not np.linalg.det(ras_mm) else _in_lps(vectors, ras_mm)
     return _Output(image, None if b_values is None else b_values.ravel(), directions, description)

@@ -54,3 +54,20 @@ def test_b_vectors_are_converted_to_lps_whichever_way_the_first_axis_runs_and_wh
     """FSL flips the first component where the array is right-handed (det > 0 in RAS)."""
     directions = dcm2niix._in_lps(np.eye(3), np.diag([first_axis_mm, 3.0, 5.0, 1.0]))
     np.testing.assert_allclose(directions, np.diag([1.0, -1.0, 1.0]), atol=1e-12)
+
+
+@pytest.mark.parametrize("spoiled", [".nii", ".json"])
+def test_output_that_cannot_be_read_is_refused_by_code(tmp_path, monkeypatch, spoiled):
+    """A RescaleIntercept of nan or a SliceThickness of inf ends in such files."""
+    convert_with_program = dcm2niix._run
+
+    def run_and_spoil(*args):
+        made = convert_with_program(*args)
+        for path in made.glob(f"*{spoiled}"):
+            path.write_bytes(b'{"a": nan' if spoiled == ".json" else path.read_bytes()[:100])
+        return made
+
+    monkeypatch.setattr(dcm2niix, "_run", run_and_spoil)
+    write_series(tmp_path)
+    with pytest.raises(UnreadableSeries):
+        convert(read_study([tmp_path]).series[0])
