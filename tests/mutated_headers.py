@@ -37,7 +37,7 @@ def mutate(dataset: Dataset, chance: random.Random) -> None:
         if action < 0.2:
             dataset.pop(tag, None)
             continue
-        vr = dictionary_VR(tag) if action < 0.8 else chance.choice(VRS)
+        vr = dictionary_VR(tag) if action < 0.8 and not tag.is_private else chance.choice(VRS)
         if vr == "SQ":
             dataset.add_new(tag, "SQ", chance.choice(([], [Dataset()], [_nested()])))
             continue
