@@ -24,10 +24,11 @@ sys.path.insert(0, str(ROOT))
 
 from lnc_dicom import codes, errors  # noqa: E402 - the checkout first
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES  # noqa: E402
+from lnc_dicom.uids import LABEL_MAP_SEGMENTATION  # noqa: E402
 from lnc_dicom.validate.content_tree import template_of, walk  # noqa: E402
 from lnc_dicom.validate.sr import groups  # noqa: E402
 from lnc_service import deliver, settings  # noqa: E402
-from lnc_service.alternatives import CLASS_INSTEAD, LABEL_MAP_SEGMENTATION  # noqa: E402
+from lnc_service.alternatives import CLASS_INSTEAD  # noqa: E402
 from lnc_service.receiver import association_guard, receive, storage_scp, study_uid  # noqa: E402
 from lnc_service.validate.messages import known_messages  # noqa: E402
 from tests.broken_objects import written  # noqa: E402

@@ -5,7 +5,10 @@ from __future__ import annotations
 import uuid
 
 from pydicom import Dataset
+from pydicom.uid import UID
 
+LABEL_MAP_SEGMENTATION = UID("1.2.840.10008.5.1.4.1.1.66.7")
+"""Label Map Segmentation Storage, which pydicom 3.0 has no name for."""
 _NAMESPACE = uuid.UUID("9a0d4d1c-6f3e-4d0e-9f43-5d0d3b7a7c11")
 
 

@@ -34,10 +34,7 @@ from pydicom.uid import (
 )
 
 from lnc_dicom.outputs import FILES_OF, Output
-from lnc_dicom.uids import uid
-
-LABEL_MAP_SEGMENTATION = UID("1.2.840.10008.5.1.4.1.1.66.7")
-"""Label Map Segmentation Storage, which pydicom 3.0 has no name for."""
+from lnc_dicom.uids import LABEL_MAP_SEGMENTATION, uid
 
 CLASS_INSTEAD: Mapping[UID, UID] = MappingProxyType(
     {

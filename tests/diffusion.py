@@ -13,6 +13,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedMRImageStorage, generate_uid
 
 from lnc_service.demo.sample import mr_series
+from tests.enhanced import macro
 from tests.factories import NOW
 
 SHAPE = (6, 36, 32)
@@ -271,7 +272,7 @@ def uih_grid(found: Scan, **attributes) -> list[Dataset]:
     single = images(found, uih, **attributes)
     made = single[::slices]
     for v, image in enumerate(made):
-        places = [_item(ImagePositionPatient=i.ImagePositionPatient)[0] for i in single[v * slices : (v + 1) * slices]]
+        places = [macro(ImagePositionPatient=i.ImagePositionPatient)[0] for i in single[v * slices : (v + 1) * slices]]
         _tile(image, found.signal[v], side, -(-slices // side))
         image.ImageType, image.InstanceNumber = ["ORIGINAL", "PRIMARY", "M", "VFRAME"], v + 1
         block = image.private_block(0x0065, "Image Private Header", create=True)
@@ -322,16 +323,16 @@ def _enhanced(single, frames):
     whole.ImageType = ["ORIGINAL", "PRIMARY", "DIFFUSION", "NONE"]
     whole.Manufacturer, whole.ManufacturerModelName, whole.SoftwareVersions = "Philips", "Ingenia", "5.6.1"
     shared = Dataset()
-    shared.PixelMeasuresSequence = _item(PixelSpacing=whole.PixelSpacing, SliceThickness=whole.SliceThickness)
-    shared.PlaneOrientationSequence = _item(ImageOrientationPatient=whole.ImageOrientationPatient)
-    shared.MRTimingAndRelatedParametersSequence = _item(RepetitionTime=8000, FlipAngle=90)
-    shared.MREchoSequence = _item(EffectiveEchoTime=80)
-    shared.MRFOVGeometrySequence = _item(InPlanePhaseEncodingDirection="COLUMN")
+    shared.PixelMeasuresSequence = macro(PixelSpacing=whole.PixelSpacing, SliceThickness=whole.SliceThickness)
+    shared.PlaneOrientationSequence = macro(ImageOrientationPatient=whole.ImageOrientationPatient)
+    shared.MRTimingAndRelatedParametersSequence = macro(RepetitionTime=8000, FlipAngle=90)
+    shared.MREchoSequence = macro(EffectiveEchoTime=80)
+    shared.MRFOVGeometrySequence = macro(InPlanePhaseEncodingDirection="COLUMN")
     whole.SharedFunctionalGroupsSequence = [shared]
     whole.PerFrameFunctionalGroupsSequence = frames
     dimensions = [("StackID", 0x00209056), ("InStackPositionNumber", 0x00209057), ("DiffusionBValue", 0x00189087)]
     whole.DimensionIndexSequence = [
-        _item(DimensionIndexPointer=tag, DimensionDescriptionLabel=n)[0] for n, tag in dimensions
+        macro(DimensionIndexPointer=tag, DimensionDescriptionLabel=n)[0] for n, tag in dimensions
     ]
     for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
         delattr(whole, name)
@@ -341,25 +342,18 @@ def _enhanced(single, frames):
 def _frame(image, number, slices, found):
     v, s = divmod(number, slices)
     frame = Dataset()
-    frame.PlanePositionSequence = _item(ImagePositionPatient=image.ImagePositionPatient)
-    frame.FrameContentSequence = _item(
+    frame.PlanePositionSequence = macro(ImagePositionPatient=image.ImagePositionPatient)
+    frame.FrameContentSequence = macro(
         StackID="1", InStackPositionNumber=s + 1, DimensionIndexValues=[1, s + 1, v + 1], TemporalPositionIndex=v + 1
     )
-    frame.PixelValueTransformationSequence = _item(RescaleSlope=1, RescaleIntercept=0, RescaleType="US")
+    frame.PixelValueTransformationSequence = macro(RescaleSlope=1, RescaleIntercept=0, RescaleType="US")
     b, g = float(found.b[v]), found.g[v]
     named = "DIRECTIONAL" if g.any() else ("ISOTROPIC" if b else "NONE")
-    diffusion = _item(DiffusionBValue=b, DiffusionDirectionality=named)
+    diffusion = macro(DiffusionBValue=b, DiffusionDirectionality=named)
     if g.any():
-        diffusion[0].DiffusionGradientDirectionSequence = _item(DiffusionGradientOrientation=[float(x) for x in g])
+        diffusion[0].DiffusionGradientDirectionSequence = macro(DiffusionGradientOrientation=[float(x) for x in g])
     frame.MRDiffusionSequence = diffusion
-    frame.MRImageFrameTypeSequence = _item(
+    frame.MRImageFrameTypeSequence = macro(
         FrameType=["ORIGINAL", "PRIMARY", "DIFFUSION", "NONE"], AcquisitionContrast="DIFFUSION"
     )
     return frame
-
-
-def _item(**values):
-    item = Dataset()
-    for name, value in values.items():
-        setattr(item, name, value)
-    return Sequence([item])

@@ -25,7 +25,8 @@ def enhanced(images, order=None):
     return whole
 
 
-def _macro(**values):
+def macro(**values):
+    """One item of a functional group."""
     item = Dataset()
     for name, value in values.items():
         setattr(item, name, value)
@@ -34,17 +35,17 @@ def _macro(**values):
 
 def _shared(first):
     groups = Dataset()
-    groups.PixelMeasuresSequence = _macro(PixelSpacing=first.PixelSpacing, SliceThickness=first.SliceThickness)
-    groups.PlaneOrientationSequence = _macro(ImageOrientationPatient=first.ImageOrientationPatient)
-    groups.PixelValueTransformationSequence = _macro(RescaleSlope=1, RescaleIntercept=0, RescaleType="US")
-    groups.MRTimingAndRelatedParametersSequence = _macro(RepetitionTime=2300, FlipAngle=9)
-    groups.MREchoSequence = _macro(EffectiveEchoTime=2.98)
-    groups.MRImageFrameTypeSequence = _macro(FrameType=list(first.ImageType), AcquisitionContrast="T1")
+    groups.PixelMeasuresSequence = macro(PixelSpacing=first.PixelSpacing, SliceThickness=first.SliceThickness)
+    groups.PlaneOrientationSequence = macro(ImageOrientationPatient=first.ImageOrientationPatient)
+    groups.PixelValueTransformationSequence = macro(RescaleSlope=1, RescaleIntercept=0, RescaleType="US")
+    groups.MRTimingAndRelatedParametersSequence = macro(RepetitionTime=2300, FlipAngle=9)
+    groups.MREchoSequence = macro(EffectiveEchoTime=2.98)
+    groups.MRImageFrameTypeSequence = macro(FrameType=list(first.ImageType), AcquisitionContrast="T1")
     return groups
 
 
 def _frame(image, number):
     groups = Dataset()
-    groups.PlanePositionSequence = _macro(ImagePositionPatient=image.ImagePositionPatient)
-    groups.FrameContentSequence = _macro(StackID="1", InStackPositionNumber=number)
+    groups.PlanePositionSequence = macro(ImagePositionPatient=image.ImagePositionPatient)
+    groups.FrameContentSequence = macro(StackID="1", InStackPositionNumber=number)
     return groups

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from pydicom import Dataset
 from pydicom.uid import generate_uid
 
 from lnc_dicom.study.read import read_study
+from tests.diffusion import csa
 from tests.factories import write_series
 
 CBF = 60.0
@@ -101,21 +101,9 @@ def _add_private(dataset: Dataset, slices: int, protocol: str, slice_ms) -> None
         "ProtocolSliceNumber": ("IS", ["0"]),
     }
     text = f"### ASCCONV BEGIN ###\n{protocol}\n### ASCCONV END ###"
-    csa = dataset.private_block(0x0029, "SIEMENS CSA HEADER", create=True)
-    csa.add_new(0x10, "OB", _csa(image))
-    csa.add_new(0x20, "OB", _csa({"MrPhoenixProtocol": ("UN", [text])}))
-
-
-def _csa(tags) -> bytes:
-    out = b"SV10\x04\x03\x02\x01" + struct.pack("<II", len(tags), 77)
-    for name, (vr, values) in tags.items():
-        out += name.encode().ljust(64, b"\0") + struct.pack(
-            "<i4siii", len(values), vr.encode() + b"\0\0", 0, len(values), 77
-        )
-        for value in values:
-            data = value.encode() + b"\0"
-            out += struct.pack("<iiii", len(data), len(data), 77, len(data)) + data.ljust(-(-len(data) // 4) * 4, b"\0")
-    return out.ljust(-(-len(out) // 2) * 2, b"\0")
+    siemens = dataset.private_block(0x0029, "SIEMENS CSA HEADER", create=True)
+    siemens.add_new(0x10, "OB", csa(image))
+    siemens.add_new(0x20, "OB", csa({"MrPhoenixProtocol": ("UN", [text])}))
 
 
 def only_series(folder: Path):

@@ -13,8 +13,10 @@ from highdicom import Volume
 
 from lnc_dicom.errors import UnsupportedLabelling
 from lnc_dicom.options import PerfusionOptions
+from lnc_dicom.study.asl_series import CONTRAST
 from lnc_dicom.study.attributes import attributes_of
 from lnc_dicom.study.dcm2niix import Converted
+from lnc_dicom.study.values import element_text
 from lnc_dicom.types import Caveat, Series
 
 ASSUMED = "LNC-405"
@@ -24,7 +26,6 @@ _PULSED_WORDS = {"pasl", "fair", "picore", "quipss", "quipssii", "q2tips", "epis
 
 _KINDS = {"PASL": "PASL", "PULSED": "PASL", "PCASL": "PCASL", "PSEUDOCONTINUOUS": "PCASL", "CASL": "CASL"}
 _KINDS["CONTINUOUS"] = "CASL"
-_CONTRAST = 0x00189250
 _BOLUS = ("BolusDuration", "BolusCutOffDelayTime")
 _DURATIONS = ("LabelingDuration", "TagDuration")
 _DELAYS = ("PostLabelingDelay", "InitialPostLabelDelay", "PostLabelDelay")
@@ -127,8 +128,8 @@ def _kind(series: Series, converted: Converted) -> tuple[str, list[str]]:
 
 def _coded_kind(series: Series) -> str:
     """Give Arterial Spin Labeling Contrast (0018,9250); "" where it is absent."""
-    header = pydicom.dcmread(series.instances[0].path, stop_before_pixels=True, specific_tags=[_CONTRAST])
-    return str(header[_CONTRAST].value or "") if _CONTRAST in header else ""
+    header = pydicom.dcmread(series.instances[0].path, stop_before_pixels=True, specific_tags=[CONTRAST])
+    return element_text(header, CONTRAST)
 
 
 def _first(description: Mapping[str, Any], names: Sequence[str]) -> Any:  # noqa: ANN401 - JSON

@@ -21,21 +21,18 @@ from pydicom import Dataset
 from pydicom import Sequence as DicomSequence
 
 from lnc_dicom.errors import StudyRejected, UnpairedVolumes, UnreadableSeries
-from lnc_dicom.study.attributes import Plane, frame_planes, is_mosaic
+from lnc_dicom.study.asl_series import GE_TECHNIQUE, PHILIPS_LABEL
+from lnc_dicom.study.attributes import Plane, by_place, frame_planes, is_mosaic
 from lnc_dicom.study.dcm2niix import Converted, convert
 from lnc_dicom.study.load import check_planes, refuse_transfer_syntax
-from lnc_dicom.study.values import NOT_CONVERTED, item
+from lnc_dicom.study.values import NOT_CONVERTED, element_text, item
 from lnc_dicom.types import Series
 
-_PHILIPS_LABEL = (0x2005, 0x1429)
-"""Private attribute of Philips' single-frame images: CONTROL or LABEL."""
-_PHILIPS_SCALE = (0x2005, 0x100E)
+_PHILIPS_SCALE = 0x2005100E
 """Private slope from stored values to the scanner's signal (Chenevert et al., Transl Oncol 2014; 7:65, PMC3998685)."""
-_GE_TECHNIQUE = (0x0043, 0x10A3)
-"""Private attribute of GE: how the perfusion-weighted image, and how the reference image was labelled."""
 _GE_CONTEXTS = {"PSEUDOCONTINUOUS": "DIFFERENCE", "CONTINUOUS": "M_ZERO_SCAN"}
-_GE_EXCITATIONS = (0x0027, 0x1062)
-_PHILIPS_FRAME = (0x2005, 0x140F)
+_GE_EXCITATIONS = 0x00271062
+_PHILIPS_FRAME = 0x2005140F
 """Private sequence of Philips' enhanced images that holds, for every frame, what single-frame images hold."""
 _SAME_PLACE_MM = 0.05
 
@@ -165,14 +162,10 @@ def _frames(dataset: Dataset) -> Iterator[Frame]:
 
 def _context(dataset: Dataset, shared: Dataset, group: Dataset) -> Context | None:
     macro = item(group, "MRArterialSpinLabelingSequence") or item(shared, "MRArterialSpinLabelingSequence")
-    philips = _private(_philips_frame(group), _PHILIPS_LABEL) or _private(dataset, _PHILIPS_LABEL)
+    philips = element_text(_philips_frame(group), PHILIPS_LABEL) or element_text(dataset, PHILIPS_LABEL)
     text = (str(macro.get("ASLContext") or philips or "")).strip().upper()
-    text = text or _GE_CONTEXTS.get(_private(dataset, _GE_TECHNIQUE).strip().upper(), "")
+    text = text or _GE_CONTEXTS.get(element_text(dataset, GE_TECHNIQUE).strip().upper(), "")
     return next((context for context in Context if context.value == text), None)
-
-
-def _private(dataset: Dataset, tag: tuple[int, int]) -> str:
-    return str(dataset[tag].value or "") if tag in dataset else ""
 
 
 def _philips_frame(group: Dataset) -> Dataset:
@@ -193,7 +186,7 @@ def _time_s(dataset: Dataset, group: Dataset) -> float | None:
 
 
 def _excitations(dataset: Dataset) -> float | None:
-    return positive(_private(dataset, _GE_EXCITATIONS)) or positive(dataset.get("NumberOfAverages"))
+    return positive(element_text(dataset, _GE_EXCITATIONS)) or positive(dataset.get("NumberOfAverages"))
 
 
 def positive(value: Any) -> float | None:  # noqa: ANN401 - a DICOM value may be anything
@@ -220,18 +213,13 @@ def _signal(array: npt.NDArray[np.generic], shared: Dataset, group: Dataset) -> 
     macro = item(group, "PixelValueTransformationSequence") or item(shared, "PixelValueTransformationSequence") or group
     slope = float(macro.get("RescaleSlope", 1) or 1)
     scaled = array.astype(np.float32) * slope + float(macro.get("RescaleIntercept", 0) or 0)
-    private = positive(_private(group, _PHILIPS_SCALE) or _private(_philips_frame(group), _PHILIPS_SCALE))
+    private = positive(element_text(group, _PHILIPS_SCALE) or element_text(_philips_frame(group), _PHILIPS_SCALE))
     return np.asarray(scaled / (slope * private) if private else scaled, np.float32)
 
 
 def _volumes(context: Context | None, frames: Sequence[Frame]) -> Iterator[Labelled]:
     """Group the frames of one kind into volumes: the n-th frames at all places form the n-th volume."""
-    places: list[list[Frame]] = []
-    for frame in sorted(frames, key=lambda f: f.plane.along_mm):
-        if places and frame.plane.along_mm - places[-1][0].plane.along_mm < _SAME_PLACE_MM:
-            places[-1].append(frame)
-        else:
-            places.append([frame])
+    places = by_place(frames, lambda frame: frame.plane.along_mm, _SAME_PLACE_MM)
     counts = {len(place) for place in places}
     if len(counts) > 1:
         name = context.value.lower() if context else "unnamed"

@@ -15,21 +15,22 @@ from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 
 from lnc_dicom.study.candidate import Candidate
-from lnc_dicom.study.header_text import values_of
-from lnc_dicom.study.values import NOT_CONVERTED, item
+from lnc_dicom.study.values import NOT_CONVERTED, element_text, item, number
 from lnc_dicom.types import Series
 
 _M0_WORDS = {"m0", "m0scan", "mzero", "mzeroscan", "m0map", "m0w", "m0img"}
 _CALIBRATION_WORDS = {"calibration", "calib", "kalibrierung", "calibrazione", "calibracion"}
 _SPLIT_VOLUMES = 2
 """From so many series of one volume each, one acquisition is joined."""
-_PHILIPS_LABEL = 0x20051429
+PHILIPS_LABEL = 0x20051429
+"""Private attribute of Philips' single-frame images: CONTROL or LABEL."""
 _PHILIPS_PHASES = 0x20011017
-_GE_TECHNIQUE = 0x004310A3
+GE_TECHNIQUE = 0x004310A3
+"""Private attribute of GE: how the perfusion-weighted image, and how the reference image was labelled."""
 _PROTOCOLS = (0x00291020, 0x00291120, 0x00211019)
 """Siemens' private protocols, VB to VE and XA: the name of the sequence stands in their text."""
 _SEQUENCE_NAME = re.compile(r'tSequenceFileName\s*=\s*"+([^"]+)')
-_CODED = 0x00189250
+CONTRAST = 0x00189250
 """Arterial Spin Labeling Contrast."""
 _TECHNIQUE = 0x00189252
 """ASL Technique Description."""
@@ -45,8 +46,7 @@ _UNSUPPORTED = {
 def is_asl(c: Candidate) -> bool:
     """Whether it comes from arterial spin labelling, as acquired or computed from it."""
     header = c.series.header
-    frames = header.get("PerFrameFunctionalGroupsSequence") or [Dataset()]
-    groups = (item(header, "SharedFunctionalGroupsSequence"), frames[0])
+    groups = (item(header, f"{which}FunctionalGroupsSequence") for which in ("Shared", "PerFrame"))
     coded = any("MRArterialSpinLabelingSequence" in group for group in groups)
     if coded or "ASL" in c.attributes.image_type or any(word.endswith("asl") for word in c.attributes.words):
         return True
@@ -57,9 +57,9 @@ def unsupported_kind(series: Series) -> str:
     """Name the kind of labelling where names or the sequence tell one whose volumes are not pairs; "" otherwise."""
     found = _private(series)
     names = (str(series.header.get(k) or "") for k in ("SeriesDescription", "ProtocolName", "SequenceName"))
-    text = " ".join((*names, _text(found, _TECHNIQUE), _sequence_file(found))).lower()
+    text = " ".join((*names, element_text(found, _TECHNIQUE), _sequence_file(found))).lower()
     kind = next((kind for kind, name in _UNSUPPORTED.items() if name.search(text)), "")
-    phases = _text(found, _PHILIPS_PHASES)
+    phases = element_text(found, _PHILIPS_PHASES)
     return kind or ("Look-Locker" if phases.isdigit() and int(phases) > 1 else "")
 
 
@@ -97,21 +97,12 @@ def sequence_of(c: Candidate) -> str:
 
 def _sequence_file(found: Dataset) -> str:
     """Give the name of the sequence in Siemens' private protocol, in small letters; "" without one."""
-    matches = (_SEQUENCE_NAME.search(_text(found, tag)) for tag in _PROTOCOLS)
+    matches = (_SEQUENCE_NAME.search(element_text(found, tag)) for tag in _PROTOCOLS)
     return next((match[1].lower() for match in matches if match), "")
 
 
-def _text(found: Dataset, tag: int) -> str:
-    """Give the value of an attribute as text; "" where it is absent or unreadable."""
-    try:
-        value = found[tag].value if tag in found else ""
-    except NOT_CONVERTED:
-        return ""
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
-
-
 def _private(series: Series) -> Dataset:
-    tags = [*_PROTOCOLS, _PHILIPS_LABEL, _GE_TECHNIQUE, _CODED, _TECHNIQUE, _PHILIPS_PHASES]
+    tags = [*_PROTOCOLS, PHILIPS_LABEL, GE_TECHNIQUE, CONTRAST, _TECHNIQUE, _PHILIPS_PHASES]
     try:
         return pydicom.dcmread(series.instances[0].path, stop_before_pixels=True, specific_tags=tags)
     except (OSError, EOFError, InvalidDicomError, *NOT_CONVERTED):
@@ -120,9 +111,9 @@ def _private(series: Series) -> Dataset:
 
 def _is_asl_by_private(c: Candidate) -> bool:
     found = _private(c.series)
-    label, technique = (_text(found, tag).strip().upper() for tag in (_PHILIPS_LABEL, _GE_TECHNIQUE))
+    label, technique = (element_text(found, tag).strip().upper() for tag in (PHILIPS_LABEL, GE_TECHNIQUE))
     named = label in {"CONTROL", "LABEL"} or "CONTINUOUS" in technique
-    return named or _CODED in found or "asl" in _sequence_file(found)
+    return named or CONTRAST in found or "asl" in _sequence_file(found)
 
 
 def joined(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -175,8 +166,7 @@ def _runs(group: Sequence[Candidate]) -> Iterator[list[Candidate]]:
 
 
 def _number(c: Candidate) -> int:
-    number = "".join(values_of(c.series.header, "SeriesNumber"))
-    return int(number) if number.isdigit() else 0
+    return int(number(c.series.header, "SeriesNumber") or 0)
 
 
 def _join(run: Sequence[Candidate]) -> Candidate:

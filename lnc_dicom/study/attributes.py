@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from pydicom import Dataset
@@ -14,6 +16,7 @@ from lnc_dicom.study.header_text import plain_text, values_of, words_of
 from lnc_dicom.study.values import item, items_of, number, numbers, text
 from lnc_dicom.types import Series
 
+T = TypeVar("T")
 MR_CLASSES = (MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
 MOST_PIXEL_MM = 50.0
 """No pixel of a head is larger."""
@@ -110,6 +113,7 @@ def attributes_of(series: Series) -> SeriesAttributes:
         )
     )
     converted = item(shared, "UnassignedSharedConvertedAttributesSequence")
+    planes = planes_of(series)
     words = plain_text(header, "SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
     return SeriesAttributes(
         is_mr=text(header, "SOPClassUID") in MR_CLASSES,
@@ -121,7 +125,7 @@ def attributes_of(series: Series) -> SeriesAttributes:
             (*values_of(header, "SequenceVariant"), *values_of(converted, "SequenceVariant"), *_preparation(modifier))
         ),
         complex_component=_first(header, frame_type, "ComplexImageComponent"),
-        planes=planes_of(series),
+        planes=planes,
         is_3d="3D" in values_of(header, "MRAcquisitionType"),
         gradient_echo=_is_gradient_echo(header),
         tr_ms=_number((header, "RepetitionTime"), (timing, "RepetitionTime"), (converted, "RepetitionTime")),
@@ -134,7 +138,7 @@ def attributes_of(series: Series) -> SeriesAttributes:
         diffusion="MRDiffusionSequence" in shared or any(number(i.header, "DiffusionBValue") for i in series.instances),
         angiography=text(header, "AngioFlag").upper() == "Y",
         started=text(header, "SeriesTime") or text(header, "AcquisitionTime"),
-        missing_geometry=missing_geometry(series),
+        missing_geometry="" if planes else missing_geometry(series),
     )
 
 
@@ -146,20 +150,23 @@ def planes_of(series: Series) -> tuple[Plane, ...]:
 def frame_planes(header: Dataset) -> tuple[Plane, ...]:
     """Give the plane of an image, or of its every frame; frames without position or spacing are skipped."""
     if "PerFrameFunctionalGroupsSequence" in header:
-        planes = [_frame_plane(header, frame) for frame in items_of(header, "PerFrameFunctionalGroupsSequence")]
+        frames = items_of(header, "PerFrameFunctionalGroupsSequence")
     else:
-        planes = [_plane(header, header, header, header)]
+        frames = (header,)
+    planes = (_plane(header, *_geometry(header, frame)) for frame in frames)
     return tuple(p for p in planes if p is not None)
 
 
-def _frame_plane(header: Dataset, frame: Dataset) -> Plane | None:
-    """Give the plane of one frame; each macro may be shared or per frame."""
+def _geometry(header: Dataset, frame: Dataset) -> tuple[Dataset, Dataset, Dataset]:
+    """Give what holds position, orientation and spacing: the macros of a frame, or shared ones; else the header."""
+    if "PerFrameFunctionalGroupsSequence" not in header:
+        return header, header, header
     shared = _functional_groups(header)
     position, orientation, measures = (
         item(frame, name) or item(shared, name)
         for name in ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
     )
-    return _plane(header, position, orientation, measures)
+    return position, orientation, measures
 
 
 def _plane(image: Dataset, position: Dataset, orientation: Dataset, measures: Dataset) -> Plane | None:
@@ -169,9 +176,13 @@ def _plane(image: Dataset, position: Dataset, orientation: Dataset, measures: Da
     rows, columns = (int(number(image, name) or 0) for name in ("Rows", "Columns"))
     if not place or max(map(abs, place)) > FARTHEST_MM or not _are_axes(axes) or min(rows, columns) < 1:
         return None
-    if not spacing or not 0 < min(spacing) <= max(spacing) <= MOST_PIXEL_MM:
+    if not spacing or not _is_possible(spacing):
         return None
     return Plane(place, axes, spacing, (rows, columns))
+
+
+def _is_possible(spacing: tuple[float, ...]) -> bool:
+    return 0 < min(spacing) <= max(spacing) <= MOST_PIXEL_MM
 
 
 def _are_axes(cosines: tuple[float, ...]) -> bool:
@@ -183,33 +194,34 @@ def _are_axes(cosines: tuple[float, ...]) -> bool:
 
 
 def missing_geometry(series: Series) -> str:
-    """Name the first attribute of geometry that no image of a series has a usable value of; "" where a plane is there.
+    """Name the first attribute of geometry that is not usable, of a series of which no image has a plane.
 
     Attributes that are missing, no numbers, too few, or impossible are not usable.
     """
-    if not series.instances or planes_of(series):
+    if not series.instances:
         return ""
     header = series.header
-    frame = item(header, "PerFrameFunctionalGroupsSequence")
-    places = [
-        (_in_groups(header, frame, macro), name, count)
-        for macro, name, count in (
-            ("PlanePositionSequence", "ImagePositionPatient", 3),
-            ("PlaneOrientationSequence", "ImageOrientationPatient", 6),
-            ("PixelMeasuresSequence", "PixelSpacing", 2),
-        )
-    ]
-    spacing = numbers(places[-1][0], "PixelSpacing", 2)
-    if spacing and not 0 < min(spacing) <= max(spacing) <= MOST_PIXEL_MM:
+    position, orientation, measures = _geometry(header, item(header, "PerFrameFunctionalGroupsSequence"))
+    spacing = numbers(measures, "PixelSpacing", 2)
+    if spacing and not _is_possible(spacing):
         return "PixelSpacing"
-    return next((name for place, name, count in places if not numbers(place, name, count)), "ImageOrientationPatient")
+    needed = (
+        (position, "ImagePositionPatient", 3),
+        (orientation, "ImageOrientationPatient", 6),
+        (measures, "PixelSpacing", 2),
+    )
+    return next((name for place, name, count in needed if not numbers(place, name, count)), "ImageOrientationPatient")
 
 
-def _in_groups(header: Dataset, frame: Dataset, macro: str) -> Dataset:
-    """Give the item of a functional group, of the frame or shared; the header itself of a single-frame image."""
-    if "PerFrameFunctionalGroupsSequence" not in header:
-        return header
-    return item(frame, macro) or item(_functional_groups(header), macro)
+def by_place(images: Iterable[T], along_mm: Callable[[T], float], within_mm: float) -> list[list[T]]:
+    """Group images that lie at the same place along their normal, in the order along it."""
+    places: list[list[T]] = []
+    for image in sorted(images, key=along_mm):
+        if places and along_mm(image) - along_mm(places[-1][0]) < within_mm:
+            places[-1].append(image)
+        else:
+            places.append([image])
+    return places
 
 
 def is_mosaic(header: Dataset) -> bool:
@@ -222,6 +234,12 @@ def slice_distance_mm(attributes: SeriesAttributes) -> float:
     steps = np.diff(sorted(p.along_mm for p in attributes.planes))
     steps = steps[steps > 0.01]  # noqa: PLR2004 - closer images lie at the same place
     return float(np.median(steps)) if steps.size else float("inf")
+
+
+def voxel_mm(attributes: SeriesAttributes) -> float:
+    """Give the geometric mean of the edges of a voxel, of the longer of two in the plane; infinite without planes."""
+    pixel_mm = max(attributes.planes[0].pixel_mm) if attributes.planes else float("inf")
+    return float((pixel_mm**2 * slice_distance_mm(attributes)) ** (1 / 3))
 
 
 def _functional_groups(header: Dataset) -> Dataset:

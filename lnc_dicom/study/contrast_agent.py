@@ -11,7 +11,7 @@ import re
 from pydicom import Dataset
 
 from lnc_dicom.study.header_text import plain_text, values_of
-from lnc_dicom.study.values import items_of
+from lnc_dicom.study.values import items_of, numbers
 
 _NEGATIONS = {
     *(
@@ -81,7 +81,7 @@ def agent_given(header: Dataset) -> bool:
     named = plain_text(header, "ContrastBolusAgent")
     if _is_negated(named) or _administered(header) == "NO":
         return False
-    if _is_filled(named) or _has_agent_item(header) or any(map(_is_dose, (values_of(header, n) for n in _VOLUMES))):
+    if _is_filled(named) or _has_agent_item(header) or any(v > 0 for n in _VOLUMES for v in numbers(header, n)):
         return True
     return agent_described(plain_text(header, "SeriesDescription", "ProtocolName"))
 
@@ -100,13 +100,6 @@ def _is_filled(text: str) -> bool:
     """Whether something is there: a letter that is no placeholder, or a number above zero."""
     words = re.findall(r"[^\W_]+", text)
     return any(not re.fullmatch(r"0+|0*m[lg]|cc|mmol|x+|unknown|unk|undefined|unspecified", word) for word in words)
-
-
-def _is_dose(values: tuple[str, ...]) -> bool:
-    try:
-        return any(float(value) > 0 for value in values)
-    except ValueError:
-        return False
 
 
 def _has_agent_item(header: Dataset) -> bool:

@@ -21,6 +21,7 @@ from highdicom import Volume
 
 from lnc_dicom.errors import UnreadableSeries, WrongGradients
 from lnc_dicom.study.header_text import values_of
+from lnc_dicom.study.values import number
 from lnc_dicom.types import Instance, Series
 
 if TYPE_CHECKING:
@@ -234,12 +235,12 @@ def _gather(series: Series, folder: Path) -> None:
     named: dict[str, list[Series]] = {}
     for part in parts:
         named.setdefault(f"{part.header.get('SeriesDescription')} {part.header.get('ProtocolName')}", []).append(part)
-    number = 0
+    count = 0
     for group in named.values():
         is_split = len(group) > 1 and all(len(part.instances) == 1 for part in group)
         for i, instance in enumerate(sorted(_once(i for part in group for i in part.instances), key=_series_number)):
-            target = folder / f"{number:06d}.dcm"
-            number += 1
+            target = folder / f"{count:06d}.dcm"
+            count += 1
             if is_split:
                 dataset = pydicom.dcmread(instance.path)
                 dataset.SeriesInstanceUID, dataset.SeriesNumber = group[0].uid, 1
@@ -272,8 +273,7 @@ def _digest_of_pixels(instance: Instance) -> str:
 
 
 def _series_number(instance: Instance) -> int:
-    number = values_of(instance.header, "SeriesNumber")
-    return int(number[0]) if number and number[0].isdecimal() else 0
+    return int(number(instance.header, "SeriesNumber") or 0)
 
 
 def _table(path: Path) -> npt.NDArray[np.float64] | None:

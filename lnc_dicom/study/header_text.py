@@ -6,16 +6,13 @@ import re
 import unicodedata
 
 from pydicom import Dataset
-from pydicom.multival import MultiValue
 
-from lnc_dicom.study.values import readable
+from lnc_dicom.study.values import texts
 
 
 def values_of(header: Dataset, name: str) -> tuple[str, ...]:
     """Give the values of an attribute, in capitals: of one value one, of an absent or unreadable attribute none."""
-    value = readable(header, name)
-    values = value if isinstance(value, MultiValue) else [value]
-    return tuple(text for v in values if v is not None and (text := str(v).strip().upper()))
+    return tuple(value for text in texts(header, name) if (value := text.strip().upper()))
 
 
 def plain(text: str) -> str:

@@ -147,9 +147,8 @@ def check_geometry(series: Series) -> None:
         raise MissingSlices("a multi-frame image divided over several objects (ConcatenationUID) is not joined")
     planes = planes_of(series)
     images = sum(int(number(i.header, "NumberOfFrames") or 1) for i in series.instances)
-    name = missing_geometry(series)
-    if name:
-        raise UnevenSlices(f"{name} is missing or not valid in every image")
+    if not planes:
+        raise UnevenSlices(f"{missing_geometry(series)} is missing or not valid in every image")
     if len(planes) < images:
         raise UnevenSlices(
             f"{images - len(planes)} of {images} images have no usable position "

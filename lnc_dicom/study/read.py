@@ -42,7 +42,6 @@ _TAGS: list[BaseTag | int] = [
         *("ContentTime", "ConcatenationUID"),
         *("ContrastBolusVolume", "ContrastBolusTotalDose"),
         *("ContrastBolusAgent", "ContrastBolusAgentSequence", "AngioFlag", "DiffusionBValue", "SeriesNumber"),
-        "InstanceNumber",
         *(
             "Manufacturer",
             "SeriesTime",

@@ -15,7 +15,7 @@ import numpy as np
 from pydicom import Dataset
 
 from lnc_dicom.errors import NotMeasured
-from lnc_dicom.study.attributes import SeriesAttributes, slice_distance_mm
+from lnc_dicom.study.attributes import SeriesAttributes, voxel_mm
 from lnc_dicom.study.body_region import Region
 from lnc_dicom.study.candidate import Candidate
 from lnc_dicom.study.dcm2niix import convert
@@ -57,10 +57,8 @@ class _Found:
     def rank(self) -> tuple[bool, bool, bool, int, int, float, int, str]:
         """Sort key, best first: a tensor, a head, as acquired, directions, weighted volumes, fineness, slices."""
         a = self.attributes
-        pixel_mm = max(a.planes[0].pixel_mm) if a.planes else np.inf
-        voxel_mm = float((pixel_mm**2 * slice_distance_mm(a)) ** (1 / 3))
         doubts = (not self.directions, a.region is Region.ELSEWHERE, self.derived)
-        return (*doubts, -self.directions, -self.weighted, round(voxel_mm, 1), -len(a.planes), a.started)
+        return (*doubts, -self.directions, -self.weighted, round(voxel_mm(a), 1), -len(a.planes), a.started)
 
 
 def diffusion_series(found: Sequence[tuple[Series, SeriesAttributes]]) -> tuple[Series, ...]:

@@ -12,7 +12,7 @@ import pydicom
 from pydicom import Dataset
 
 from lnc_dicom.study.asl_series import is_asl, is_labelling, is_m0, joined, may_be_m0, same_grid, unsupported_kind
-from lnc_dicom.study.attributes import SeriesAttributes, is_mosaic, real_world_mapping, slice_distance_mm
+from lnc_dicom.study.attributes import SeriesAttributes, is_mosaic, real_world_mapping, voxel_mm
 from lnc_dicom.study.candidate import Candidate
 from lnc_dicom.study.select_diffusion import diffusion_series
 from lnc_dicom.study.values import item, number
@@ -91,8 +91,7 @@ def _ranked(candidates: Sequence[Candidate], holds: Callable[[Candidate], bool])
 
 def _rank(candidate: Candidate) -> tuple[int, float, int, str]:
     attributes = candidate.attributes
-    voxel_mm = float((max(attributes.planes[0].pixel_mm) ** 2 * slice_distance_mm(attributes)) ** (1 / 3))
-    return (-candidate.volumes, round(voxel_mm, 1), -len(attributes.planes), attributes.started)
+    return (-candidate.volumes, round(voxel_mm(attributes), 1), -len(attributes.planes), attributes.started)
 
 
 def is_fa_map(c: Candidate) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from lnc_dicom.errors import NoMagneticResonance, NoT1, TooCoarse
 from lnc_dicom.predictions import freeze
-from lnc_dicom.study.attributes import SeriesAttributes, attributes_of, slice_distance_mm
+from lnc_dicom.study.attributes import SeriesAttributes, attributes_of, slice_distance_mm, voxel_mm
 from lnc_dicom.study.body_region import Region
 from lnc_dicom.study.select_maps import map_series_of, roles_by_uid
 from lnc_dicom.study.selection import FailedSeries, Selection
@@ -125,7 +125,7 @@ def _without_unsuitable(candidates: Sequence[T1Candidate]) -> tuple[list[T1Candi
     rest = [c for c in candidates if not any(c is one for one in inversion)]
     fine, coarse = [c for c in rest if not _is_coarse(c.attributes)], [c for c in rest if _is_coarse(c.attributes)]
     if not fine:
-        finest = min((c.attributes for c in coarse), key=_voxel_mm)
+        finest = min((c.attributes for c in coarse), key=voxel_mm)
         slice_mm, pixel_mm = slice_distance_mm(finest), max(finest.planes[0].pixel_mm)
         raise TooCoarse(
             f"the finest T1-weighted series has slices of {slice_mm:.1f} mm and pixels of {pixel_mm:.1f} mm"
@@ -154,11 +154,6 @@ def _caveats(a: SeriesAttributes, failed: Sequence[FailedSeries]) -> Iterator[Ca
             shorten(f"not measured, another was: {one}", MOST_LETTERS, placeholder=" …"),
             is_our_text=True,
         )
-
-
-def _voxel_mm(a: SeriesAttributes) -> float:
-    """Give the geometric mean of the edges of a voxel."""
-    return float((max(a.planes[0].pixel_mm) ** 2 * slice_distance_mm(a)) ** (1 / 3))
 
 
 def _covers(a: SeriesAttributes) -> tuple[float, float, float]:
@@ -203,7 +198,7 @@ RANK: tuple[tuple[Reason, Callable[[SeriesAttributes], float]], ...] = (
     (Reason.ONE_ECHO, lambda a: not ({"RMS", "MEAN"} & set(a.image_type) or {"rms", "mean"} & a.words)),
     (Reason.DENOISED, is_denoised),
     (Reason.NOT_3D, lambda a: not a.is_3d),
-    (Reason.COARSER, lambda a: round(_voxel_mm(a) / _SAME_SPACING_MM)),
+    (Reason.COARSER, lambda a: round(voxel_mm(a) / _SAME_SPACING_MM)),
     (Reason.SMALLER_COVER, lambda a: -round(_covers(a)[0], -1)),
 )
 """What a candidate is ranked by, the smallest value first, and why one with a larger value is not used."""

@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 import pydicom
 
 from lnc_dicom.errors import StudyRejected
-from lnc_dicom.study.attributes import Plane, frame_planes
+from lnc_dicom.study.attributes import Plane, by_place, frame_planes
 from lnc_dicom.study.load import FRAMES, ORIENTATION_TOLERANCE, SAME_PLACE_MM, check_planes
-from lnc_dicom.study.values import NOT_CONVERTED, number, text, texts
+from lnc_dicom.study.values import NOT_CONVERTED, element_text, number, text, texts
 from lnc_dicom.types import Caveat, Instance, Series
 
 LEFT_OUT = "LNC-428"
@@ -142,9 +143,9 @@ def _of(name: str) -> _Key:
 def _ge_component(image: _Image) -> Hashable:
     try:
         header = pydicom.dcmread(image.instance.path, stop_before_pixels=True, specific_tags=[_GE_COMPONENT])
-        return str(header[_GE_COMPONENT].value) if _GE_COMPONENT in header else ""
     except NOT_CONVERTED:
         return ""
+    return element_text(header, _GE_COMPONENT)
 
 
 KEYS: tuple[_Key, ...] = (
@@ -245,14 +246,9 @@ def _collisions(group: _Group) -> bool:
 
 def _places(group: _Group) -> list[_Group]:
     """Group images that lie at the same place, in the order along their normal; without a plane each is alone."""
-    places: list[list[_Image]] = []
-    for image in sorted((i for i in group if i.plane), key=lambda i: i.plane.along_mm if i.plane else 0.0):
-        last = places[-1][0].plane if places else None
-        if last and image.plane and image.plane.along_mm - last.along_mm < SAME_PLACE_MM:
-            places[-1].append(image)
-        else:
-            places.append([image])
-    return [*map(tuple, places), *((image,) for image in group if not image.plane)]
+    lying = [(image.plane.along_mm, image) for image in group if image.plane]
+    places = by_place(lying, itemgetter(0), SAME_PLACE_MM)
+    return [*(tuple(image for _, image in place) for place in places), *((i,) for i in group if not i.plane)]
 
 
 def _by(key: _Key, images: _Group) -> list[_Group]:

@@ -45,6 +45,15 @@ def text(dataset: Dataset, name: str) -> str:
     return next(iter(texts(dataset, name)), "")
 
 
+def element_text(dataset: Dataset, tag: int) -> str:
+    """Give the value of an element, also a private one, as text; "" where it is absent or not valid."""
+    try:
+        value = dataset[tag].value if tag in dataset else ""
+    except NOT_CONVERTED:
+        return ""
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
+
+
 def numbers(dataset: Dataset, name: str, count: int | None = None) -> tuple[float, ...]:
     """Give the values of an attribute as numbers; none unless all are finite and, where asked for, of this count."""
     try:

@@ -8,6 +8,7 @@ from pydicom import Dataset
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.uid import SegmentationStorage
 
+from lnc_dicom.uids import LABEL_MAP_SEGMENTATION
 from lnc_dicom.validate.content_tree import Violation, children, coded, key, name_of, walk
 from lnc_dicom.validate.segmentation import check_segmentation
 from lnc_dicom.validate.sr import check_report, groups
@@ -15,7 +16,7 @@ from lnc_dicom.validate.tid1500 import FINDING, REFERENCED_SEGMENT, TRACKING_UID
 
 OURS = "lnc-dicom"
 """Manufacturer of the objects that we write."""
-_SEGMENTATIONS = (SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7")  # the second: Label Map Segmentation
+_SEGMENTATIONS = (SegmentationStorage, LABEL_MAP_SEGMENTATION)
 _EVIDENCE = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
 
 

@@ -21,12 +21,13 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
+from lnc_dicom.uids import LABEL_MAP_SEGMENTATION
+
 _DEBIAN = "/usr/local/bin:/usr/bin:/usr/sbin"
 _LIMIT_S = 300
-_LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 _REPORTS = frozenset({Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage, BasicTextSRStorage})
 _TEMPLATED = frozenset({Comprehensive3DSRStorage, ComprehensiveSRStorage})
-_SEGMENTATIONS = frozenset({SegmentationStorage, _LABEL_MAP})
+_SEGMENTATIONS = frozenset({SegmentationStorage, LABEL_MAP_SEGMENTATION})
 _JAVA = {"JDK_JAVA_OPTIONS": " ".join(f"-Djdk.xml.xpath{n}=0" for n in ("ExprGrpLimit", "ExprOpLimit", "TotalOpLimit"))}
 """PixelMed's style sheets are larger than Java allows by default."""
 
