@@ -50,8 +50,8 @@ class _Found:
     attributes: SeriesAttributes
     derived: bool
     certain: bool
-    directions: int
-    weighted: int
+    directions: int = 0
+    weighted: int = 0
 
     @property
     def rank(self) -> tuple[bool, bool, bool, int, int, float, int, str]:
@@ -66,8 +66,11 @@ def diffusion_series(found: Sequence[tuple[Series, SeriesAttributes]]) -> tuple[
 
     Series that are parts of one acquisition, a volume or b = 0 in each, are joined.
     """
-    asked = [_ask(series, attributes) for series, attributes in found if _hints(series, attributes)]
-    known = [one for one in asked if one is not None]
+    hinted = [_acquired(series, attributes) for series, attributes in found if _hints(series, attributes)]
+    acquired = [one for one in hinted if one is not None]
+    if len(acquired) == 1 and acquired[0].certain:
+        return (acquired[0].series,)  # nothing to compare it with: it is converted when it is measured
+    known = [one for one in map(_ask, acquired) if one is not None]
     alone = [one for one in known if one.directions]
     joined = _join([one for one in known if not one.directions])
     whole = [*alone, *(one for one in joined if one.directions)]
@@ -120,18 +123,23 @@ def as_acquired(series: Series) -> tuple[Series, bool] | None:
     return None
 
 
-def _ask(series: Series, attributes: SeriesAttributes) -> _Found | None:
-    """Read the gradients of a series; None where there are none, and its header does not say that there should be."""
+def _acquired(series: Series, attributes: SeriesAttributes) -> _Found | None:
+    """Give a series without computed images, its gradients not yet read; None where nothing is left."""
     acquired = as_acquired(series)
     if acquired is None:
         return None
     kept, derived = acquired
     many = Candidate(series, attributes).volumes > MIN_DIRECTIONS and _is_named(attributes)
     certain = not derived and (many or is_certain(series, attributes))
-    directions, weighted = _count(kept)
-    if derived and not directions:
+    return _Found(kept, attributes, derived, certain)
+
+
+def _ask(one: _Found) -> _Found | None:
+    """Read the gradients of a series; None where derived images have none."""
+    directions, weighted = _count(one.series)
+    if one.derived and not directions:
         return None
-    return _Found(kept, attributes, derived, certain, directions, weighted)
+    return replace(one, directions=directions, weighted=weighted)
 
 
 def _count(series: Series) -> tuple[int, int]:
