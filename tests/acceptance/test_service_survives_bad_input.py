@@ -66,6 +66,7 @@ def _bad_studies(folder, real_head):
     doubled = write_series(folder / "LNC-106")[30]
     dataset = pydicom.dcmread(doubled)
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    dataset.PixelData = bytes(len(dataset.PixelData))  # with equal pixels it would be a copy, and left out
     dataset.save_as(folder / "LNC-106" / "again.dcm")
     write_series(folder / "LNC-109", *layout(*phantom(), (2, 1, 0), (1, 1, 1)))
     _cut_off(folder / "LNC-108", real_head)
