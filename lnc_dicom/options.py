@@ -25,6 +25,8 @@ class Section(BaseModel):
 class DiffusionOptions(Section):
     """How FA is computed where the scanner has not made the map."""
 
+    denoise: bool = True
+    """Take noise away with MP-PCA where the series allows it (docs/reference/diffusion.md)."""
     correct_motion: bool = True
     """Register b = 0 volumes to the first of them and weighted volumes to their mean before the tensor is fitted."""
     max_b: float = Field(3500.0, gt=0)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
+import numpy as np
+import numpy.typing as npt
 from pydicom.sr.coding import Code
 
 from lnc_dicom.codes import (
@@ -56,6 +58,24 @@ class QuantityProperties:
     digits: int
     coded_digits: int
     window: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorNoise:
+    """What is needed to tell the FA of tissue from that of noise.
+
+    snr
+        Signal at b = 0 over the SD of the noise, on the grid of the map; nan outside the brain.
+    diffusivity
+        Mean diffusivity in mm²/s on the same grid.
+    b_values, directions
+        (volumes,) in s/mm² and (volumes, 3): those that the tensor was fitted to.
+    """
+
+    snr: npt.NDArray[np.float32] = field(repr=False)
+    diffusivity: npt.NDArray[np.float32] = field(repr=False)
+    b_values: npt.NDArray[np.float64] = field(repr=False)
+    directions: npt.NDArray[np.float64] = field(repr=False)
 
 
 QUANTITIES: Mapping[Quantity, QuantityProperties] = MappingProxyType(

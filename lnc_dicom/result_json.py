@@ -122,7 +122,9 @@ def _region(measurement: Measurement) -> dict[str, Any]:
 
 def _statistic(statistic: Statistic) -> dict[str, float]:
     numbers = {"mean": statistic.mean, "sd": statistic.sd, "median": statistic.median}
-    return {**{name: round(value, 4) for name, value in numbers.items()}, "n": statistic.n}
+    noise = {"snr": statistic.snr, "noise_floor": statistic.noise_floor}
+    known = {name: value for name, value in {**numbers, **noise}.items() if value is not None}
+    return {**{name: round(value, 4) for name, value in known.items()}, "n": statistic.n}
 
 
 def _asymmetry(one: Asymmetry) -> dict[str, Any]:

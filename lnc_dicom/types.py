@@ -21,7 +21,7 @@ from pydicom.uid import Comprehensive3DSRStorage
 
 from lnc_dicom.anatomy import Structure
 from lnc_dicom.predictions import freeze
-from lnc_dicom.quantities import Quantity
+from lnc_dicom.quantities import Quantity, TensorNoise
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +191,18 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """A quantity in one structure: mean, SD (of the voxels, n - 1), median, and the number of voxels of the map."""
+    """A quantity in one structure: mean, SD (of the voxels, n - 1), median, and the number of voxels of the map.
+
+    snr, noise_floor
+        Of a computed FA: signal at b = 0 over the noise, and the mean FA of isotropic tissue; None: not known.
+    """
 
     mean: float
     sd: float
     median: float
     n: int
+    snr: float | None = None
+    noise_floor: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,6 +219,8 @@ class QuantityMap:
         The series that went in.
     registers_itself
         Whether the map itself is the registration image; it shares less information with the T1 than b = 0 or M0.
+    noise
+        Of FA that was computed; None where the noise is not known.
     """
 
     quantity: Quantity
@@ -222,6 +230,7 @@ class QuantityMap:
     sources: tuple[Series, ...]
     caveats: tuple[Caveat, ...] = ()
     registers_itself: bool = False
+    noise: TensorNoise | None = None
 
 
 @dataclass(frozen=True, slots=True)

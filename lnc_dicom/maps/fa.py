@@ -1,7 +1,7 @@
 """Diffusion series → FA map: the one that the scanner made if there is one, else computed from the tensor.
 
-Tensor: b-values and directions by dcm2niix, rigid motion correction, then weighted least squares (Salvador et al., Hum
-Brain Mapp 2005; 24:144) inside a brain mask, both by DIPY.
+Tensor: b-values and directions by dcm2niix, denoising, rigid motion correction, then weighted least squares
+(Salvador et al., Hum Brain Mapp 2005; 24:144) inside a brain mask, by DIPY.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from highdicom import Volume
 from lnc_dicom.errors import NotMeasured, UnreadableSeries, WrongGradients
 from lnc_dicom.geometry.registration import register
 from lnc_dicom.geometry.resampling import resample_cubic
+from lnc_dicom.maps.tensor_noise import denoise, residual_noise, why_not_denoised
 from lnc_dicom.maps.vendor_map import load_map, to_fa
 from lnc_dicom.options import DiffusionOptions
-from lnc_dicom.quantities import Quantity
+from lnc_dicom.quantities import Quantity, TensorNoise
 from lnc_dicom.study.attributes import Plane, planes_of
 from lnc_dicom.study.dcm2niix import Converted, convert
 from lnc_dicom.study.gradients import B0_MAX, gradients
@@ -66,13 +67,18 @@ def _tensor_map(series: Series, options: DiffusionOptions) -> QuantityMap:
     b_values, directions = gradients(converted, options.max_b)
     array = np.asarray(converted.array[..., b_values >= 0])
     b_values = b_values[b_values >= 0]
+    mask, left = brain(array, b_values), None
+    refusal = why_not_denoised(converted, len(b_values)) if options.denoise else "as set"
+    if not refusal:
+        array, left = denoise(array, mask)
     if options.correct_motion:
         array, directions = correct_motion(converted, array, b_values, directions)
     b0 = converted.volume(array[..., b_values <= B0_MAX].mean(axis=3))
-    values = fit(array, b_values, directions)
+    values, noise = fit_with_noise(array, b_values, directions, left)
     count = int((b_values > B0_MAX).sum())
-    method = f"tensor, weighted least squares, {count} volumes to b = {b_values.max():.0f} s/mm²"
-    return QuantityMap(Quantity.FA, b0.with_array(values), b0, method, (series,))
+    method = f"tensor, weighted least squares, {count} volumes to b = {b_values.max():.0f} s/mm², "
+    method += f"not denoised: {refusal}" if refusal else "denoised by MP-PCA"
+    return QuantityMap(Quantity.FA, b0.with_array(values), b0, method, (series,), noise=noise)
 
 
 def _refuse_missing(planes: Sequence[Plane]) -> None:
@@ -148,23 +154,49 @@ def downsample(volume: Volume) -> Volume:
     return Volume(np.ascontiguousarray(blocks.mean(axis=(1, 3, 5)), np.float32), affine, "PATIENT")
 
 
+def brain(array: npt.NDArray[np.float32], b_values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Find the brain in the mean of the volumes at b = 0; array (i, j, k, volume)."""
+    from dipy.segment.mask import median_otsu  # noqa: PLC0415 - a study without diffusion does not wait for it
+
+    b0 = array[..., b_values <= B0_MAX].mean(axis=3)
+    # of the root of the signal: near the coils it is so bright that a threshold would exclude the middle of the head
+    _, mask = median_otsu(np.sqrt(np.maximum(b0, 0)), median_radius=_MASK_RADIUS, numpass=_MASK_PASSES)
+    return np.asarray(mask, np.bool_)
+
+
 def fit(
     array: npt.NDArray[np.float32], b_values: npt.NDArray[np.float64], directions: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float32]:
-    """Fit a tensor to every voxel of the brain; FA from 0 to 1, nan outside the brain.
+    """Fit a tensor to every voxel of the brain; FA from 0 to 1, nan outside the brain. Arguments: `fit_with_noise`."""
+    return fit_with_noise(array, b_values, directions)[0]
+
+
+def fit_with_noise(
+    array: npt.NDArray[np.float32],
+    b_values: npt.NDArray[np.float64],
+    directions: npt.NDArray[np.float64],
+    left: npt.NDArray[np.float32] | None = None,
+) -> tuple[npt.NDArray[np.float32], TensorNoise | None]:
+    """Fit a tensor to every voxel of the brain; FA from 0 to 1, nan outside the brain, and its noise.
 
     array
         (i, j, k, volume).
     directions
         (volumes, 3) in any frame: FA does not depend on it.
+    left
+        SD of the noise after denoising; None: from what the tensor leaves unexplained.
     """
     from dipy.core.gradients import gradient_table  # noqa: PLC0415 - a study without diffusion does not wait for it
     from dipy.reconst.dti import TensorModel  # noqa: PLC0415
-    from dipy.segment.mask import median_otsu  # noqa: PLC0415
 
-    b0 = array[..., b_values <= B0_MAX].mean(axis=3)
-    # of the root of the signal: near the coils it is so bright that a threshold would exclude the middle of the head
-    _, mask = median_otsu(np.sqrt(np.maximum(b0, 0)), median_radius=_MASK_RADIUS, numpass=_MASK_PASSES)
+    mask = brain(array, b_values)
     table = gradient_table(b_values, bvecs=directions, b0_threshold=B0_MAX)
-    fa = TensorModel(table, fit_method="WLS").fit(array, mask=mask).fa
-    return np.where(mask & np.isfinite(fa), np.clip(fa, 0, 1), np.nan).astype(np.float32)
+    b0 = array[..., b_values <= B0_MAX].mean(axis=3)
+    found = TensorModel(table, fit_method="WLS").fit(array, mask=mask)
+    sigma = residual_noise(array, np.asarray(found.predict(table, S0=b0), np.float32), mask) if left is None else left
+    fa = np.where(mask & np.isfinite(found.fa), np.clip(found.fa, 0, 1), np.nan).astype(np.float32)
+    if sigma is None:
+        return fa, None
+    with np.errstate(invalid="ignore", divide="ignore"):
+        snr = np.where(mask & (sigma > 0), b0 / sigma, np.nan).astype(np.float32)
+    return fa, TensorNoise(snr, np.asarray(found.md, np.float32), b_values, directions)

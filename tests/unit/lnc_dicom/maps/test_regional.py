@@ -4,10 +4,11 @@ import pytest
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.errors import Implausible
-from lnc_dicom.maps.regional import FEW_VOXELS, NO_VOXELS, measure_map, structure_shares
+from lnc_dicom.maps.regional import FEW_VOXELS, NO_VOXELS, believable, measure_map, structure_shares
+from lnc_dicom.measure.gates import VOXELS_OF_MAP
 from lnc_dicom.options import MapsOptions
 from lnc_dicom.quantities import Quantity
-from lnc_dicom.types import AlignedMap, QuantityMap, Segmented
+from lnc_dicom.types import AlignedMap, QuantityMap, Segmented, Statistic
 from tests.factories import POSE, BoxSegmenter, head
 
 ALL = frozenset(s.label for s in STRUCTURES)
@@ -55,12 +56,12 @@ def test_voxels_that_touch_a_neighbour_do_not_change_the_mean_of_a_structure():
     ).astype(int)
     place = np.clip(place, 0, np.array(segmented.labels.shape)[:, None] - 1)
     found = segmented.labels.array[tuple(place)].astype(float)
-    values = np.where(found > 0, 10 * found, 1000).reshape(shape)
+    values = np.where(found > 0, 100 + found, 1000).reshape(shape)
     measured = measure_map(_aligned(values, lps_mm), segmented, ALL, MapsOptions())
     for s in STRUCTURES:
         statistic = measured.statistics[s.label]
-        assert statistic.mean == pytest.approx(10 * s.label)
-        assert statistic.median == pytest.approx(10 * s.label)
+        assert statistic.mean == pytest.approx(100 + s.label)
+        assert statistic.median == pytest.approx(100 + s.label)
         assert statistic.sd == pytest.approx(0, abs=1e-4)
 
 
@@ -81,7 +82,7 @@ def test_coarse_voxels_are_used_with_a_caveat_and_a_structure_without_any_is_nam
     values = np.full(shape, 50.0)
     values[np.indices(shape)[2] > shape[2] // 2] = np.nan
     measured = measure_map(_aligned(values, lps_mm), segmented, ALL, MapsOptions())
-    assert {c.code for c in measured.caveats} == {FEW_VOXELS, NO_VOXELS}
+    assert {c.code for c in measured.caveats} == {FEW_VOXELS, NO_VOXELS, VOXELS_OF_MAP.code}
     assert len(measured.statistics) < len(STRUCTURES)
 
 
@@ -105,3 +106,38 @@ def test_labels_without_a_structure_give_no_statistics():
     empty = Segmented(segmented.labels.with_array(np.zeros(segmented.labels.shape, np.uint8)), {}, POSE)
     shape, lps_mm = _grid(segmented, (2.0, 2.0, 2.0))
     assert measure_map(_aligned(np.ones(shape), lps_mm), empty, ALL, MapsOptions()).statistics == {}
+
+
+BY_NAME = {(s.name, s.side.value): s.label for s in STRUCTURES}
+LEFT, RIGHT = BY_NAME["accumbens", "left"], BY_NAME["accumbens", "right"]
+FLUID = BY_NAME["lateral ventricle", "left"]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "found", "code"),
+    [
+        (Quantity.CBF, {LEFT: Statistic(40, 0, 40, 1)}, "LNC-436"),
+        (Quantity.CBF, {LEFT: Statistic(-32, 5, -32, 9)}, "LNC-437"),
+        (Quantity.RELATIVE_CBF, {LEFT: Statistic(-608, 5, -608, 9)}, "LNC-437"),
+        (Quantity.FA, {FLUID: Statistic(0.4, 0.1, 0.4, 100)}, "LNC-528"),
+        (Quantity.CBF, {LEFT: Statistic(20, 40, 20, 50)}, "LNC-439"),
+        (Quantity.FA, {LEFT: Statistic(0.21, 0.1, 0.2, 50, 11.0, 0.2)}, "LNC-433"),
+        (Quantity.CBF, {LEFT: Statistic(20, 5, 20, 50), RIGHT: Statistic(40, 5, 40, 50)}, "LNC-438"),
+    ],
+)
+def test_a_number_that_no_brain_has_is_not_given_and_the_caveat_names_number_and_limit(quantity, found, code):
+    sound = {BY_NAME["thalamus", "left"]: Statistic(0.5, 0.1, 0.5, 100, 30.0, 0.1)}
+    given, caveats = believable(quantity, {**sound, **found})
+    assert given == sound
+    assert [c.code for c in caveats] == [code]
+    assert "(at " in caveats[0].text
+
+
+def test_numbers_of_a_healthy_head_are_all_given():
+    sound = {s.label: Statistic(0.2, 0.1, 0.2, 30, 28.0, 0.11) for s in STRUCTURES}
+    assert believable(Quantity.FA, sound) == (sound, ())
+
+
+def test_fluid_without_flow_is_given():
+    fluid = {FLUID: Statistic(-0.5, 10, 0, 200)}
+    assert believable(Quantity.CBF, fluid) == (fluid, ())
