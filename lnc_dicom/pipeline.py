@@ -36,10 +36,10 @@ from lnc_dicom.report import (
     biomarker_caveats,
     change_caveats,
     cut_caveats,
-    may_show_disease,
     passed_labels,
     study_caveats,
     volume_change,
+    with_disease_withheld,
 )
 from lnc_dicom.study.demographics import demographics_of
 from lnc_dicom.study.load import load_with_repairs
@@ -98,7 +98,7 @@ def analyse(study: Study, tools: Tools) -> Report:
     with tools.stage("saliency"):
         biomarker = _explain(predicted, volume, labels, tools)
     options = tools.options.biomarker
-    caveats = (*cut_caveats(t1.cut), *map_caveats, *change_caveats(change), *biomarker_caveats(biomarker, options))
+    caveats = (*cut_caveats(t1.cut), *map_caveats, *change_caveats(change))
     return Report(
         study=study,
         selection=selection,
@@ -111,7 +111,7 @@ def analyse(study: Study, tools: Tools) -> Report:
         model=tools.segmenter.model,
         maps=maps,
         biomarker=biomarker,
-        shows_disease=may_show_disease(biomarker, options),
+        prediction_caveats=biomarker_caveats(biomarker, options),
         settings=settings_of_results(tools.options),
         change=change,
     )
@@ -186,20 +186,21 @@ def _measure_each(makers: Mapping[Quantity, Callable[[], QuantityMap | None]], h
 
 
 def _predict(volume: Volume, labels: Volume, header: Dataset, tools: Tools) -> BiomarkerResult | None:
-    """Predict from the T1, with age and sex where the site allows it; None without a biomarker model."""
+    """Predict from the T1, with age and sex where the site allows it; None without a biomarker model.
+
+    What may not be shown is taken away here, so that nothing after this can show it.
+    """
     if tools.predictor is None:
         return None
     person = demographics_of(header) if tools.options.biomarker.age_and_sex else Demographics()
-    return tools.predictor(volume, labels, person)
+    return with_disease_withheld(tools.predictor(volume, labels, person), tools.options.biomarker)
 
 
 def _explain(predicted: BiomarkerResult | None, volume: Volume, labels: Volume, tools: Tools) -> BiomarkerResult | None:
-    """Add saliency where an object that is written shows it; of disease only where disease may be shown."""
-    wanted = {Output.SALIENCY, Output.MAP} & set(tools.options.objects)
-    if not wanted or predicted is None or tools.explainer is None:
+    """Add saliency where an object that is written shows it; of disease only where there are probabilities."""
+    if Output.SALIENCY not in tools.options.objects or predicted is None or tools.explainer is None:
         return predicted
-    shows_disease = may_show_disease(predicted, tools.options.biomarker) and bool(predicted.disease)
-    targets = [target for target in Target if target is not Target.DISEASE or shows_disease]
+    targets = [target for target in Target if target is not Target.DISEASE or predicted.disease]
     return replace(predicted, saliency=tools.explainer(volume, labels, targets))
 
 

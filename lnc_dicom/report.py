@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from highdicom import Volume
@@ -57,13 +57,13 @@ class Report:
     checks
         Numbers of the gates of the study as a whole; all passed, or there would be no report.
     caveats
-        In the order in which a reader meets them: the study, its structures, maps, change, predictions.
+        In the order in which a reader meets them: the study, its structures, maps, change.
     maps
         Maps of FA and CBF that were registered to the T1; all passed their gates.
     biomarker
-        What the biomarker model predicts; None where there is none.
-    shows_disease
-        Whether its probabilities of disease may be written into objects that go to a PACS.
+        What the biomarker model predicts, without what may not be shown; None where there is no model.
+    prediction_caveats
+        What a reader must know of the predictions; they stand where predictions do, and nowhere else.
     settings
         Settings of the site that change results; they enter the UIDs.
     change
@@ -81,7 +81,7 @@ class Report:
     model: Model
     maps: tuple[AlignedMap, ...] = ()
     biomarker: BiomarkerResult | None = None
-    shows_disease: bool = False
+    prediction_caveats: tuple[Caveat, ...] = ()
     settings: str = ""
     change: Change | None = None
 
@@ -138,7 +138,7 @@ def biomarker_caveats(biomarker: BiomarkerResult | None, options: BiomarkerOptio
     if biomarker is None:
         return ()
     caveats = [_ours(DEMONSTRATION_MODEL, DEMONSTRATION)] if biomarker.demonstration else []
-    if not biomarker.disease:
+    if not biomarker.disease and not biomarker.disease_withheld:
         caveats.append(_ours(NOT_PREDICTED, "disease categories not predicted: a region that they need is missing"))
     if not biomarker.familiar:
         caveats.append(_ours(UNFAMILIAR, unfamiliar_text(biomarker)))
@@ -147,9 +147,11 @@ def biomarker_caveats(biomarker: BiomarkerResult | None, options: BiomarkerOptio
     return tuple(caveats)
 
 
-def may_show_disease(biomarker: BiomarkerResult | None, options: BiomarkerOptions) -> bool:
-    """Whether probabilities of disease may be written into objects: those of a demonstration model only on request."""
-    return biomarker is not None and (options.demonstration_disease or not biomarker.demonstration)
+def with_disease_withheld(biomarker: BiomarkerResult, options: BiomarkerOptions) -> BiomarkerResult:
+    """Take the probabilities of disease away from a demonstration model's result, unless the site asks for them."""
+    if options.demonstration_disease or not biomarker.demonstration:
+        return biomarker
+    return replace(biomarker, disease={}, disease_withheld=bool(biomarker.disease))
 
 
 def _ours(code: str, text: str) -> Caveat:

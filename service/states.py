@@ -32,13 +32,18 @@ ENDED = frozenset({JobState.DONE, JobState.REJECTED, JobState.FAILED})
 
 
 class StudyOutcome(TypedDict):
-    """What happened to a study, with the reason where there is no result; DONE means that it was computed."""
+    """What happened to a study, with the reason where there is no result; DONE means that it was computed.
+
+    demonstration
+        A demonstration model made the predictions: a destination gets them only where it names their kind.
+    """
 
     state: str
     code: str
     what: str
     do: str
     files: list[str]
+    demonstration: NotRequired[bool]
 
 
 class DeliveryOutcome(TypedDict):

@@ -176,7 +176,10 @@ def _run_study(key: str, job: str, order: int) -> StudyOutcome:
     try:
         outcome = _compute_with_attempts(key, job)
         if outcome["state"] == JobState.DONE:
-            chosen = DBOS.run_step({"name": "destinations"}, destinations, outcome["files"])
+            demonstration = outcome.get("demonstration", False)
+            chosen = DBOS.run_step(
+                {"name": "destinations"}, destinations, outcome["files"], demonstration=demonstration
+            )
             for name, files in chosen.items():
                 _enqueue_delivery(job, name, files, order)
     except sa.exc.SQLAlchemyError:
@@ -213,10 +216,11 @@ def compute(key: str, job: str) -> StudyOutcome:
         return ended(JobState.FAILED, ComputingEnded(f"the process that computes ended: {error}"))
 
 
-def destinations(files: list[str]) -> dict[str, list[str]]:
+def destinations(files: list[str], *, demonstration: bool) -> dict[str, list[str]]:
     """Choose the files for every destination, by its name: kept as a step, so that the settings may change."""
     settings = _parts[0].settings
-    chosen = {name_of(d): files_for(settings.objects_of(d), files) for d in settings.destinations}
+    kinds = {name_of(d): settings.objects_of(d, demonstration=demonstration) for d in settings.destinations}
+    chosen = {name: files_for(wanted, files) for name, wanted in kinds.items()}
     return {name: list(wanted) for name, wanted in chosen.items() if wanted}
 
 

@@ -26,6 +26,7 @@ FILE = "measurements.dcm"
 SOP_CLASSES = frozenset({Comprehensive3DSRStorage, ComprehensiveSRStorage})
 """Of the SR: as it is written, and as a PACS gets it that takes no other."""
 MEASUREMENT_GROUP = Code("125007", "DCM", "Measurement Group")
+MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report")
 TRACKING_UID = Code("112040", "DCM", "Tracking Unique Identifier")
 ALGORITHM_NAME, ALGORITHM_VERSION = Code("111001", "DCM", "Algorithm Name"), Code("111003", "DCM", "Algorithm Version")
 
@@ -36,11 +37,13 @@ def is_ours(header: Dataset) -> bool:
 
 
 def prior_of(document: Dataset) -> Prior | None:
-    """Read an SR of ours; None for anything else, or if it is incomplete."""
+    """Read a report of measurements of ours; None for anything else, or if it is incomplete."""
     template = document.get("ContentTemplateSequence") or [Dataset()]
     if not is_ours(document) or template[0].get("TemplateIdentifier") != "1500":
         return None
     try:
+        if document.ConceptNameCodeSequence[0].CodeValue != MEASUREMENT_REPORT.value:
+            return None  # a report of predictions measures nothing
         groups = find_content_items(document, MEASUREMENT_GROUP, recursive=True)
         return Prior(
             study_uid=str(document.StudyInstanceUID),

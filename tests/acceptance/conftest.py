@@ -19,8 +19,8 @@ from lnc_service.jobs import list_jobs
 from lnc_service.settings import load_settings
 from lnc_service.states import ENDED
 
-RESULTS = 5
-"""Objects that a PACS gets by default: SEG, SR, two summary pages, saliency."""
+RESULTS = 3
+"""Objects that a PACS gets by default of a T1 alone: SEG, SR, summary page; no predictions of a demonstration model."""
 _LNC = [sys.executable, "-c", "from lnc_service.cli import main; main()"]
 
 
