@@ -118,17 +118,24 @@ def contexts_for(requested: Iterable[PresentationContext]) -> list[PresentationC
     pynetdicom's unrestricted storage would take the sender's first transfer syntax instead of the first of our list,
     and services such as query for storage.
     """
-    contexts = [build_context(Verification), *(build_context(uid, list(NOTICE_SYNTAXES)) for uid in NOTICES)]
-    for context in contexts:
-        if context.abstract_syntax == StorageCommitmentPushModel:  # the one who reports is the provider of the service
-            context.scu_role, context.scp_role = False, True
+    contexts = [build_context(Verification)]
     for context in requested:
         uid = str(context.abstract_syntax)
-        if uid in _STORAGE_CLASSES or uid.startswith(_STORAGE_ROOT):
+        if uid in NOTICES:
+            contexts.append(_notice_context(uid))
+        elif uid in _STORAGE_CLASSES or uid.startswith(_STORAGE_ROOT):
             contexts.append(build_context(uid, [*TRANSFER_SYNTAXES, *REFUSED_LATER]))
         elif _is_private(uid):
             contexts.append(build_context(uid, [*TRANSFER_SYNTAXES, *REFUSED_LATER, *context.transfer_syntax]))
     return contexts
+
+
+def _notice_context(uid: str) -> PresentationContext:
+    """Accept notices of a class; of storage commitment, the one who reports is the provider of the service."""
+    context = build_context(uid, list(NOTICE_SYNTAXES))
+    if uid == StorageCommitmentPushModel:
+        context.scu_role, context.scp_role = False, True
+    return context
 
 
 def _is_private(sop_class: str) -> bool:
