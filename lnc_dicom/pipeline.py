@@ -23,6 +23,7 @@ from lnc_dicom.maps.alignment import align
 from lnc_dicom.maps.cbf import cbf_map, relative_cbf_map
 from lnc_dicom.maps.fa import fa_map
 from lnc_dicom.maps.regional import measure_map
+from lnc_dicom.measure.field_of_view import cut_sides
 from lnc_dicom.measure.volumetry import measure, usable_labels, with_statistics
 from lnc_dicom.options import settings_of_results
 from lnc_dicom.outputs import Output
@@ -34,6 +35,7 @@ from lnc_dicom.report import (
     accept,
     biomarker_caveats,
     change_caveats,
+    cut_caveats,
     may_show_disease,
     passed_labels,
     study_caveats,
@@ -69,7 +71,7 @@ Measured = tuple[tuple[AlignedMap, ...], tuple[Caveat, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AcceptedT1:
-    """A T1-weighted series that passed its gates: voxels, headers and their repairs, labels, volumes, gates."""
+    """A T1-weighted series that passed its gates: voxels, headers and repairs, labels, volumes, gates, cut sides."""
 
     volume: Volume
     sources: Sequence[Dataset]
@@ -77,6 +79,7 @@ class AcceptedT1:
     segmented: Segmented
     volumes: tuple[Measurement, ...]
     checks: tuple[Check, ...]
+    cut: Mapping[str, float]
 
 
 def analyse(study: Study, tools: Tools) -> Report:
@@ -95,7 +98,7 @@ def analyse(study: Study, tools: Tools) -> Report:
     with tools.stage("saliency"):
         biomarker = _explain(predicted, volume, labels, tools)
     options = tools.options.biomarker
-    caveats = (*map_caveats, *change_caveats(change), *biomarker_caveats(biomarker, options))
+    caveats = (*cut_caveats(t1.cut), *map_caveats, *change_caveats(change), *biomarker_caveats(biomarker, options))
     return Report(
         study=study,
         selection=selection,
@@ -146,7 +149,8 @@ def _accepted(series: Series, tools: Tools) -> AcceptedT1:
     with tools.stage("segment"):
         segmented = tools.segmenter(volume)
         volumes = measure(segmented)
-        return AcceptedT1(volume, sources, repairs, segmented, volumes, accept(volume, segmented, volumes))
+        checks = accept(volume, segmented, volumes)
+    return AcceptedT1(volume, sources, repairs, segmented, volumes, checks, cut_sides(volume))
 
 
 def _measure_maps(series: Mapping[Role, Series], head: Head, tools: Tools) -> Measured:

@@ -35,6 +35,8 @@ OTHER_MODEL_BEFORE = "LNC-423"
 """Caveat: an earlier result is at hand, but another model or version made it."""
 AGE_OR_SEX_UNKNOWN = "LNC-424"
 """Caveat: the site lets the model use age and sex, but the header does not have both."""
+HEAD_CUT = "LNC-430"
+"""Caveat: the edge of the images cuts the head; images may be missing."""
 OTHER_MODEL = "an earlier result was made by another model or version: no change is given"
 
 DEMONSTRATION = "demonstration model: trained on simulated patients, no clinical meaning"
@@ -121,6 +123,14 @@ def study_caveats(
         *(_ours(REPAIRED, f"header repaired: {what}") for what in repairs),
         *(_ours(STRUCTURE_FAILED, failure_text(m)) for m in measurements if not m.passed),
     )
+
+
+def cut_caveats(cut: Mapping[str, float]) -> tuple[Caveat, ...]:
+    """Say on which sides the head is cut; `cut` as `measure.field_of_view.cut_sides` gives it."""
+    if not cut:
+        return ()
+    sides = ", ".join(f"{side} ({share:.0%} of the largest slice)" for side, share in cut.items())
+    return (_ours(HEAD_CUT, f"the edge of the images cuts the head: {sides}; images may be missing"),)
 
 
 def biomarker_caveats(biomarker: BiomarkerResult | None, options: BiomarkerOptions) -> tuple[Caveat, ...]:

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from highdicom.sr.utils import find_content_items
 from pydicom import Dataset
 from pydicom.sr.coding import Code
+from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from lnc_dicom.anatomy import Structure
 from lnc_dicom.codes import CUBIC_MILLIMETRE, VOLUME
@@ -22,6 +23,8 @@ OUR_NAME = "lnc-dicom"
 """Manufacturer of the objects that we write."""
 FILE = "measurements.dcm"
 """Name of the SR among the files of a result."""
+SOP_CLASSES = frozenset({Comprehensive3DSRStorage, ComprehensiveSRStorage})
+"""Of the SR: as it is written, and as a PACS gets it that takes no other."""
 MEASUREMENT_GROUP = Code("125007", "DCM", "Measurement Group")
 TRACKING_UID = Code("112040", "DCM", "Tracking Unique Identifier")
 ALGORITHM_NAME, ALGORITHM_VERSION = Code("111001", "DCM", "Algorithm Name"), Code("111003", "DCM", "Algorithm Version")
@@ -48,6 +51,7 @@ def prior_of(document: Dataset) -> Prior | None:
             images=frozenset(_evidence(document)),
             algorithm=_algorithm(groups),
             volumes_mm3=_volumes(groups),
+            sop_class=UID(document.SOPClassUID),
         )
     except (AttributeError, ValueError, IndexError, TypeError):
         return None
