@@ -306,6 +306,27 @@ class DestinationUnknown(Unavailable):
     do = "Give a destination this name, then `lnc jobs retry`; the results are kept."
 
 
+class NotCommitted(Unavailable):
+    """A destination has not committed itself to keep objects that it stored."""
+
+    code = "LNC-530"
+    do = "Ask those who run the destination why, then `lnc jobs retry`; the results are kept."
+
+
+class CommitmentNotOffered(Unavailable):
+    """A destination does not offer storage commitment."""
+
+    code = "LNC-531"
+    do = "Allow us storage commitment there, or set `commitment` of the destination to false; then `lnc jobs retry`."
+
+
+class NotSeen(Unavailable):
+    """A destination does not show objects that it stored."""
+
+    code = "LNC-532"
+    do = "Look for the objects at the destination, in its error queue too; then `lnc jobs retry`; the results are kept."
+
+
 class SpoolUnwritable(Unavailable):
     """Results cannot be written to the spool: the disk is full, or it is not ours."""
 

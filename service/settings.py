@@ -86,6 +86,17 @@ class Pacs(Section):
     """Longest wait for an answer."""
     objects: tuple[Output, ...] | None = None
     """Kinds of objects that go there; none: those of the setting `objects`."""
+    commitment: bool = False
+    """Ask it to commit itself to keep what it has stored (storage commitment)."""
+    read_back: bool = False
+    """Look whether it shows what it has stored, by C-FIND."""
+    proof_within_h: float = Field(24.0, gt=0)
+    """How long commitment and read-back are waited for; then the job is FAILED."""
+
+    @property
+    def proves(self) -> bool:
+        """Whether a delivery is proved."""
+        return self.commitment or self.read_back
 
 
 class Retry(Section):

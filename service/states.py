@@ -20,7 +20,7 @@ class JobState(StrEnum):
     DELIVERING = "DELIVERING"
     """The results lie in the spool; at least one destination does not have all of its objects yet."""
     DONE = "DONE"
-    """Every destination has stored its objects."""
+    """Every destination has stored its objects, and proved it where it was asked to."""
     REJECTED = "REJECTED"
     """The study cannot be measured; its code says why. The same study will be rejected again."""
     FAILED = "FAILED"
@@ -46,6 +46,15 @@ class StudyOutcome(TypedDict):
     demonstration: NotRequired[bool]
 
 
+class Reference(TypedDict):
+    """An object as a destination has stored it, which may be in another SOP class than it was made in: UIDs."""
+
+    sop_class: str
+    sop_instance: str
+    series: str
+    study: str
+
+
 class DeliveryOutcome(TypedDict):
     """What a destination has of a job, with the reason where it does not have all.
 
@@ -69,3 +78,15 @@ class DeliveryOutcome(TypedDict):
 def ended(state: JobState, error: LncError) -> StudyOutcome:
     """Give the outcome of a study that an error ended."""
     return StudyOutcome(state=state.value, code=error.code, what=error.what, do=error.do, files=[])
+
+
+class ProofOutcome(TypedDict):
+    """What a destination has committed itself to keep, and what it shows, of the files that it stored; or not asked."""
+
+    destination: str
+    state: str
+    code: str
+    what: str
+    do: str
+    committed: list[str] | None
+    seen: list[str] | None

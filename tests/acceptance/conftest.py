@@ -57,7 +57,7 @@ def wait_for(what, limit_s=90.0):
 class Orthanc:
     """Debian's Orthanc with a storage of its own."""
 
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, plugins=()):
         self.dicom_port, self.http_port = free_port(), free_port()
         self.program, self.folder = program, folder
         self.process = None
@@ -71,7 +71,8 @@ class Orthanc:
             "IndexDirectory": str(folder / "index"),
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,
-            "Plugins": [],
+            "Plugins": list(plugins),
+            "DicomModalitiesInDatabase": True,
         }
         (folder / "orthanc.json").write_text(json.dumps(config))
 
@@ -96,6 +97,16 @@ class Orthanc:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}") as answer:
             data = answer.read()
         return data if path.endswith("/file") else json.loads(data)
+
+    def put(self, path, values, method="PUT"):
+        data = json.dumps(values).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data, method=method)
+        with urllib.request.urlopen(request) as answer:
+            return answer.read()
+
+    def know(self, port, title="LNC"):
+        """Tell it where an application entity listens, so that it can report and send."""
+        self.put("/modalities/lnc", {"AET": title, "Host": "127.0.0.1", "Port": port})
 
     def objects(self):
         """Every stored object as bytes, by modality."""
