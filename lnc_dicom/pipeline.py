@@ -86,7 +86,7 @@ def analyse(study: Study, tools: Tools) -> Report:
     """Measure one study. Reads pixels from disk; changes nothing. Raises a StudyRejected if the study is refused."""
     with tools.stage("select"):
         candidates = find_candidates(study)
-    selection, t1 = _first_that_passes(candidates, tools)
+    selection, t1 = first_that_passes(candidates, tools)
     volume, segmented, header = t1.volume, t1.segmented, t1.sources[0]
     maps, map_caveats = _measure_maps(selection.map_series, (volume, segmented, usable_labels(t1.volumes)), tools)
     with tools.stage("regions"):
@@ -117,7 +117,7 @@ def analyse(study: Study, tools: Tools) -> Report:
     )
 
 
-def _first_that_passes(candidates: Candidates, tools: Tools) -> tuple[Selection, AcceptedT1]:
+def first_that_passes(candidates: Candidates, tools: Tools) -> tuple[Selection, AcceptedT1]:
     """Try the candidates in order. Raises the error of the best one, with those of the others, where all fail.
 
     After `MOST_SEGMENTED` of them were segmented in vain, the rest are not tried. One volume is held at a time.
@@ -157,17 +157,17 @@ def _measure_maps(series: Mapping[Role, Series], head: Head, tools: Tools) -> Me
     """Measure FA, then CBF and relative CBF."""
     options = tools.options
     with tools.stage("diffusion"):
-        fa, fa_caveats = _measure_each({Quantity.FA: partial(fa_map, series, options.diffusion)}, head, tools)
+        fa, fa_caveats = measure_each({Quantity.FA: partial(fa_map, series, options.diffusion)}, head, tools)
     with tools.stage("perfusion"):
         makers = {
             Quantity.CBF: partial(cbf_map, series, options.perfusion),
             Quantity.RELATIVE_CBF: partial(relative_cbf_map, series),
         }
-        cbf, cbf_caveats = _measure_each(makers, head, tools)
+        cbf, cbf_caveats = measure_each(makers, head, tools)
     return (*fa, *cbf), (*fa_caveats, *cbf_caveats)
 
 
-def _measure_each(makers: Mapping[Quantity, Callable[[], QuantityMap | None]], head: Head, tools: Tools) -> Measured:
+def measure_each(makers: Mapping[Quantity, Callable[[], QuantityMap | None]], head: Head, tools: Tools) -> Measured:
     """Make, align and measure maps. The one place where a map that cannot be used becomes a caveat."""
     volume, segmented, usable = head
     maps: list[AlignedMap] = []

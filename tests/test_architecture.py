@@ -35,6 +35,7 @@ ORDER = [
     ["lnc_dicom.validate"],
     ["lnc_dicom.encode"],
     ["lnc_dicom.pipeline", "lnc_dicom.result_json"],
+    ["lnc_dicom.research"],
     ["lnc_dicom.cli"],
     [
         "lnc_service.alternatives",
