@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from highdicom import Volume
 from pydicom import Dataset
-from pydicom.uid import Comprehensive3DSRStorage
+from pydicom.uid import UID, Comprehensive3DSRStorage
 
 from lnc_dicom.anatomy import Structure
 from lnc_dicom.predictions import freeze
@@ -82,6 +82,8 @@ class Prior:
         Name and version of what measured the volumes.
     volumes_mm3
         Volume by tracking UID; structures that failed are absent.
+    sop_class
+        Comprehensive 3D SR, or Comprehensive SR where a PACS takes no other.
     """
 
     study_uid: str = field(repr=False)
@@ -92,6 +94,7 @@ class Prior:
     images: frozenset[str] = field(repr=False)
     algorithm: tuple[str, str]
     volumes_mm3: Mapping[str, float] = field(repr=False)
+    sop_class: UID = Comprehensive3DSRStorage
 
     def __post_init__(self) -> None:
         """Make the volumes read-only."""
@@ -101,7 +104,7 @@ class Prior:
         """Name it as a predecessor document (PS3.3 C.17.2)."""
         named = Dataset()
         named.StudyInstanceUID, named.SeriesInstanceUID = self.study_uid, self.series_uid
-        named.SOPClassUID, named.SOPInstanceUID = Comprehensive3DSRStorage, self.uid
+        named.SOPClassUID, named.SOPInstanceUID = self.sop_class, self.uid
         return named
 
 
@@ -191,11 +194,7 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """A quantity in one structure: mean, SD (of the voxels, n - 1), median, and the number of voxels of the map.
-
-    snr, noise_floor
-        Of a computed FA: signal at b = 0 over the noise, and the mean FA of isotropic tissue; None: not known.
-    """
+    """Mean, SD (n - 1), median and number of the voxels of a map in a structure; SNR and noise floor where known."""
 
     mean: float
     sd: float
@@ -220,7 +219,7 @@ class QuantityMap:
     registers_itself
         Whether the map itself is the registration image; it shares less information with the T1 than b = 0 or M0.
     noise
-        Of FA that was computed; None where the noise is not known.
+        Of FA that was computed, where it is known.
     """
 
     quantity: Quantity

@@ -64,7 +64,8 @@ def _compute(key: str, job: str, settings: Settings, models: Models) -> StudyOut
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.fromtimestamp(manifest.made, UTC)
     seconds: dict[str, float] = {}
-    stage, options = timed_stages(job, seconds), settings.options
+    demonstration = models.predictor is not None and models.predictor.demonstration
+    stage, options = timed_stages(job, seconds), settings.options(demonstration=demonstration)
     tools = Tools(models.segmenter, now, stage, options, models.predictor, models.explainer)
     study: Study | None = None
     try:
@@ -83,7 +84,7 @@ def _compute(key: str, job: str, settings: Settings, models: Models) -> StudyOut
     _warn_of_predictions(job, report)
     write_durably(folder / "result.json", result_json(report, objects, seconds).encode())
     files = [item.name for item in objects if item.name in FILES]
-    return StudyOutcome(state=JobState.DONE.value, code="", what="", do="", files=files)
+    return StudyOutcome(state=JobState.DONE.value, code="", what="", do="", files=files, demonstration=demonstration)
 
 
 def study_of(manifest: Manifest, spool: Spool) -> Study:
