@@ -56,7 +56,28 @@ class BadSettings(UnusableInput):
     """The configuration cannot be used."""
 
     code = "LNC-004"
-    do = "Correct the configuration; `lnc config check` shows the settings in force."
+    do = "Correct the configuration; `lnc config show` prints the settings in force."
+
+
+class BadRules(UnusableInput):
+    """The rules cannot be used."""
+
+    code = "LNC-540"
+    do = "Correct the file of rules; until then those before it stay in force."
+
+
+class BadAccounts(UnusableInput):
+    """Nobody could log in to the page as it is set."""
+
+    code = "LNC-543"
+    do = "Make an account with `lnc config account`, or set `page.login`; docs/how-to/operate.md."
+
+
+class ActionRefused(UnusableInput):
+    """The state of a study does not allow what an operator asked for."""
+
+    code = "LNC-544"
+    do = "Look at the study again: its state has changed."
 
 
 class BadCohort(UnusableInput):
@@ -186,6 +207,20 @@ class SeveralPatients(StudyRejected):
 
     code = "LNC-116"
     do = "Find out at the source whose images these are; send each patient's images as a study of their own."
+
+
+class NotWanted(StudyRejected):
+    """The rule that fits the study says that nothing of it is measured."""
+
+    code = "LNC-541"
+    do = "Nothing, if that was meant; else change the rule, then `lnc jobs retry`."
+
+
+class NoRule(StudyRejected):
+    """No rule fits the study."""
+
+    code = "LNC-542"
+    do = "See `lnc rules test`; add a rule that fits, or a last one without conditions, then `lnc jobs retry`."
 
 
 # --- one map of the study cannot be used -------------------------------------------------------------------------

@@ -14,8 +14,10 @@ from typing import Any, cast
 import sqlalchemy as sa
 from dbos import DBOSClient, WorkflowStatus
 
-from lnc_dicom.errors import ComputingEnded, UnusableInput
-from lnc_service.manifest import read_folder, read_manifest, search_digest
+from lnc_dicom.errors import ComputingEnded, NoRule, NotWanted, UnusableInput
+from lnc_service.manifest import decide_anew, read_folder, read_manifest, search_digest
+from lnc_service.rules.book import RuleBook
+from lnc_service.rules.verdict import verdict_on
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.states import ENDED, DeliveryOutcome, JobState
@@ -119,8 +121,19 @@ def retry(settings: Settings, name: str) -> list[str]:
                 queue_partition_key=destination,
             )
         if not failed:
+            if job.code in {NoRule.code, NotWanted.code}:
+                _decide_anew(settings, job)
             client.rewind_workflow(job.name, application_version=WORKFLOW_VERSION, queue_name=STUDIES)
     return [f"{job.name} to {destination}" for destination in failed] or [job.name]
+
+
+def _decide_anew(settings: Settings, job: Job) -> None:
+    """Hold the rules in force against a study that none wanted, or whose rule wanted nothing of it."""
+    spool = Spool(settings.spool)
+    manifest = next((m for m in map(read_manifest, (spool.root / "manifests").glob(f"*/{job.name}.json"))), None)
+    if manifest is not None:
+        rules = RuleBook(settings).now().rules
+        decide_anew(spool, manifest, verdict_on(spool, manifest.key, rules) if rules is not None else None)
 
 
 def _arriving(spool: Spool) -> Iterator[Job]:

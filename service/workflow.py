@@ -16,12 +16,12 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 
 from lnc_dicom.errors import ComputingEnded, Defect, DestinationUnknown, LncError, PacsRefused, PacsUnreachable
-from lnc_dicom.outputs import files_for
 from lnc_service.child import ChildEndedError, Computer, StoppingError
 from lnc_service.deliver import Fate, deliver
 from lnc_service.logs import log
-from lnc_service.manifest import Manifest
-from lnc_service.settings import Settings, name_of
+from lnc_service.manifest import Manifest, read_manifest
+from lnc_service.rules.apply import files_of_destinations
+from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.states import DeliveryOutcome, JobState, StudyOutcome, ended
 
@@ -176,7 +176,7 @@ def _run_study(key: str, job: str, order: int) -> StudyOutcome:
     try:
         outcome = _compute_with_attempts(key, job)
         if outcome["state"] == JobState.DONE:
-            chosen = DBOS.run_step({"name": "destinations"}, destinations, outcome["files"])
+            chosen = DBOS.run_step({"name": "destinations"}, destinations, key, job, outcome["files"])
             for name, files in chosen.items():
                 _enqueue_delivery(job, name, files, order)
     except sa.exc.SQLAlchemyError:
@@ -213,11 +213,11 @@ def compute(key: str, job: str) -> StudyOutcome:
         return ended(JobState.FAILED, ComputingEnded(f"the process that computes ended: {error}"))
 
 
-def destinations(files: list[str]) -> dict[str, list[str]]:
+def destinations(key: str, job: str, files: list[str]) -> dict[str, list[str]]:
     """Choose the files for every destination, by its name: kept as a step, so that the settings may change."""
-    settings = _parts[0].settings
-    chosen = {name_of(d): files_for(settings.objects_of(d), files) for d in settings.destinations}
-    return {name: list(wanted) for name, wanted in chosen.items() if wanted}
+    path = _parts[0].spool.manifest(key, job)
+    rule = read_manifest(path).applied if path.is_file() else None
+    return files_of_destinations(_parts[0].settings, rule, files)
 
 
 def delivery_name(job: str, destination: str) -> str:

@@ -73,9 +73,9 @@ def test_a_job_that_is_not_there_is_a_mistake_of_the_command(lnc):
 
 
 def test_settings_in_force_are_printed_and_wrong_ones_are_named(lnc, tmp_path):
-    assert json.loads(lnc("config", "check").stdout)["pacs"]["host"] == "pacs.example"
+    assert json.loads(lnc("config", "show").stdout)["pacs"]["host"] == "pacs.example"
     (tmp_path / "lnc.toml").write_text("colour = 1\n")
-    assert lnc("config", "check").exit_code == 2
+    assert lnc("config", "show").exit_code == 2
 
 
 def test_the_processes_that_receive_and_supervise_never_load_torch():

@@ -7,7 +7,7 @@ import pytest
 from lnc_dicom.errors import UnusableInput
 from lnc_service import jobs
 from lnc_service.jobs import find_job, list_jobs, retry
-from lnc_service.manifest import Closed, close_study
+from lnc_service.manifest import Closed, Verdict, close_study, manifests_of
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
 from lnc_service.states import JobState
@@ -121,6 +121,18 @@ def test_a_study_that_failed_is_computed_again_under_its_name(settings, database
     client = database([_status("a-1", output={**DONE, "state": state})])
     assert retry(settings, "a-") == ["a-1"]
     assert client.rewound == [("a-1", "studies", None)]
+
+
+def test_a_study_that_no_rule_wanted_is_held_against_the_rules_of_today_when_it_is_run_again(tmp_path, database):
+    (tmp_path / "site.toml").write_text('[[rule]]\nname = "today"\n')
+    settings = Settings(spool=tmp_path, rules=tmp_path / "site.toml", pacs={"host": "x", "ae_title": "PACS"})
+    spool = Spool(tmp_path)
+    spool.prepare()
+    key = spool.keep("1.2.3", write_series(tmp_path / "s")[0].read_bytes()).parent.name
+    job = close_study(spool, key, Closed.QUIET, "now", Verdict("")).job
+    database([_status(job, output={**DONE, "state": "REJECTED", "code": "LNC-542"})])
+    assert retry(settings, job) == [job]
+    assert manifests_of(spool, key)[0].applied.name == "today"
 
 
 @pytest.mark.parametrize("status", [_status("a-1", output=DONE), _status("a-1", "PENDING"), _status("a-1", "ENQUEUED")])
