@@ -66,20 +66,6 @@ class BadRules(UnusableInput):
     do = "Correct the file of rules; until then those before it stay in force."
 
 
-class BadAccounts(UnusableInput):
-    """Nobody could log in to the page as it is set."""
-
-    code = "LNC-543"
-    do = "Make an account with `lnc config account`, or set `page.login`; docs/how-to/operate.md."
-
-
-class ActionRefused(UnusableInput):
-    """The state of a study does not allow what an operator asked for."""
-
-    code = "LNC-544"
-    do = "Look at the study again: its state has changed."
-
-
 class BadCohort(UnusableInput):
     """A cohort's table or folders do not fit together."""
 

@@ -14,7 +14,7 @@ from lnc_dicom.errors import BadSettings
 from lnc_dicom.outputs import DEFAULT_OUTPUTS, Output
 
 SERVICE_SECTIONS = frozenset(
-    {*("listen", "pacs", "others", "retry", "compute", "keep", "spool", "database_url", "rules", "page", "audit")}
+    {*("listen", "pacs", "others", "retry", "compute", "keep", "spool", "database_url", "rules")}
 )
 """Names in the same file that are the service's: `lnc process` lets them pass."""
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 import os
 import tomllib
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, IPvAnyNetwork, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -132,52 +131,6 @@ class Keep(Section):
     """How long a job is remembered, with its SR and result.json; the same study is measured anew after that."""
 
 
-class Page(Section):
-    """The operator's page, and what else is served on its port."""
-
-    enabled: bool = False
-    """Whether `lnc serve` runs it."""
-    host: str = "127.0.0.1"
-    """Address to listen on."""
-    port: Port = 8080
-    """TCP port."""
-    tls_certificate: Path | None = None
-    """Certificate chain (PEM); with it only HTTPS is spoken."""
-    tls_key: Path | None = None
-    """Its private key (PEM); none: it is in the file of the certificate."""
-    login: Literal["accounts", "proxy"] = "accounts"
-    """Who lets people in: local accounts, or a reverse proxy that has authenticated them."""
-    accounts: Path | None = None
-    """File of local accounts; none: accounts.toml in the spool."""
-    proxy_header: str = Field("X-Forwarded-User", pattern=r"^[A-Za-z0-9-]+$")
-    """Header in which the proxy names who has logged in."""
-    proxy_addresses: tuple[IPvAnyNetwork, ...] = (ip_network("127.0.0.1/32"), ip_network("::1/128"))
-    """Addresses of the proxy; the header of anybody else is not believed."""
-    operators: tuple[str, ...] = ()
-    """Who may retry, force and discard where a proxy logs people in; everybody else only looks."""
-    session_h: float = Field(8.0, gt=0)
-    """How long a log-in lasts."""
-    patient_initials: bool = False
-    """Show the initials of patients."""
-    monitoring: tuple[IPvAnyNetwork, ...] = ()
-    """Addresses or networks that may read /metrics without log-in."""
-
-
-class Audit(Section):
-    """Where entries of the audit trail go (PS3.15 A.5): who looked at what, and did what."""
-
-    file: Path | None = None
-    """File to append to; none: audit.xml.log in the spool."""
-    syslog: str = ""
-    """Host of an audit record repository; empty: none."""
-    port: Port = 6514
-    """Its port."""
-    transport: Literal["tls", "udp"] = "tls"
-    """RFC 5425 or RFC 5426."""
-    authority: Path | None = None
-    """Authority (PEM) of the repository's certificate; none: those of the system."""
-
-
 class Settings(BaseSettings):
     """All settings: environment over lnc.toml over defaults."""
 
@@ -194,8 +147,6 @@ class Settings(BaseSettings):
     retry: Retry = Retry()
     compute: Compute = Compute()
     keep: Keep = Keep()
-    page: Page = Page()
-    audit: Audit = Audit()
     diffusion: DiffusionOptions = DiffusionOptions()
     perfusion: PerfusionOptions = PerfusionOptions()
     maps: MapsOptions = MapsOptions()
@@ -247,16 +198,6 @@ class Settings(BaseSettings):
     def objects_of(self, destination: Pacs) -> tuple[Output, ...]:
         """Give the kinds that a destination gets."""
         return self.objects if destination.objects is None else destination.objects
-
-    @property
-    def accounts_file(self) -> Path:
-        """Where local accounts of the page lie."""
-        return self.page.accounts or self.spool / "accounts.toml"
-
-    @property
-    def audit_file(self) -> Path:
-        """Where the audit trail is written."""
-        return self.audit.file or self.spool / "audit.xml.log"
 
     @property
     def workflow_database_url(self) -> str:

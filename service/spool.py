@@ -9,7 +9,6 @@ The spool, not the workflow database, is the truth of what was received.
     SPOOL/closed/<study>                    has the folder's time of change when the study was closed last
     SPOOL/results/<job>/…                   written by workers only
     SPOOL/asked/<study>                     what an operator asks of a study that is arriving; workers answer it
-    SPOOL/discarded/<job>                   an operator has discarded the job
     SPOOL/rules.toml                        the rules in force, in case their file is wrong at the next start
 
 Names are digests: the peer does not choose them, and none of them is an identifier of a patient.
@@ -69,7 +68,7 @@ class Spool:
 
     def prepare(self) -> None:
         """Make the folders, for the owner only."""
-        written = (self.root / name for name in ("manifests", "closed", "results", "asked", "discarded"))
+        written = (self.root / name for name in ("manifests", "closed", "results", "asked"))
         for folder in (self.root, self.received, self.arriving, self.unused, *written):
             folder.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(PermissionError):  # a folder of somebody else, who chose its mode
@@ -174,10 +173,6 @@ class Spool:
     def answered(self, key: str) -> None:
         """Take a request away."""
         (self.root / "asked" / key).unlink(missing_ok=True)
-
-    def discarded(self, job: str) -> Path:
-        """Give the mark of a job that an operator has discarded."""
-        return self.root / "discarded" / job
 
     def mark_closed(self, key: str, changed_ns: int) -> None:
         """Remember that everything up to this time of change stands in the queue, or is done."""

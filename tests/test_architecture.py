@@ -11,7 +11,7 @@ SOURCES = sorted([*ROOT.glob("lnc_dicom/**/*.py"), *ROOT.glob("service/**/*.py")
 
 MOST_AT_THE_TOP = 18
 SERVICE_PACKAGES = ("lnc_service", "lnc_service.receiver", "lnc_service.demo", "lnc_service.validate")
-SERVICE_PACKAGES += ("lnc_service.rules", "lnc_service.installation", "lnc_service.web")
+SERVICE_PACKAGES += ("lnc_service.rules", "lnc_service.installation")
 
 # Upstream first: a module imports only from lines above its own (or from its own line).
 ORDER = [
@@ -64,7 +64,6 @@ ORDER = [
     ["lnc_service.retention"],
     ["lnc_service.app"],
     ["lnc_service.demo.main"],
-    ["lnc_service.web.accounts"],
     ["lnc_service.installation.command"],
     ["lnc_service.cli"],
 ]

@@ -128,8 +128,7 @@ def check_rules(settings: Settings) -> Checked:
 
 def certificates_of(settings: Settings) -> list[Path]:
     """Every certificate that the settings name."""
-    listen, page = settings.listen, settings.page
-    named = (listen.tls_certificate, listen.tls_client_authority, page.tls_certificate, settings.audit.authority)
+    named = (settings.listen.tls_certificate, settings.listen.tls_client_authority)
     return [path for path in dict.fromkeys(named) if path is not None]
 
 

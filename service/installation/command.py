@@ -1,4 +1,4 @@
-"""`lnc config`: write the settings, show them, hold them against the surroundings, make accounts for the page."""
+"""`lnc config`: write the settings, show them, hold them against the surroundings."""
 
 from __future__ import annotations
 
@@ -56,25 +56,3 @@ def check(file: Config = None) -> None:
         if wrong:
             complaints.print(f"{wrong} checks are wrong")
             raise typer.Exit(1)
-
-
-@config.command()
-def account(
-    name: Annotated[str, typer.Argument(help="Name to log in with.")],
-    file: Config = None,
-    operator: Annotated[  # noqa: FBT002 - typer's way to a flag
-        bool, typer.Option("--operator", help="May also retry, force and discard; without it, only look.")
-    ] = False,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the account away.")] = False,  # noqa: FBT002
-) -> None:
-    """Make, change or remove a local account of the operator's page; the password is asked for."""
-    with exits():
-        from lnc_service.settings import load_settings  # noqa: PLC0415
-        from lnc_service.web.accounts import Accounts  # noqa: PLC0415
-
-        accounts = Accounts(load_settings(file).accounts_file)
-        if remove:
-            accounts.remove(name)
-        else:
-            accounts.put(name, typer.prompt("Password", hide_input=True, confirmation_prompt=True), operator=operator)
-        show_line(f"{accounts.path} has {len(accounts.names())} accounts")

@@ -53,11 +53,6 @@ calling = [{senders}]           # titles that may send; none: every one
 host = {host}
 port = {port}
 ae_title = {pacs_ae_title}
-
-[page]
-enabled = false                 # the operator's page; make an account first: lnc config account NAME
-host = "127.0.0.1"
-port = 8080
 """
 
 

@@ -80,7 +80,7 @@ class Rule(Section):
     """One rule."""
 
     name: str = Field(min_length=1, max_length=80)
-    """What the rule is called in jobs and on the page."""
+    """What the rule is called in jobs."""
     when: When = When()
     leave_out_series: tuple[Pattern, ...] = ()
     """Series Descriptions that are not looked at."""

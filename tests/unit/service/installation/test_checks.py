@@ -47,8 +47,8 @@ def test_a_certificate_that_cannot_be_read_is_wrong(tmp_path):
 
 def test_every_certificate_of_the_settings_is_looked_at():
     listen = {"tls_certificate": "a.pem", "tls_client_authority": "b.pem"}
-    settings = Settings(pacs=PACS, listen=listen, page={"tls_certificate": "a.pem"}, audit={"authority": "c.pem"})
-    assert [p.name for p in certificates_of(settings)] == ["a.pem", "b.pem", "c.pem"]
+    settings = Settings(pacs=PACS, listen=listen)
+    assert [p.name for p in certificates_of(settings)] == ["a.pem", "b.pem"]
 
 
 def test_a_spool_without_room_is_wrong_also_before_it_is_made(tmp_path):

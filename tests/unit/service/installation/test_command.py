@@ -36,10 +36,3 @@ def test_settings_are_shown_without_the_password_of_the_database(lnc, monkeypatc
     monkeypatch.setenv("LNC_DATABASE_URL", "postgresql://lnc:secret@db/lnc")
     shown = lnc("show").stdout
     assert json.loads(shown)["database_url"] == "postgresql://lnc:***@db/lnc"
-
-
-def test_an_account_is_made_and_removed(lnc):
-    lnc("init", typed="LNC\npacs\nPACS\nspool\n\n")
-    assert "has 1 accounts" in lnc("account", "ana", "--operator", typed="correct horse\ncorrect horse\n").stdout
-    assert "LNC-543" in lnc("account", "ben", typed="short\nshort\n").stderr
-    assert "has 0 accounts" in lnc("account", "ana", "--remove").stdout

@@ -13,7 +13,6 @@ def test_five_answers_make_settings_that_load(tmp_path):
     assert (found.listen.ae_title, found.listen.calling) == ("LNC", ("MR1", "MR2"))
     assert (found.pacs.host, found.pacs.port, found.pacs.ae_title) == ("pacs.example", 11113, "PACS")
     assert str(found.spool) == "/srv/lnc"
-    assert not found.page.enabled
 
 
 def test_without_a_port_it_is_that_of_dicom_and_without_senders_everybody_may_send():

@@ -1,1 +1,0 @@
-"""The operator's page: what happened to every study, and what can be done about it."""
