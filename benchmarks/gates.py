@@ -23,7 +23,7 @@ from lnc_dicom.errors import StudyRejected  # noqa: E402
 from lnc_dicom.measure.gates import GATES, check_study  # noqa: E402
 from lnc_dicom.measure.volumetry import measure  # noqa: E402
 from lnc_dicom.report import refuse  # noqa: E402
-from lnc_dicom.segment.evaluate.metrics import read_nifti, read_pair  # noqa: E402
+from lnc_dicom.segment.evaluate.metrics import read_pair  # noqa: E402
 from lnc_dicom.segment.evaluate.perturbations import PERTURBATIONS  # noqa: E402
 from lnc_dicom.segment.evaluate.robustness import describe  # noqa: E402
 from lnc_dicom.segment.load import WEIGHTS, load_segmenter  # noqa: E402
@@ -32,6 +32,7 @@ from lnc_dicom.segment.synthesis.rng import Rng  # noqa: E402
 from lnc_dicom.segment.synthesis.synthesise import synthesise  # noqa: E402
 from lnc_dicom.segment.train.calibrate import SEED, WHOLE_HEAD  # noqa: E402
 from lnc_dicom.study.load import load  # noqa: E402
+from lnc_dicom.study.nifti import read_nifti  # noqa: E402
 from lnc_dicom.study.read import read_study  # noqa: E402
 from lnc_dicom.study.select_t1 import select  # noqa: E402
 from lnc_dicom.tools import Segmenter  # noqa: E402

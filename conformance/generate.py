@@ -54,6 +54,8 @@ def services() -> str:
     sent = ", ".join(dataset.SOPClassUID.name.removesuffix(" Storage") for dataset in _objects().values())
     rows = [
         ("Verification", "no", "yes"),
+        ("Storage Commitment Push Model", "yes, where `commitment` of a destination is set", "no"),
+        ("Study Root Query/Retrieve, FIND", "yes, where `read_back` of a destination is set", "no"),
         (f"Storage: {len(AllStoragePresentationContexts)} classes (Annex A)", "no", "yes"),
         (f"Storage: {sent}", "yes", "yes"),
     ]

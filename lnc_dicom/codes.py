@@ -69,6 +69,8 @@ PREDICTED_FROM_T1 = Code("PRED-T1", LOCAL_SCHEME, "Predicted from T1-weighted MR
 PREDICTED_FROM_T1_AND_PERSON = Code(
     "PRED-T1-AS", LOCAL_SCHEME, "Predicted from T1-weighted MR, age and sex by a neural network"
 )
+PREDICTED_REPORT = Code("PRED-REPORT", LOCAL_SCHEME, "Imaging report of predicted values")
+DEMONSTRATION_REPORT = Code("PRED-DEMO", LOCAL_SCHEME, "DEMONSTRATION: imaging report of predicted values")
 CATEGORY_PROBABILITY = "PRED-CATEGORY"
 """Value of the codes of the disease categories; a number follows, their meaning is the site's name of the category."""
 ASYMMETRY = {

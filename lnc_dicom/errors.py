@@ -29,8 +29,6 @@ class LncError(Exception):
 
 
 # --- the command cannot be carried out ---------------------------------------------------------------------------
-
-
 class UnusableInput(LncError):
     """The input of the command cannot be used."""
 
@@ -73,9 +71,14 @@ class BadCohort(UnusableInput):
     do = "Correct cohort.csv and the folders beside it; docs/how-to/train-on-a-cohort.md shows an example."
 
 
+class NotInstalled(UnusableInput):
+    """A library that the command needs is not installed: it belongs to an extra."""
+
+    code = "LNC-120"
+    do = "Install the extra that is named, for instance `pip install 'lnc-dicom[serve]'`."
+
+
 # --- the study cannot be measured --------------------------------------------------------------------------------
-
-
 class StudyRejected(LncError):
     """The study is outside what is accepted; sending it again gives the same answer."""
 
@@ -195,6 +198,27 @@ class SeveralPatients(StudyRejected):
     do = "Find out at the source whose images these are; send each patient's images as a study of their own."
 
 
+class UnreadableImage(StudyRejected):
+    """A NIfTI or MGH file cannot be read as one 3D image whose orientation is known."""
+
+    code = "LNC-117"
+    do = "Open the file in a viewer; convert it again from DICOM with dcm2niix, which writes the orientation."
+
+
+class NothingToMeasure(StudyRejected):
+    """Neither an image nor a DICOM study was found under the paths."""
+
+    code = "LNC-118"
+    do = "Name NIfTI or MGH files, folders or zip archives with them or with DICOM, or the folder of a BIDS data set."
+
+
+class SomeNotMeasured(StudyRejected):
+    """Of several heads some were not measured; the results of the others are complete."""
+
+    code = "LNC-119"
+    do = "Look at the columns `code` and `reason` of volumes.csv; repeat with --resume once they are mended."
+
+
 class NotWanted(StudyRejected):
     """The rule that fits the study says that nothing of it is measured."""
 
@@ -210,8 +234,6 @@ class NoRule(StudyRejected):
 
 
 # --- one map of the study cannot be used -------------------------------------------------------------------------
-
-
 class NotMeasured(LncError):
     """One measurement cannot be made; it is omitted and the others continue."""
 
@@ -297,8 +319,6 @@ class UnsupportedLabelling(NotMeasured):
 
 
 # --- something outside is missing for now ------------------------------------------------------------------------
-
-
 class Unavailable(LncError):
     """Something outside is unavailable for now; the job is retried."""
 
@@ -327,6 +347,27 @@ class DestinationUnknown(Unavailable):
     do = "Give a destination this name, then `lnc jobs retry`; the results are kept."
 
 
+class NotCommitted(Unavailable):
+    """A destination has not committed itself to keep objects that it stored."""
+
+    code = "LNC-530"
+    do = "Ask those who run the destination why, then `lnc jobs retry`; the results are kept."
+
+
+class CommitmentNotOffered(Unavailable):
+    """A destination does not offer storage commitment."""
+
+    code = "LNC-531"
+    do = "Allow us storage commitment there, or set `commitment` of the destination to false; then `lnc jobs retry`."
+
+
+class NotSeen(Unavailable):
+    """A destination does not show objects that it stored."""
+
+    code = "LNC-532"
+    do = "Look for the objects at the destination, in its error queue too; then `lnc jobs retry`; the results are kept."
+
+
 class SpoolUnwritable(Unavailable):
     """Results cannot be written to the spool: the disk is full, or it is not ours."""
 
@@ -335,8 +376,6 @@ class SpoolUnwritable(Unavailable):
 
 
 # --- one of our promises is broken -------------------------------------------------------------------------------
-
-
 class Defect(LncError):
     """One of our own promises is broken."""
 

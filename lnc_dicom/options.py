@@ -79,7 +79,7 @@ class BiomarkerOptions(Section):
     age_and_sex: bool = True
     """Use age and sex as covariates where the header has both; otherwise predictions rest on the T1 alone."""
     demonstration_disease: bool = False
-    """Write the disease probabilities of a demonstration model into the SR and onto the summary page."""
+    """Show the disease probabilities of a demonstration model; without it they are withheld everywhere."""
 
 
 class Options(Section):

@@ -12,6 +12,7 @@ class Output(StrEnum):
     SEG = "seg"
     SR = "sr"
     SUMMARY = "summary"
+    BIOMARKER = "biomarker"
     SALIENCY = "saliency"
     LABELMAP = "labelmap"
     MAP = "map"
@@ -20,16 +21,23 @@ class Output(StrEnum):
     FHIR = "fhir"
 
 
-DEFAULT_OUTPUTS = (Output.SEG, Output.SR, Output.SUMMARY, Output.SALIENCY)
-"""Kinds for a destination that does not choose; saliency only if there is a biomarker model."""
+DEFAULT_OUTPUTS = (Output.SEG, Output.SR, Output.SUMMARY, Output.BIOMARKER, Output.SALIENCY)
+"""Kinds that are made where nobody chooses; the last two only if there is a biomarker model."""
+
+PREDICTED = frozenset({Output.BIOMARKER, Output.SALIENCY})
+"""Kinds that hold what a model predicts; the other kinds hold nothing but what was measured."""
+
+SALIENCY_MAP = "map-saliency.dcm"
+"""A map of what predictions rest on: only for those who want maps and saliency."""
 
 FILES_OF: Mapping[Output, tuple[str, ...]] = {
     Output.SEG: ("segmentation.dcm",),
     Output.SR: ("measurements.dcm",),
     Output.SUMMARY: ("summary.dcm", "summary-2.dcm"),
+    Output.BIOMARKER: ("predictions.dcm", "predictions-page.dcm"),
     Output.SALIENCY: ("saliency.dcm",),
     Output.LABELMAP: ("labelmap.dcm",),
-    Output.MAP: ("map-saliency.dcm", "map-fa.dcm", "map-cbf.dcm", "map-relative-cbf.dcm"),
+    Output.MAP: (SALIENCY_MAP, "map-fa.dcm", "map-cbf.dcm", "map-relative-cbf.dcm"),
     Output.TEXT: ("report.dcm",),
     Output.PDF: ("report-pdf.dcm",),
 }
@@ -44,8 +52,15 @@ FHIR_FILE = "report.fhir.json"
 
 def files_for(kinds: Iterable[Output], written: Iterable[str]) -> list[str]:
     """Give those of the written files that are of some kinds, in the order of the table: the best known first."""
-    wanted = {file for kind in kinds for file in FILES_OF.get(kind, ())}
+    chosen = set(kinds)
+    wanted = {file for kind in chosen for file in FILES_OF.get(kind, ())}
+    wanted -= set() if Output.SALIENCY in chosen else {SALIENCY_MAP}
     return [file for file in FILES if file in wanted.intersection(written)]
+
+
+def default_outputs(*, demonstration: bool) -> tuple[Output, ...]:
+    """Give the kinds for a destination that does not choose: a demonstration model's predictions only on request."""
+    return tuple(kind for kind in DEFAULT_OUTPUTS if not (demonstration and kind in PREDICTED))
 
 
 def union(choices: Iterable[Iterable[Output]]) -> tuple[Output, ...]:

@@ -23,6 +23,7 @@ from lnc_dicom.maps.alignment import align
 from lnc_dicom.maps.cbf import cbf_map, relative_cbf_map
 from lnc_dicom.maps.fa import fa_map
 from lnc_dicom.maps.regional import measure_map
+from lnc_dicom.measure.field_of_view import cut_sides
 from lnc_dicom.measure.volumetry import measure, usable_labels, with_statistics
 from lnc_dicom.options import settings_of_results
 from lnc_dicom.outputs import Output
@@ -34,10 +35,11 @@ from lnc_dicom.report import (
     accept,
     biomarker_caveats,
     change_caveats,
-    may_show_disease,
+    cut_caveats,
     passed_labels,
     study_caveats,
     volume_change,
+    with_disease_withheld,
 )
 from lnc_dicom.study.demographics import demographics_of
 from lnc_dicom.study.load import load_with_repairs
@@ -69,7 +71,7 @@ Measured = tuple[tuple[AlignedMap, ...], tuple[Caveat, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AcceptedT1:
-    """A T1-weighted series that passed its gates: voxels, headers and their repairs, labels, volumes, gates."""
+    """A T1-weighted series that passed its gates: voxels, headers and repairs, labels, volumes, gates, cut sides."""
 
     volume: Volume
     sources: Sequence[Dataset]
@@ -77,13 +79,14 @@ class AcceptedT1:
     segmented: Segmented
     volumes: tuple[Measurement, ...]
     checks: tuple[Check, ...]
+    cut: Mapping[str, float]
 
 
 def analyse(study: Study, tools: Tools) -> Report:
     """Measure one study. Reads pixels from disk; changes nothing. Raises a StudyRejected if the study is refused."""
     with tools.stage("select"):
         candidates = find_candidates(study)
-    selection, t1 = _first_that_passes(candidates, tools)
+    selection, t1 = first_that_passes(candidates, tools)
     volume, segmented, header = t1.volume, t1.segmented, t1.sources[0]
     maps, map_caveats = _measure_maps(selection.map_series, (volume, segmented, usable_labels(t1.volumes)), tools)
     with tools.stage("regions"):
@@ -95,7 +98,7 @@ def analyse(study: Study, tools: Tools) -> Report:
     with tools.stage("saliency"):
         biomarker = _explain(predicted, volume, labels, tools)
     options = tools.options.biomarker
-    caveats = (*map_caveats, *change_caveats(change), *biomarker_caveats(biomarker, options))
+    caveats = (*cut_caveats(t1.cut), *map_caveats, *change_caveats(change))
     return Report(
         study=study,
         selection=selection,
@@ -108,13 +111,13 @@ def analyse(study: Study, tools: Tools) -> Report:
         model=tools.segmenter.model,
         maps=maps,
         biomarker=biomarker,
-        shows_disease=may_show_disease(biomarker, options),
+        prediction_caveats=biomarker_caveats(biomarker, options),
         settings=settings_of_results(tools.options),
         change=change,
     )
 
 
-def _first_that_passes(candidates: Candidates, tools: Tools) -> tuple[Selection, AcceptedT1]:
+def first_that_passes(candidates: Candidates, tools: Tools) -> tuple[Selection, AcceptedT1]:
     """Try the candidates in order. Raises the error of the best one, with those of the others, where all fail.
 
     After `MOST_SEGMENTED` of them were segmented in vain, the rest are not tried. One volume is held at a time.
@@ -146,7 +149,8 @@ def _accepted(series: Series, tools: Tools) -> AcceptedT1:
     with tools.stage("segment"):
         segmented = tools.segmenter(volume)
         volumes = measure(segmented)
-        return AcceptedT1(volume, sources, repairs, segmented, volumes, accept(volume, segmented, volumes))
+        checks = accept(volume, segmented, volumes)
+    return AcceptedT1(volume, sources, repairs, segmented, volumes, checks, cut_sides(volume))
 
 
 def _measure_maps(series: Mapping[Role, Series], head: Head, tools: Tools) -> Measured:
@@ -154,17 +158,17 @@ def _measure_maps(series: Mapping[Role, Series], head: Head, tools: Tools) -> Me
     options, measured = tools.options, tools.options.maps.measured
     with tools.stage("diffusion"):
         makers = {Quantity.FA: partial(fa_map, series, options.diffusion)}
-        fa, fa_caveats = _measure_each(makers if "fa" in measured else {}, head, tools)
+        fa, fa_caveats = measure_each(makers if "fa" in measured else {}, head, tools)
     with tools.stage("perfusion"):
         makers = {
             Quantity.CBF: partial(cbf_map, series, options.perfusion),
             Quantity.RELATIVE_CBF: partial(relative_cbf_map, series),
         }
-        cbf, cbf_caveats = _measure_each(makers if "cbf" in measured else {}, head, tools)
+        cbf, cbf_caveats = measure_each(makers if "cbf" in measured else {}, head, tools)
     return (*fa, *cbf), (*fa_caveats, *cbf_caveats)
 
 
-def _measure_each(makers: Mapping[Quantity, Callable[[], QuantityMap | None]], head: Head, tools: Tools) -> Measured:
+def measure_each(makers: Mapping[Quantity, Callable[[], QuantityMap | None]], head: Head, tools: Tools) -> Measured:
     """Make, align and measure maps. The one place where a map that cannot be used becomes a caveat."""
     volume, segmented, usable = head
     maps: list[AlignedMap] = []
@@ -183,20 +187,21 @@ def _measure_each(makers: Mapping[Quantity, Callable[[], QuantityMap | None]], h
 
 
 def _predict(volume: Volume, labels: Volume, header: Dataset, tools: Tools) -> BiomarkerResult | None:
-    """Predict from the T1, with age and sex where the site allows it; None without a biomarker model."""
+    """Predict from the T1, with age and sex where the site allows it; None without a biomarker model.
+
+    What may not be shown is taken away here, so that nothing after this can show it.
+    """
     if tools.predictor is None:
         return None
     person = demographics_of(header) if tools.options.biomarker.age_and_sex else Demographics()
-    return tools.predictor(volume, labels, person)
+    return with_disease_withheld(tools.predictor(volume, labels, person), tools.options.biomarker)
 
 
 def _explain(predicted: BiomarkerResult | None, volume: Volume, labels: Volume, tools: Tools) -> BiomarkerResult | None:
-    """Add saliency where an object that is written shows it; of disease only where disease may be shown."""
-    wanted = {Output.SALIENCY, Output.MAP} & set(tools.options.objects)
-    if not wanted or predicted is None or tools.explainer is None:
+    """Add saliency where an object that is written shows it; of disease only where there are probabilities."""
+    if Output.SALIENCY not in tools.options.objects or predicted is None or tools.explainer is None:
         return predicted
-    shows_disease = may_show_disease(predicted, tools.options.biomarker) and bool(predicted.disease)
-    targets = [target for target in Target if target is not Target.DISEASE or shows_disease]
+    targets = [target for target in Target if target is not Target.DISEASE or predicted.disease]
     return replace(predicted, saliency=tools.explainer(volume, labels, targets))
 
 

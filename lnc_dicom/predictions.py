@@ -98,7 +98,10 @@ class BiomarkerResult:
         How far the most unusual region lies from those that the model learned from, in SD, and how far the farthest
         of the patients lay that it was calibrated on.
     disease
-        Calibrated probability of each category, in the order of the model; empty where a region is missing.
+        Calibrated probability of each category, in the order of the model; empty where a region is missing, or where it
+        is withheld.
+    disease_withheld
+        The model gave probabilities, but they may not be shown anywhere.
     features
         Deep features per structure, float32 (512,).
     saliency
@@ -115,6 +118,7 @@ class BiomarkerResult:
     disease: Mapping[str, float]
     features: Mapping[Structure, npt.NDArray[np.float32]] = field(repr=False, default_factory=dict)
     saliency: Mapping[Target, Volume] = field(repr=False, default_factory=dict)
+    disease_withheld: bool = False
 
     def __post_init__(self) -> None:
         """Make everything read-only."""
@@ -124,6 +128,10 @@ class BiomarkerResult:
     def basis(self) -> str:
         """What the predictions rest on, in words."""
         return "T1, age and sex" if self.age_and_sex_known else "T1"
+
+    def titled(self, title: str) -> str:
+        """Give the title of something that shows predictions; it says first that a model is a demonstration."""
+        return f"DEMONSTRATION: {title}" if self.demonstration else title
 
     @property
     def familiar(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from highdicom import Volume
@@ -35,6 +35,8 @@ OTHER_MODEL_BEFORE = "LNC-423"
 """Caveat: an earlier result is at hand, but another model or version made it."""
 AGE_OR_SEX_UNKNOWN = "LNC-424"
 """Caveat: the site lets the model use age and sex, but the header does not have both."""
+HEAD_CUT = "LNC-430"
+"""Caveat: the edge of the images cuts the head; images may be missing."""
 OTHER_MODEL = "an earlier result was made by another model or version: no change is given"
 
 DEMONSTRATION = "demonstration model: trained on simulated patients, no clinical meaning"
@@ -55,13 +57,13 @@ class Report:
     checks
         Numbers of the gates of the study as a whole; all passed, or there would be no report.
     caveats
-        In the order in which a reader meets them: the study, its structures, maps, change, predictions.
+        In the order in which a reader meets them: the study, its structures, maps, change.
     maps
         Maps of FA and CBF that were registered to the T1; all passed their gates.
     biomarker
-        What the biomarker model predicts; None where there is none.
-    shows_disease
-        Whether its probabilities of disease may be written into objects that go to a PACS.
+        What the biomarker model predicts, without what may not be shown; None where there is no model.
+    prediction_caveats
+        What a reader must know of the predictions; they stand where predictions do, and nowhere else.
     settings
         Settings of the site that change results; they enter the UIDs.
     change
@@ -79,7 +81,7 @@ class Report:
     model: Model
     maps: tuple[AlignedMap, ...] = ()
     biomarker: BiomarkerResult | None = None
-    shows_disease: bool = False
+    prediction_caveats: tuple[Caveat, ...] = ()
     settings: str = ""
     change: Change | None = None
 
@@ -123,12 +125,20 @@ def study_caveats(
     )
 
 
+def cut_caveats(cut: Mapping[str, float]) -> tuple[Caveat, ...]:
+    """Say on which sides the head is cut; `cut` as `measure.field_of_view.cut_sides` gives it."""
+    if not cut:
+        return ()
+    sides = ", ".join(f"{side} ({share:.0%} of the largest slice)" for side, share in cut.items())
+    return (_ours(HEAD_CUT, f"the edge of the images cuts the head: {sides}; images may be missing"),)
+
+
 def biomarker_caveats(biomarker: BiomarkerResult | None, options: BiomarkerOptions) -> tuple[Caveat, ...]:
     """Say what a reader must know of the predictions."""
     if biomarker is None:
         return ()
     caveats = [_ours(DEMONSTRATION_MODEL, DEMONSTRATION)] if biomarker.demonstration else []
-    if not biomarker.disease:
+    if not biomarker.disease and not biomarker.disease_withheld:
         caveats.append(_ours(NOT_PREDICTED, "disease categories not predicted: a region that they need is missing"))
     if not biomarker.familiar:
         caveats.append(_ours(UNFAMILIAR, unfamiliar_text(biomarker)))
@@ -137,9 +147,11 @@ def biomarker_caveats(biomarker: BiomarkerResult | None, options: BiomarkerOptio
     return tuple(caveats)
 
 
-def may_show_disease(biomarker: BiomarkerResult | None, options: BiomarkerOptions) -> bool:
-    """Whether probabilities of disease may be written into objects: those of a demonstration model only on request."""
-    return biomarker is not None and (options.demonstration_disease or not biomarker.demonstration)
+def with_disease_withheld(biomarker: BiomarkerResult, options: BiomarkerOptions) -> BiomarkerResult:
+    """Take the probabilities of disease away from a demonstration model's result, unless the site asks for them."""
+    if options.demonstration_disease or not biomarker.demonstration:
+        return biomarker
+    return replace(biomarker, disease={}, disease_withheld=bool(biomarker.disease))
 
 
 def _ours(code: str, text: str) -> Caveat:

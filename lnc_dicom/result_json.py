@@ -50,7 +50,7 @@ def result_json(report: Report, objects: Sequence[EncodedObject], timings_s: Map
             "maps": [_map(m) for m in report.maps],
             "checks": [_check(c) for c in report.checks],
             "biomarker": _biomarker(report.biomarker) if report.biomarker else None,
-            "caveats": [_caveat(c) for c in report.caveats],
+            "caveats": [_caveat(c) for c in (*report.caveats, *report.prediction_caveats)],
             "objects": [
                 {
                     "file": o.name,
@@ -193,6 +193,7 @@ def _biomarker(biomarker: BiomarkerResult) -> dict[str, Any]:
             for r in biomarker.stems
         ],
         "disease": {name: round(p, 4) for name, p in biomarker.disease.items()},
+        "disease_withheld": biomarker.disease_withheld,
         "features": FEATURES,
     }
 

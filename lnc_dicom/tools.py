@@ -36,6 +36,11 @@ class Predictor(Protocol):
         """What the predictions are made with."""
         ...
 
+    @property
+    def demonstration(self) -> bool:
+        """Whether it learned from simulated patients: nobody gets its predictions who does not ask for them."""
+        ...
+
     def __call__(self, volume: Volume, labels: Volume, person: Demographics, /) -> BiomarkerResult:
         """Look at one study; `labels` hold only structures that passed their gates."""
         ...

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from highdicom import Volume
 from pydicom import Dataset
-from pydicom.uid import Comprehensive3DSRStorage
+from pydicom.uid import UID, Comprehensive3DSRStorage
 
 from lnc_dicom.anatomy import Structure
 from lnc_dicom.predictions import freeze
@@ -82,6 +82,8 @@ class Prior:
         Name and version of what measured the volumes.
     volumes_mm3
         Volume by tracking UID; structures that failed are absent.
+    sop_class
+        Comprehensive 3D SR, or Comprehensive SR where a PACS takes no other.
     """
 
     study_uid: str = field(repr=False)
@@ -92,6 +94,7 @@ class Prior:
     images: frozenset[str] = field(repr=False)
     algorithm: tuple[str, str]
     volumes_mm3: Mapping[str, float] = field(repr=False)
+    sop_class: UID = Comprehensive3DSRStorage
 
     def __post_init__(self) -> None:
         """Make the volumes read-only."""
@@ -101,7 +104,7 @@ class Prior:
         """Name it as a predecessor document (PS3.3 C.17.2)."""
         named = Dataset()
         named.StudyInstanceUID, named.SeriesInstanceUID = self.study_uid, self.series_uid
-        named.SOPClassUID, named.SOPInstanceUID = Comprehensive3DSRStorage, self.uid
+        named.SOPClassUID, named.SOPInstanceUID = self.sop_class, self.uid
         return named
 
 

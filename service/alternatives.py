@@ -33,7 +33,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from lnc_dicom.outputs import FILES_OF, Output
+from lnc_dicom.outputs import FILES_OF, SALIENCY_MAP, Output
 from lnc_dicom.uids import LABEL_MAP_SEGMENTATION, uid
 
 CLASS_INSTEAD: Mapping[UID, UID] = MappingProxyType(
@@ -48,7 +48,7 @@ CLASS_INSTEAD: Mapping[UID, UID] = MappingProxyType(
 _BESIDE: Mapping[str, str] = MappingProxyType(
     {
         FILES_OF[Output.LABELMAP][0]: FILES_OF[Output.SEG][0],
-        FILES_OF[Output.MAP][0]: FILES_OF[Output.SALIENCY][0],
+        SALIENCY_MAP: FILES_OF[Output.SALIENCY][0],
     }
 )
 """Files of a result that show the same."""

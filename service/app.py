@@ -15,6 +15,7 @@ from pathlib import Path
 from dbos import DBOS
 
 from lnc_service.child import Computer
+from lnc_service.engine import Parts, delivery_name, equip, launch_engine, proof_name
 from lnc_service.jobs import list_jobs
 from lnc_service.logs import log
 from lnc_service.manifest import Closed, Manifest, Verdict, close_study, read_manifest
@@ -27,15 +28,11 @@ from lnc_service.settings import Settings
 from lnc_service.spool import Asked, Spool
 from lnc_service.watch import Watch
 from lnc_service.workflow import (
-    Parts,
-    delivery_name,
     dropped,
     enqueue,
-    equip,
     forget_rows,
     is_active,
     known_jobs,
-    launch_engine,
     pick_up,
     running_workers,
     take_over,
@@ -226,7 +223,8 @@ class Keeper:
         jobs, now = list_jobs(self._settings), datetime.now(UTC)
         count = forget(self._settings, jobs, now)
         jobs = forget_jobs(self._settings, jobs, now)
-        deliveries = [delivery_name(job.name, d.destination) for job in jobs for d in job.deliveries]
+        known = [(job.name, d.destination) for job in jobs for d in job.deliveries]
+        deliveries = [name(*of) for of in known for name in (delivery_name, proof_name)]
         forget_rows([job.name for job in jobs], deliveries)
         if count or jobs:
             log.info("forgotten", extra={"objects": count + len(jobs)})

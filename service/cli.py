@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -109,8 +110,10 @@ def _table(found: Sequence[Job]) -> Table:
         since = job.since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(job.name, job.state.value, since, str(job.objects), job.code, reason)
         for d in job.deliveries:
-            if d.refused or d.waiting or d.instead:
+            if d.refused or d.waiting or d.instead or d.proof:
                 counts = f"{d.stored} stored, {d.refused} refused, {d.waiting} waiting"
+                proved = {"committed": d.committed, "seen": d.seen}
+                counts += "".join(f", {count} {name}" for name, count in proved.items() if count is not None)
                 said = [d.what] * bool(d.what) + [f"{file} as {name}" for file, name in d.instead]
                 table.add_row("", "", "", "", d.code, "; ".join([f"{d.destination}: {counts}", *said]))
     return table
@@ -118,17 +121,19 @@ def _table(found: Sequence[Job]) -> Table:
 
 @jobs.command()
 def show(name: str, file: Config = None) -> None:
-    """Print the result of a job, or why there is none."""
+    """Print the result of a job, and what each destination has of it, or why there is none."""
     with exits():
         from lnc_service.jobs import find_job  # noqa: PLC0415
         from lnc_service.settings import load_settings  # noqa: PLC0415
         from lnc_service.spool import Spool  # noqa: PLC0415
 
         settings = load_settings(file)
-        result = Spool(settings.spool).results(find_job(settings, name).name) / "result.json"
+        job = find_job(settings, name)
+        result = Spool(settings.spool).results(job.name) / "result.json"
         if not result.is_file():
             raise UnusableInput(f"job {name} has no result")
-        show_line(result.read_text(encoding="utf-8"))
+        deliveries = {"deliveries": [asdict(delivery) for delivery in job.deliveries]}
+        show_line(json.dumps(json.loads(result.read_text(encoding="utf-8")) | deliveries, indent=2, ensure_ascii=False))
 
 
 @jobs.command("retry")

@@ -65,8 +65,9 @@ def _compute(key: str, job: str, settings: Settings, models: Models) -> StudyOut
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.fromtimestamp(manifest.made, UTC)
     seconds: dict[str, float] = {}
-    under = measuring(settings, manifest.applied)
-    stage, options = timed_stages(job, seconds), under.options
+    demonstration = models.predictor is not None and models.predictor.demonstration
+    under = measuring(settings, manifest.applied, demonstration=demonstration)
+    stage, options = timed_stages(job, seconds), under.options(demonstration=demonstration)
     predictor = models.predictor if under.biomarker.enabled else None
     tools = Tools(models.segmenter, now, stage, options, predictor, models.explainer)
     study: Study | None = None
@@ -87,7 +88,7 @@ def _compute(key: str, job: str, settings: Settings, models: Models) -> StudyOut
     _warn_of_predictions(job, report)
     write_durably(folder / "result.json", result_json(report, objects, seconds).encode())
     files = [item.name for item in objects if item.name in FILES]
-    return StudyOutcome(state=JobState.DONE.value, code="", what="", do="", files=files)
+    return StudyOutcome(state=JobState.DONE.value, code="", what="", do="", files=files, demonstration=demonstration)
 
 
 def _refuse_unwanted(manifest: Manifest) -> None:

@@ -11,14 +11,15 @@ from enum import StrEnum
 from pathlib import Path
 
 import pydicom
-from pydicom import FileDataset
+from pydicom import Dataset, FileDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, _config
 from pynetdicom.association import Association
 
 from lnc_dicom.errors import PacsUnreachable
 from lnc_service.alternatives import CLASS_INSTEAD, NoAlternativeError, alternative_to
+from lnc_service.associate import requestor
 from lnc_service.settings import Pacs
+from lnc_service.states import Reference
 
 _STORED = frozenset({0x0000, 0xB000, 0xB006, 0xB007, 0x0111})
 """Success, warnings after which the object is stored (PS3.4 B.2.3), and Duplicate SOP Instance: it is there already."""
@@ -53,11 +54,17 @@ class Answers:
         Status or reason for every file that was not stored.
     instead
         Name of the SOP class in which a file was stored, where that is not its own.
+
+    References
+    ----------
+        Every object that was stored, as it was stored, by name of its file.
+
     """
 
     fates: Mapping[str, Fate]
     reasons: Mapping[str, str]
     instead: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, Reference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +75,15 @@ class _Answer:
         False where the destination does not take the class of the object.
     instead
         Name of the class that it took instead.
+    reference
+        What it took.
     """
 
     fate: Fate
     reason: str
     takes_class: bool = True
     instead: str = ""
+    reference: Reference | None = None
 
 
 def deliver(files: Sequence[Path], pacs: Pacs, calling_ae_title: str) -> Answers:
@@ -81,11 +91,8 @@ def deliver(files: Sequence[Path], pacs: Pacs, calling_ae_title: str) -> Answers
 
     Raises PacsUnreachable where there is no association, unless the peer answers that it knows none of the classes.
     """
-    _config.LOG_REQUEST_IDENTIFIERS = False
-    _config.LOG_RESPONSE_IDENTIFIERS = False
     datasets = {file: pydicom.dcmread(file) for file in files}
-    ae = AE(ae_title=calling_ae_title)
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = pacs.timeout_s
+    ae = requestor(calling_ae_title, pacs.timeout_s)
     for sop_class, syntax in _contexts(list(datasets.values())):
         ae.add_requested_context(sop_class, syntax)
     association = ae.associate(pacs.host, pacs.port, ae_title=pacs.ae_title)
@@ -103,6 +110,7 @@ def deliver(files: Sequence[Path], pacs: Pacs, calling_ae_title: str) -> Answers
         {name: answer.fate for name, answer in answers.items()},
         {name: answer.reason for name, answer in answers.items() if answer.fate is not Fate.STORED},
         {name: answer.instead for name, answer in answers.items() if answer.instead},
+        {name: answer.reference for name, answer in answers.items() if answer.reference},
     )
 
 
@@ -164,8 +172,19 @@ def _store(association: Association, dataset: FileDataset) -> _Answer:
         return _Answer(Fate.WAITING, "no answer")
     if "Status" not in answer:
         return _Answer(Fate.WAITING, "no answer")
-    status = answer.Status
-    return _Answer(fate_of(status), f"status {status:04X}", takes_class=status != _CLASS_REFUSED)
+    status, fate = answer.Status, fate_of(answer.Status)
+    stored = reference_of(dataset) if fate is Fate.STORED else None
+    return _Answer(fate, f"status {status:04X}", takes_class=status != _CLASS_REFUSED, reference=stored)
+
+
+def reference_of(dataset: Dataset) -> Reference:
+    """Say by which UIDs an object is known."""
+    return Reference(
+        sop_class=str(dataset.SOPClassUID),
+        sop_instance=str(dataset.SOPInstanceUID),
+        series=str(dataset.SeriesInstanceUID),
+        study=str(dataset.StudyInstanceUID),
+    )
 
 
 def fate_of(status: int) -> Fate:

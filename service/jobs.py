@@ -6,7 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -15,22 +15,27 @@ import sqlalchemy as sa
 from dbos import DBOSClient, WorkflowStatus
 
 from lnc_dicom.errors import ComputingEnded, NoRule, NotWanted, UnusableInput
-from lnc_service.manifest import decide_anew, read_folder, read_manifest, search_digest
-from lnc_service.rules.book import RuleBook
-from lnc_service.rules.verdict import verdict_on
-from lnc_service.settings import Settings
-from lnc_service.spool import Spool
-from lnc_service.states import ENDED, DeliveryOutcome, JobState
-from lnc_service.workflow import (
+from lnc_service.engine import (
     DELIVERIES,
     DELIVERY,
+    PROOF,
+    PROOFS,
     STUDIES,
     STUDY,
     WORKFLOW_VERSION,
     delivery_name,
     job_and_destination,
+    proof_name,
 )
+from lnc_service.manifest import decide_anew, read_folder, read_manifest, search_digest
+from lnc_service.rules.book import RuleBook
+from lnc_service.rules.verdict import verdict_on
+from lnc_service.settings import Settings
+from lnc_service.spool import Spool
+from lnc_service.states import ENDED, DeliveryOutcome, JobState, ProofOutcome
 
+_PROVING = ("plan", "answer", "see")
+"""Steps of a proof."""
 _UNFINISHED = {"ENQUEUED": JobState.WAITING, "PENDING": JobState.RUNNING, "DELAYED": JobState.WAITING}
 
 
@@ -40,6 +45,13 @@ class Delivery:
 
     instead
         What is stored there in another SOP class than its own: file, and name of the class.
+    committed
+        How many it has committed itself to keep; None where it was not asked.
+    seen
+        How many it shows; None where nobody looked.
+    proof
+        Where the proof stands, if the delivery is proved: the state of a delivery that stored everything is that of
+        its proof.
     """
 
     destination: str
@@ -51,6 +63,9 @@ class Delivery:
     what: str = ""
     do: str = ""
     instead: tuple[tuple[str, str], ...] = ()
+    committed: int | None = None
+    seen: int | None = None
+    proof: JobState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +124,31 @@ def retry(settings: Settings, name: str) -> list[str]:
     job = find_job(settings, name)
     if job.state not in ENDED - {JobState.DONE}:
         raise UnusableInput(f"job {job.name} is {job.state}; only a job that failed or was rejected can be run again")
-    failed = [d.destination for d in job.deliveries if d.state is JobState.FAILED]
+    failed = [d for d in job.deliveries if d.state is JobState.FAILED]
     with _client(settings) as client:
         if client is None:
             raise UnusableInput(f"there is no job {name}")
-        for destination in failed:
-            client.rewind_workflow(
-                delivery_name(job.name, destination),
-                application_version=WORKFLOW_VERSION,
-                queue_name=DELIVERIES,
-                queue_partition_key=destination,
-            )
+        for delivery in failed:
+            _run_again(client, job.name, delivery)
         if not failed:
             if job.code in {NoRule.code, NotWanted.code}:
                 _decide_anew(settings, job)
             client.rewind_workflow(job.name, application_version=WORKFLOW_VERSION, queue_name=STUDIES)
-    return [f"{job.name} to {destination}" for destination in failed] or [job.name]
+    return [f"{job.name} to {d.destination}" for d in failed] or [job.name]
+
+
+def _run_again(client: DBOSClient, job: str, delivery: Delivery) -> None:
+    """Run a delivery again that failed; where only its proof did, that."""
+    destination = delivery.destination
+    if delivery.proof is not JobState.FAILED or delivery.refused or delivery.waiting:
+        client.rewind_workflow(
+            delivery_name(job, destination),
+            application_version=WORKFLOW_VERSION,
+            queue_name=DELIVERIES,
+            queue_partition_key=destination,
+        )
+    if delivery.proof is JobState.FAILED:
+        client.rewind_workflow(proof_name(job, destination), application_version=WORKFLOW_VERSION, queue_name=PROOFS)
 
 
 def _decide_anew(settings: Settings, job: Job) -> None:
@@ -155,6 +179,11 @@ def _measured(client: DBOSClient) -> Iterator[Job]:
     for status in client.list_workflows(name=DELIVERY):
         job, destination = job_and_destination(str(status.workflow_id))
         deliveries[job].append(_delivery(client, status, destination))
+    for status in client.list_workflows(name=PROOF):
+        job, destination = job_and_destination(str(status.workflow_id))
+        deliveries[job] = [
+            _with_proof(client, status, d) if d.destination == destination else d for d in deliveries[job]
+        ]
     for status in studies:
         yield _job(status, tuple(sorted(deliveries[str(status.workflow_id)], key=lambda d: d.destination)))
 
@@ -202,6 +231,33 @@ def _delivery(client: DBOSClient, status: WorkflowStatus, destination: str) -> D
         counts = (counted.count("stored"), counted.count("refused"), counted.count("waiting"))
     code, what, do = (reason.get(name, "") for name in ("code", "what", "do"))
     return Delivery(destination, state, *counts, code, what, do, tuple(sorted(instead.items())))
+
+
+def _with_proof(client: DBOSClient, status: WorkflowStatus, delivery: Delivery) -> Delivery:
+    """Add what is proved of a delivery; of a proof that runs, what its steps have brought so far."""
+    state, reason = _ended(status)
+    if status.status == "SUCCESS" and status.output:
+        out = cast("ProofOutcome", status.output)
+        committed, seen = (None if files is None else len(files) for files in (out["committed"], out["seen"]))
+    else:
+        committed, seen = _proved_so_far(client.list_workflow_steps(str(status.workflow_id)))
+    found = replace(delivery, proof=state, committed=committed, seen=seen)
+    return (
+        found
+        if delivery.state is not JobState.DONE
+        else replace(
+            found, state=state, code=reason.get("code", ""), what=reason.get("what", ""), do=reason.get("do", "")
+        )
+    )
+
+
+def _proved_so_far(steps: Sequence[Mapping[str, Any]]) -> tuple[int | None, int | None]:
+    """Count what the steps of a proof have brought."""
+    outputs = {name: [s["output"] for s in steps if s["function_name"] == name and s["output"]] for name in _PROVING}
+    plan: Mapping[str, Any] = next(iter(outputs["plan"]), {})
+    committed = {uid for output in outputs["answer"] for uid in output["uids"]}
+    seen = {uid for output in outputs["see"][-1:] for uid in output["uids"]}
+    return len(committed) if plan.get("commitment") else None, len(seen) if plan.get("read_back") else None
 
 
 def _studies_with(spool: Spool, text: str) -> set[str]:

@@ -26,7 +26,7 @@ from lnc_dicom.options import (
     Section,
     complaint,
 )
-from lnc_dicom.outputs import DEFAULT_OUTPUTS, Output, union
+from lnc_dicom.outputs import Output, default_outputs, union
 
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -87,6 +87,17 @@ class Pacs(Section):
     """Longest wait for an answer."""
     objects: tuple[Output, ...] | None = None
     """Kinds of objects that go there; none: those of the setting `objects`."""
+    commitment: bool = False
+    """Ask it to commit itself to keep what it has stored (storage commitment)."""
+    read_back: bool = False
+    """Look whether it shows what it has stored, by C-FIND."""
+    proof_within_h: float = Field(24.0, gt=0)
+    """How long commitment and read-back are waited for; then the job is FAILED."""
+
+    @property
+    def proves(self) -> bool:
+        """Whether a delivery is proved."""
+        return self.commitment or self.read_back
 
 
 class Retry(Section):
@@ -142,8 +153,11 @@ class Settings(BaseSettings):
     pacs: Pacs
     others: tuple[Pacs, ...] = ()
     """Further destinations, `[[others]]` in the file, each with the same settings as `pacs`."""
-    objects: tuple[Output, ...] = DEFAULT_OUTPUTS
-    """Kinds of objects for every destination that does not choose its own."""
+    objects: tuple[Output, ...] | None = None
+    """Kinds of objects for every destination that does not choose its own.
+
+    None: seg, sr, summary, and of a site's own model biomarker and saliency.
+    """
     retry: Retry = Retry()
     compute: Compute = Compute()
     keep: Keep = Keep()
@@ -178,12 +192,15 @@ class Settings(BaseSettings):
         """Order the sources."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _toml_file)
 
-    @property
-    def options(self) -> Options:
-        """What the library needs to know; it makes each kind once that any destination gets, and FHIR beside them."""
+    def options(self, *, demonstration: bool) -> Options:
+        """Give what the library needs to know; each kind is made once that any destination gets, and FHIR beside them.
+
+        demonstration
+            Whether the biomarker model is a demonstration, whose predictions nobody gets who does not ask.
+        """
         known = {name: getattr(self, name) for name in Options.model_fields}
-        local = [Output.FHIR] if Output.FHIR in self.objects else []
-        made = union([*(self.objects_of(destination) for destination in self.destinations), local])
+        local = [Output.FHIR] if Output.FHIR in (self.objects or ()) else []
+        made = union([*(self.objects_of(d, demonstration=demonstration) for d in self.destinations), local])
         return Options(**(known | {"objects": made}))
 
     @property
@@ -195,9 +212,15 @@ class Settings(BaseSettings):
         """Find a destination by its name; None if the settings no longer have it."""
         return next((d for d in self.destinations if name_of(d) == name), None)
 
-    def objects_of(self, destination: Pacs) -> tuple[Output, ...]:
-        """Give the kinds that a destination gets."""
-        return self.objects if destination.objects is None else destination.objects
+    def objects_of(self, destination: Pacs, *, demonstration: bool) -> tuple[Output, ...]:
+        """Give the kinds that a destination gets; predictions of a demonstration model only where they are named."""
+        chosen = self.objects if destination.objects is None else destination.objects
+        return default_outputs(demonstration=demonstration) if chosen is None else chosen
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether the biomarker model is that of the release, as far as the settings tell."""
+        return self.biomarker.enabled and self.biomarker.model is None
 
     @property
     def workflow_database_url(self) -> str:

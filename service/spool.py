@@ -9,6 +9,7 @@ The spool, not the workflow database, is the truth of what was received.
     SPOOL/closed/<study>                    has the folder's time of change when the study was closed last
     SPOOL/results/<job>/…                   written by workers only
     SPOOL/asked/<study>                     what an operator asks of a study that is arriving; workers answer it
+    SPOOL/commitments/<digest>.…            written by the receiver and by workers: `commitment/answers.py`
     SPOOL/rules.toml                        the rules in force, in case their file is wrong at the next start
 
 Names are digests: the peer does not choose them, and none of them is an identifier of a patient.
@@ -66,9 +67,14 @@ class Spool:
         """Where objects of private SOP classes lie; no job reads them."""
         return self.root / "unused"
 
+    @property
+    def commitments(self) -> Path:
+        """Where answers of storage commitment lie until they are read."""
+        return self.root / "commitments"
+
     def prepare(self) -> None:
         """Make the folders, for the owner only."""
-        written = (self.root / name for name in ("manifests", "closed", "results", "asked"))
+        written = (self.root / name for name in ("manifests", "closed", "results", "asked", "commitments"))
         for folder in (self.root, self.received, self.arriving, self.unused, *written):
             folder.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(PermissionError):  # a folder of somebody else, who chose its mode

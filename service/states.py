@@ -20,7 +20,7 @@ class JobState(StrEnum):
     DELIVERING = "DELIVERING"
     """The results lie in the spool; at least one destination does not have all of its objects yet."""
     DONE = "DONE"
-    """Every destination has stored its objects."""
+    """Every destination has stored its objects, and proved it where it was asked to."""
     REJECTED = "REJECTED"
     """The study cannot be measured; its code says why. The same study will be rejected again."""
     FAILED = "FAILED"
@@ -32,13 +32,27 @@ ENDED = frozenset({JobState.DONE, JobState.REJECTED, JobState.FAILED})
 
 
 class StudyOutcome(TypedDict):
-    """What happened to a study, with the reason where there is no result; DONE means that it was computed."""
+    """What happened to a study, with the reason where there is no result; DONE means that it was computed.
+
+    demonstration
+        A demonstration model made the predictions: a destination gets them only where it names their kind.
+    """
 
     state: str
     code: str
     what: str
     do: str
     files: list[str]
+    demonstration: NotRequired[bool]
+
+
+class Reference(TypedDict):
+    """An object as a destination has stored it, which may be in another SOP class than it was made in: UIDs."""
+
+    sop_class: str
+    sop_instance: str
+    series: str
+    study: str
 
 
 class DeliveryOutcome(TypedDict):
@@ -64,3 +78,15 @@ class DeliveryOutcome(TypedDict):
 def ended(state: JobState, error: LncError) -> StudyOutcome:
     """Give the outcome of a study that an error ended."""
     return StudyOutcome(state=state.value, code=error.code, what=error.what, do=error.do, files=[])
+
+
+class ProofOutcome(TypedDict):
+    """What a destination has committed itself to keep, and what it shows, of the files that it stored; or not asked."""
+
+    destination: str
+    state: str
+    code: str
+    what: str
+    do: str
+    committed: list[str] | None
+    seen: list[str] | None

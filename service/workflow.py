@@ -7,33 +7,32 @@ results have deterministic UIDs, their time is the arrival of the study, and a f
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import NotRequired, TypedDict
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
 from lnc_dicom.errors import ComputingEnded, Defect, DestinationUnknown, LncError, PacsRefused, PacsUnreachable
-from lnc_service.child import ChildEndedError, Computer, StoppingError
+from lnc_service.child import ChildEndedError
 from lnc_service.deliver import Fate, deliver
+from lnc_service.engine import (
+    DELIVERIES,
+    DELIVERY,
+    STUDIES,
+    STUDY,
+    delivery_name,
+    has_in_hand,
+    in_hand,
+    parts,
+    queue_of,
+)
 from lnc_service.logs import log
 from lnc_service.manifest import Manifest, read_manifest
+from lnc_service.proof import enqueue_proof
 from lnc_service.rules.apply import files_of_destinations
-from lnc_service.settings import Settings
-from lnc_service.spool import Spool
-from lnc_service.states import DeliveryOutcome, JobState, StudyOutcome, ended
+from lnc_service.states import DeliveryOutcome, JobState, Reference, StudyOutcome, ended
 
-STUDY, DELIVERY = "study", "delivery"
-"""Names of the workflows."""
-STUDIES, DELIVERIES = "studies", "deliveries"
-"""Names of their queues."""
-WORKFLOW_VERSION = "2"
-"""Changes when the steps change: a job is resumed only by code that has the same steps."""
-_SEPARATOR = ">"
-"""Between job and destination in the name of a delivery; names of jobs do not hold it."""
-_POLL_S = 0.5
 _RECOVERIES = 50
 """How often a study may lose the worker that runs it; computing itself has its own, smaller count."""
 _HOUR_S = 3600.0
@@ -50,41 +49,10 @@ class Sent(TypedDict):
     fates: dict[str, str]
     reasons: dict[str, str]
     instead: NotRequired[dict[str, str]]
+    references: NotRequired[dict[str, Reference]]
     unreachable: str
     unknown: bool
     at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the workflows work with."""
-
-    settings: Settings
-    spool: Spool
-    computer: Computer
-
-
-_parts: list[Parts] = []
-
-
-def equip(parts: Parts) -> None:
-    """Hand the workflows their parts, once, before the engine starts: the engine calls them by name."""
-    _parts[:] = [parts]
-
-
-def launch_engine(settings: Settings, executor: str) -> None:
-    """Start the workflow engine under the name of this process."""
-    config: DBOSConfig = {
-        "name": "lnc-dicom",
-        "system_database_url": settings.workflow_database_url,
-        "application_version": WORKFLOW_VERSION,
-        "executor_id": executor,
-        "log_level": "WARNING",
-    }
-    DBOS(config=config)
-    DBOS.launch()
-    DBOS.register_queue(STUDIES, worker_concurrency=1, polling_interval_sec=_POLL_S)
-    DBOS.register_queue(DELIVERIES, partition_concurrency=1, polling_interval_sec=_POLL_S)
 
 
 def enqueue(manifest: Manifest) -> None:
@@ -139,36 +107,19 @@ def take_over(workers: list[str]) -> None:
 def dropped(worker: str) -> set[str]:
     """Give workflows that the database counts as running here and that do not: their outcome could not be written."""
     found = DBOS.list_workflows(status="PENDING", executor_id=worker, load_input=False, load_output=False)
-    return {status.workflow_id for status in found} - _in_hand
+    return {status.workflow_id for status in found} - in_hand()
 
 
 def pick_up(workflows: Iterable[str]) -> None:
     """Put workflows that were dropped back into their queues."""
     for name in workflows:
-        DBOS.resume_workflow(name, queue_name=DELIVERIES if _SEPARATOR in name else STUDIES)
-
-
-_in_hand: set[str] = set()
-
-
-@contextmanager
-def _has_in_hand(job: str) -> Iterator[None]:
-    """Keep the name of the running workflow. Where the database fails there is no outcome: it is picked up later."""
-    name = str(DBOS.workflow_id)
-    _in_hand.add(name)
-    try:
-        yield
-    except sa.exc.SQLAlchemyError as error:
-        log.warning("database", extra={"job": job}, exc_info=error)
-        raise StoppingError from None
-    finally:
-        _in_hand.discard(name)
+        DBOS.resume_workflow(name, queue_name=queue_of(name))
 
 
 @DBOS.workflow(name=STUDY, max_recovery_attempts=_RECOVERIES)
 def run_study(key: str, job: str, images: int, order: int) -> StudyOutcome:  # noqa: ARG001 - `lnc jobs` reads images
     """Measure a study and enqueue its deliveries. The one place where errors of a job are caught."""
-    with _has_in_hand(job):
+    with has_in_hand(job):
         return _run_study(key, job, order)
 
 
@@ -176,7 +127,10 @@ def _run_study(key: str, job: str, order: int) -> StudyOutcome:
     try:
         outcome = _compute_with_attempts(key, job)
         if outcome["state"] == JobState.DONE:
-            chosen = DBOS.run_step({"name": "destinations"}, destinations, key, job, outcome["files"])
+            demonstration = outcome.get("demonstration", False)
+            chosen = DBOS.run_step(
+                {"name": "destinations"}, destinations, key, job, outcome["files"], demonstration=demonstration
+            )
             for name, files in chosen.items():
                 _enqueue_delivery(job, name, files, order)
     except sa.exc.SQLAlchemyError:
@@ -190,7 +144,7 @@ def _run_study(key: str, job: str, order: int) -> StudyOutcome:
 
 def _compute_with_attempts(key: str, job: str) -> StudyOutcome:
     """Compute until there is an outcome; as long as the spool cannot be written, again and again."""
-    settings = _parts[0].settings
+    settings = parts().settings
     crashes, attempt = 0, 0
     while True:
         attempt += 1
@@ -208,27 +162,16 @@ def compute(key: str, job: str) -> StudyOutcome:
     """Have the child compute; one that ended is an outcome, because the attempt counts."""
     log.info("computing", extra={"job": job})
     try:
-        return _parts[0].computer.compute(key, job)
+        return parts().computer.compute(key, job)
     except ChildEndedError as error:
         return ended(JobState.FAILED, ComputingEnded(f"the process that computes ended: {error}"))
 
 
-def destinations(key: str, job: str, files: list[str]) -> dict[str, list[str]]:
+def destinations(key: str, job: str, files: list[str], *, demonstration: bool) -> dict[str, list[str]]:
     """Choose the files for every destination, by its name: kept as a step, so that the settings may change."""
-    path = _parts[0].spool.manifest(key, job)
+    path = parts().spool.manifest(key, job)
     rule = read_manifest(path).applied if path.is_file() else None
-    return files_of_destinations(_parts[0].settings, rule, files)
-
-
-def delivery_name(job: str, destination: str) -> str:
-    """Name of the workflow that delivers a job to a destination."""
-    return f"{job}{_SEPARATOR}{destination}"
-
-
-def job_and_destination(delivery: str) -> tuple[str, str]:
-    """Take the name of a delivery apart."""
-    job, _, destination = delivery.partition(_SEPARATOR)
-    return job, destination
+    return files_of_destinations(parts().settings, rule, files, demonstration=demonstration)
 
 
 def _enqueue_delivery(job: str, destination: str, files: list[str], order: int) -> None:
@@ -241,15 +184,16 @@ def _enqueue_delivery(job: str, destination: str, files: list[str], order: int) 
 @DBOS.workflow(name=DELIVERY, max_recovery_attempts=None)
 def run_delivery(job: str, destination: str, files: list[str]) -> DeliveryOutcome:
     """Send a destination its files until each is stored or refused, or the destination was silent for too long."""
-    with _has_in_hand(job):
+    with has_in_hand(job):
         return _run_delivery(job, destination, files)
 
 
 def _run_delivery(job: str, destination: str, files: list[str]) -> DeliveryOutcome:
-    retry = _parts[0].settings.retry
+    retry = parts().settings.retry
     fates = dict.fromkeys(files, Fate.WAITING.value)
     reasons: dict[str, str] = {}
     instead: dict[str, str] = {}
+    references: dict[str, Reference] = {}
     error: LncError | None = None
     began, silent, failed = 0.0, 0, 0
     while True:
@@ -257,6 +201,7 @@ def _run_delivery(job: str, destination: str, files: list[str]) -> DeliveryOutco
         sent = DBOS.run_step({"name": "send"}, send, job, destination, waiting)
         fates, reasons, began = fates | sent["fates"], reasons | sent["reasons"], began or sent["at"]
         instead |= sent.get("instead", {})
+        references |= sent.get("references", {})
         silent, failed = (silent + 1, failed) if sent["unreachable"] else (0, failed + 1)
         if Fate.WAITING not in fates.values():
             break
@@ -266,6 +211,9 @@ def _run_delivery(job: str, destination: str, files: list[str]) -> DeliveryOutco
         if error is not None:
             break
         DBOS.sleep(retry.wait_s(silent or failed))
+    proved = DBOS.run_step({"name": "is proved"}, is_proved, destination)
+    if references and proved:
+        enqueue_proof(job, destination, references)
     return _delivered(job, destination, fates, reasons, instead, error)
 
 
@@ -314,17 +262,31 @@ def _delivered(
 
 def send(job: str, destination: str, files: list[str]) -> Sent:
     """Try once to deliver files."""
-    parts = _parts[0]
-    pacs = parts.settings.destination(destination)
+    known = parts()
+    pacs = known.settings.destination(destination)
     sent = Sent(fates={}, reasons={}, unreachable="", unknown=pacs is None, at=time.time())
     if pacs is None:
         return sent
-    folder = parts.spool.results(job)
+    folder = known.spool.results(job)
     try:
-        answers = deliver([folder / name for name in files], pacs, parts.settings.listen.ae_title)
+        answers = deliver([folder / name for name in files], pacs, known.settings.listen.ae_title)
     except PacsUnreachable as error:
         extra = {"job": job, "destination": destination, "code": error.code}
         log.warning("not delivered", extra=extra)
         return Sent(**{**sent, "unreachable": error.what})
     fates = {name: fate.value for name, fate in answers.fates.items()}
-    return Sent(**{**sent, "fates": fates, "reasons": dict(answers.reasons), "instead": dict(answers.instead)})
+    return Sent(
+        **{
+            **sent,
+            "fates": fates,
+            "reasons": dict(answers.reasons),
+            "instead": dict(answers.instead),
+            "references": dict(answers.references),
+        }
+    )
+
+
+def is_proved(destination: str) -> bool:
+    """Whether the deliveries of a destination are proved: kept as a step, so that the settings may change."""
+    pacs = parts().settings.destination(destination)
+    return pacs is not None and pacs.proves

@@ -11,7 +11,7 @@ SOURCES = sorted([*ROOT.glob("lnc_dicom/**/*.py"), *ROOT.glob("service/**/*.py")
 
 MOST_AT_THE_TOP = 18
 SERVICE_PACKAGES = ("lnc_service", "lnc_service.receiver", "lnc_service.demo", "lnc_service.validate")
-SERVICE_PACKAGES += ("lnc_service.rules", "lnc_service.installation")
+SERVICE_PACKAGES += ("lnc_service.rules", "lnc_service.installation", "lnc_service.commitment", "lnc_service.query")
 
 # Upstream first: a module imports only from lines above its own (or from its own line).
 ORDER = [
@@ -35,6 +35,7 @@ ORDER = [
     ["lnc_dicom.validate"],
     ["lnc_dicom.encode"],
     ["lnc_dicom.pipeline", "lnc_dicom.result_json"],
+    ["lnc_dicom.research"],
     ["lnc_dicom.cli"],
     [
         "lnc_service.alternatives",
@@ -47,6 +48,7 @@ ORDER = [
         "lnc_service.receiver.study_uid",
     ],
     ["lnc_service.arriving", "lnc_service.receiver.tls", "lnc_service.child", "lnc_service.presence"],
+    ["lnc_service.associate"],
     ["lnc_service.spool", "lnc_service.demo.sample", "lnc_service.validate.messages", "lnc_service.validate.external"],
     ["lnc_service.rules.rule", "lnc_service.rules.facts", "lnc_service.rules.decide"],
     ["lnc_service.rules.book", "lnc_service.rules.apply"],
@@ -54,10 +56,15 @@ ORDER = [
         "lnc_service.receiver.association_guard",
         "lnc_service.manifest",
         "lnc_service.deliver",
+        "lnc_service.query",
+        "lnc_service.commitment.answers",
         "lnc_service.validate.main",
     ],
-    ["lnc_service.receiver.storage_scp", "lnc_service.rules.verdict"],
-    ["lnc_service.receiver.receive", "lnc_service.compute", "lnc_service.watch", "lnc_service.workflow"],
+    ["lnc_service.commitment.ask", "lnc_service.receiver.notices", "lnc_service.rules.verdict"],
+    ["lnc_service.receiver.storage_scp"],
+    ["lnc_service.receiver.receive", "lnc_service.compute", "lnc_service.watch", "lnc_service.engine"],
+    ["lnc_service.proof"],
+    ["lnc_service.workflow"],
     ["lnc_service.rules.rehearse", "lnc_service.installation.connection"],
     ["lnc_service.rules.command", "lnc_service.installation.checks"],
     ["lnc_service.jobs"],

@@ -227,7 +227,7 @@ def explain_study(
             write_nifti(out / f"saliency_{target.value}.nii.gz", one)
         note = DEMONSTRATION if loaded.demonstration else f"{loaded.model.name} {loaded.model.version}"
         draw_saliency(out / "saliency.png", report.volume, report.labels, saliency, note)
-        show_caveats(report.caveats)
+        show_caveats((*report.caveats, *report.prediction_caveats))
         show_line(f"saliency.png and {len(saliency)} volumes in {out}")
 
 

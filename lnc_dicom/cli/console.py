@@ -119,13 +119,13 @@ def show_report(report: Report) -> None:
         screen.print(f"  passed over series {number}: {reason.value}", style="dim", highlight=False)
     if report.biomarker is not None:
         show_predictions(report.biomarker)
-    show_caveats(report.caveats)
+    show_caveats((*report.caveats, *report.prediction_caveats))
 
 
 def show_predictions(found: BiomarkerResult) -> None:
     """Print what was predicted, with 90 % intervals."""
-    title = f"Predicted from the {found.basis}, not measured"
-    table = Table("structure", "FA", "CBF", title=title, title_justify="left")
+    title = found.titled(f"predicted from the {found.basis}, not measured")
+    table = Table("structure", "predicted FA", "predicted CBF", title=title, title_justify="left")
     for region in found.regions:
         fa, cbf = region.fa, region.cbf
         table.add_row(
@@ -136,9 +136,11 @@ def show_predictions(found: BiomarkerResult) -> None:
     screen.print(table)
     for root in found.stems:
         e = root.expected
-        screen.print(f"  LSA stems, {root.side.value}: {e.value:.1f} ({e.low:.1f} to {e.high:.1f})", highlight=False)
+        screen.print(
+            f"  LSA stems, {root.side.value}, predicted: {e.value:.1f} ({e.low:.1f} to {e.high:.1f})", highlight=False
+        )
     for name, probability in found.disease.items():
-        screen.print(f"  {name}: {100 * probability:.0f} %", highlight=False)
+        screen.print(f"  {name}, predicted probability: {100 * probability:.0f} %", highlight=False)
 
 
 def _mean(measurement: Measurement, quantity: Quantity) -> str:

@@ -51,7 +51,8 @@ Config = Annotated[
     typer.Option(help="TOML file with settings of measuring and of what is written; without it, the defaults."),
 ]
 Objects = Annotated[
-    str | None, typer.Option(help="Kinds of objects to write: seg,sr,summary,saliency,labelmap,map,text,pdf,fhir.")
+    str | None,
+    typer.Option(help="Kinds of objects to write: seg,sr,summary,biomarker,saliency,labelmap,map,text,pdf,fhir."),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 ModelOut = Annotated[Path, typer.Option(help="Folder for checkpoints and the finished model.")]
@@ -91,7 +92,7 @@ def _start(
 
 @app.command()
 def process(paths: Paths, out: Out, config: Config = None, objects: Objects = None) -> None:
-    """Measure one study from files; write DICOM SEG, SR, summary pages and saliency, and result.json."""
+    """Measure one study from files; write DICOM SEG, SR, summary pages, predictions apart, and result.json."""
     started = time.perf_counter()
     watch = Stopwatch(("start", "read", *STAGES, "write"))
     with exits(), watch as stage:

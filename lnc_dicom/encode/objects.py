@@ -10,6 +10,7 @@ from datetime import datetime
 from pydicom import Dataset
 
 from lnc_dicom.encode.pages.pdf import encapsulated_pdf
+from lnc_dicom.encode.pages.predictions_page import predictions_page
 from lnc_dicom.encode.pages.saliency import saliency_overlay
 from lnc_dicom.encode.pages.summary import summary
 from lnc_dicom.encode.pages.summary_page import draw_pages
@@ -18,6 +19,7 @@ from lnc_dicom.encode.provenance import Provenance, provenance_of
 from lnc_dicom.encode.seg.binary import segmentation
 from lnc_dicom.encode.seg.labelmap import labelmap
 from lnc_dicom.encode.sr.document import measurement_report
+from lnc_dicom.encode.sr.predictions import prediction_report
 from lnc_dicom.encode.sr.text_report import text_report
 from lnc_dicom.outputs import DEFAULT_OUTPUTS, FILES_OF, Output
 from lnc_dicom.report import Report
@@ -45,6 +47,10 @@ def _datasets(report: Report, provenance: Provenance, kinds: Collection[Output])
         yield from _with_segments(report, provenance, kinds)
     if {Output.SUMMARY, Output.PDF} & set(kinds):
         yield from _with_pages(report, provenance, kinds)
+    if Output.BIOMARKER in kinds:
+        yield from _named(
+            Output.BIOMARKER, [*prediction_report(report, provenance), *predictions_page(report, provenance)]
+        )
     if Output.SALIENCY in kinds:
         yield from _named(Output.SALIENCY, saliency_overlay(report, provenance))
     if Output.MAP in kinds:

@@ -55,7 +55,7 @@ def _maps(report: Report) -> Iterator[_Map]:
     if report.biomarker is not None and report.biomarker.saliency:
         maps = list(report.biomarker.saliency.values())
         mean = np.asarray(np.mean([one.array for one in maps], axis=0, dtype=np.float32))
-        title = "Saliency of predictions"
+        title = report.biomarker.titled("saliency of predictions")
         yield _Map(
             report.volume.with_array(mean), CLASS_ACTIVATION, NO_UNITS, "saliency", title, SERIES_NUMBER, (0.0, 1.0)
         )

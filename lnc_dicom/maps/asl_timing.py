@@ -113,13 +113,14 @@ def timing_of(
 
 def _kind(series: Series, converted: Converted) -> tuple[str, list[str]]:
     """Give the kind of labelling, and what had to be assumed."""
-    description, words = converted.description, attributes_of(series).words
+    description = converted.description
     named = str(description.get("ArterialSpinLabelingType") or _coded_kind(series)).upper()
     kind = _KINDS.get(named)
     if kind == "CASL" and description.get("Manufacturer") == "GE":
         kind = "PCASL"  # the name that GE gives to the reference image of its pseudo-continuous sequence
     if kind:
         return kind, []
+    words = attributes_of(series).words
     if words & _PULSED_WORDS or ("BolusDuration" in description and "LabelingDuration" not in description):
         return "PASL", []
     known = any(word.endswith("casl") for word in words) or "LabelingDuration" in description

@@ -64,13 +64,19 @@ def _computed(series: Series, m0: Series | None, options: PerfusionOptions) -> Q
     labelling = read_labelling(series, converted, m0)
     told = ImageTimes(tuple(labelling.by_delay), labelling.slices_s)
     timing = timing_of(series, converted, labelling.m0, options, told)
+    return computed_map(labelling, timing, options, (series,) if m0 is None else (series, m0))
+
+
+def computed_map(
+    labelling: Labelling, timing: Timing, options: PerfusionOptions, sources: tuple[Series, ...] = ()
+) -> QuantityMap:
+    """Compute CBF in ml/100 g/min, and say what was assumed. Raises UnsupportedLabelling."""
     values, model = quantify(labelling, timing, options)
     pairs = f"{labelling.pairs} pairs" if labelling.pairs else "subtracted by the scanner"
     caveats = (*labelling.caveats, *timing.caveats)
     if labelling.suppressed:
         share = f"share of the label that background suppression leaves {options.suppression_efficiency:g}"
         caveats += (Caveat(ASSUMED, f"not in the header, taken from the settings: {share}", is_our_text=True),)
-    sources = (series,) if m0 is None else (series, m0)
     found = labelling.m0.with_array(values)
     return QuantityMap(Quantity.CBF, found, labelling.m0, f"{timing.kind}, {model}, {pairs}", sources, caveats)
 

@@ -62,7 +62,11 @@ def _scanned_map(map_series: Mapping[Role, Series]) -> QuantityMap:
 
 def _tensor_map(series: Series, options: DiffusionOptions) -> QuantityMap:
     _refuse_missing(planes_of(series))
-    converted = convert(series)
+    return tensor_map(convert(series), options, (series,))
+
+
+def tensor_map(converted: Converted, options: DiffusionOptions, sources: tuple[Series, ...] = ()) -> QuantityMap:
+    """Fit the tensor to volumes with their gradients. Raises WrongGradients, OneBValue, TooFewDirections."""
     b_values, directions = gradients(converted, options.max_b)
     array = np.asarray(converted.array[..., b_values >= 0])
     b_values = b_values[b_values >= 0]
@@ -72,7 +76,7 @@ def _tensor_map(series: Series, options: DiffusionOptions) -> QuantityMap:
     values = fit(array, b_values, directions)
     count = int((b_values > B0_MAX).sum())
     method = f"tensor, weighted least squares, {count} volumes to b = {b_values.max():.0f} s/mm²"
-    return QuantityMap(Quantity.FA, b0.with_array(values), b0, method, (series,))
+    return QuantityMap(Quantity.FA, b0.with_array(values), b0, method, sources)
 
 
 def _refuse_missing(planes: Sequence[Plane]) -> None:

@@ -113,17 +113,18 @@ def read_labelling(series: Series, converted: Converted | None, m0_series: Serie
     if not named and str(series.header.get("Manufacturer") or "").upper().startswith("GE"):
         text = "GE's private attributes are missing, which say what is perfusion-weighted, what is M0 and their scale"
         raise UnsupportedLabelling(text)
-    pairs = _named(read) if named else alternate(read)
+    pairs = named_pairs(read) if named else alternate(read)
     tr_ms = attributes_of(series).tr_ms
     m0 = [v.volume for v in pairs.m0]
     if not m0 and m0_series is not None:
         m0, tr_ms = [v.volume for v in volumes(m0_series)], attributes_of(m0_series).tr_ms
     if not m0:
         raise NoM0(f"{len(pairs.control)} pairs, none without background suppression, and no M0 beside them")
-    return _labelling(pairs, m0, tr_ms, named=named)
+    return labelling_of(pairs, m0, tr_ms, named=named)
 
 
-def _labelling(pairs: Pairs, m0: Sequence[Volume], tr_ms: float | None, *, named: bool) -> Labelling:
+def labelling_of(pairs: Pairs, m0: Sequence[Volume], tr_ms: float | None, *, named: bool) -> Labelling:
+    """Subtract label from control and scale by M0, which is put on their grid. Raises UnpairedVolumes, NoM0."""
     grid = pairs.control[0].volume
     scale = grid.with_array(mean([on_grid(v, grid).array for v in m0]))
     head = head_of(scale.array)
@@ -143,8 +144,8 @@ def _labelling(pairs: Pairs, m0: Sequence[Volume], tr_ms: float | None, *, named
     return Labelling(sign * total, scale, tr_ms, len(differences), pairs.caveats, suppressed, by_delay, slices_s)
 
 
-def _named(read: Sequence[Labelled]) -> Pairs:
-    """Sort volumes whose headers say what they show."""
+def named_pairs(read: Sequence[Labelled]) -> Pairs:
+    """Sort volumes whose headers say what they show. Raises UnpairedVolumes."""
     control, label, m0 = (_of(read, context) for context in (Context.CONTROL, Context.LABEL, Context.M0))
     if not control or [v.delay_ms for v in control] != [v.delay_ms for v in label]:
         raise UnpairedVolumes(f"{len(control)} control and {len(label)} label volumes")

@@ -63,6 +63,14 @@ def asymmetry_index(left: float, right: float) -> float | None:
     return 2 * (left - right) / (left + right) if min(left, right) > 0 else None
 
 
+def interval_share(measurement: Measurement) -> float:
+    """Give half the width of the 90 % interval as share of the volume, at most 1; 0 where there is no interval."""
+    if measurement.interval_ml is None or measurement.volume_ml <= 0:
+        return 0.0
+    low, high = measurement.interval_ml
+    return min(1.0, (high - low) / 2 / measurement.volume_ml)
+
+
 def _interval_ml(volume_ml: float, confidence: Confidence | None) -> tuple[float, float] | None:
     """Give the 90 % interval of a volume, symmetric in its logarithm."""
     if confidence is None or confidence.volume_error is None:

@@ -21,6 +21,7 @@ from highdicom import Volume
 
 from lnc_dicom.errors import UnreadableSeries, WrongGradients
 from lnc_dicom.study.header_text import values_of
+from lnc_dicom.study.nifti import TO_LPS
 from lnc_dicom.study.values import number
 from lnc_dicom.types import Instance, Series
 
@@ -34,8 +35,6 @@ _WITH_DERIVED = "_ADC"
 _SAME_GRADIENT = 1.0
 """Gradients, b-value times direction, closer than this in s/mm² are one."""
 _SAME_PLACE_MM = 0.01
-_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""NIfTI axes point right and anterior, those of DICOM left and posterior."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,17 +131,17 @@ def _output(path: Path) -> _Output:
     text = path.with_suffix(".json")
     try:
         image = nibabel.Nifti1Image.from_filename(str(path))
-        b_values, vectors = _table(path.with_suffix(".bval")), _table(path.with_suffix(".bvec"))
+        b_values, vectors = read_table(path.with_suffix(".bval")), read_table(path.with_suffix(".bvec"))
         description = json.loads(text.read_text(encoding="utf-8", errors="replace")) if text.is_file() else {}
     except (ImageFileError, HeaderDataError, WrapStructError, ValueError) as error:
         raise UnreadableSeries(f"{type(error).__name__} while the output of dcm2niix was read") from error
     ras_mm = np.asarray(image.affine, np.float64)
-    directions = None if vectors is None or not np.linalg.det(ras_mm) else _in_lps(vectors, ras_mm)
+    directions = None if vectors is None or not np.linalg.det(ras_mm) else in_lps(vectors, ras_mm)
     return _Output(image, None if b_values is None else b_values.ravel(), directions, description)
 
 
 def _converted(one: _Output) -> Converted:
-    return Converted(one.array, _TO_LPS @ one.ras_mm, one.b_values, one.directions, one.description)
+    return Converted(one.array, TO_LPS @ one.ras_mm, one.b_values, one.directions, one.description)
 
 
 class _Part(NamedTuple):
@@ -276,7 +275,7 @@ def _series_number(instance: Instance) -> int:
     return int(number(instance.header, "SeriesNumber") or 0)
 
 
-def _table(path: Path) -> npt.NDArray[np.float64] | None:
+def read_table(path: Path) -> npt.NDArray[np.float64] | None:
     """Read a table of numbers; None where there is none or numbers are missing."""
     if not path.is_file():
         return None
@@ -286,10 +285,10 @@ def _table(path: Path) -> npt.NDArray[np.float64] | None:
         return None
 
 
-def _in_lps(vectors: npt.NDArray[np.float64], ras_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def in_lps(vectors: npt.NDArray[np.float64], ras_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Convert FSL's b-vectors (3, volumes) into LPS unit vectors (volumes, 3)."""
     axes = ras_mm[:3, :3] / np.linalg.norm(ras_mm[:3, :3], axis=0)
     along = vectors.copy()
     if np.linalg.det(axes) > 0:
         along[0] = -along[0]
-    return np.asarray((_TO_LPS[:3, :3] @ axes @ along).T)
+    return np.asarray((TO_LPS[:3, :3] @ axes @ along).T)

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from highdicom.sr.utils import find_content_items
 from pydicom import Dataset
 from pydicom.sr.coding import Code
+from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from lnc_dicom.anatomy import Structure
 from lnc_dicom.codes import CUBIC_MILLIMETRE, VOLUME
@@ -22,7 +23,10 @@ OUR_NAME = "lnc-dicom"
 """Manufacturer of the objects that we write."""
 FILE = "measurements.dcm"
 """Name of the SR among the files of a result."""
+SOP_CLASSES = frozenset({Comprehensive3DSRStorage, ComprehensiveSRStorage})
+"""Of the SR: as it is written, and as a PACS gets it that takes no other."""
 MEASUREMENT_GROUP = Code("125007", "DCM", "Measurement Group")
+MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report")
 TRACKING_UID = Code("112040", "DCM", "Tracking Unique Identifier")
 ALGORITHM_NAME, ALGORITHM_VERSION = Code("111001", "DCM", "Algorithm Name"), Code("111003", "DCM", "Algorithm Version")
 
@@ -33,11 +37,13 @@ def is_ours(header: Dataset) -> bool:
 
 
 def prior_of(document: Dataset) -> Prior | None:
-    """Read an SR of ours; None for anything else, or if it is incomplete."""
+    """Read a report of measurements of ours; None for anything else, or if it is incomplete."""
     template = document.get("ContentTemplateSequence") or [Dataset()]
     if not is_ours(document) or template[0].get("TemplateIdentifier") != "1500":
         return None
     try:
+        if document.ConceptNameCodeSequence[0].CodeValue != MEASUREMENT_REPORT.value:
+            return None  # a report of predictions measures nothing
         groups = find_content_items(document, MEASUREMENT_GROUP, recursive=True)
         return Prior(
             study_uid=str(document.StudyInstanceUID),
@@ -48,6 +54,7 @@ def prior_of(document: Dataset) -> Prior | None:
             images=frozenset(_evidence(document)),
             algorithm=_algorithm(groups),
             volumes_mm3=_volumes(groups),
+            sop_class=UID(document.SOPClassUID),
         )
     except (AttributeError, ValueError, IndexError, TypeError):
         return None

@@ -12,12 +12,12 @@ from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID, Comprehensive3DSRStorage
+from pydicom.uid import UID
 
 from lnc_dicom.errors import NoFiles, PathMissing, SeveralStudies
 from lnc_dicom.study.attributes import MR_CLASSES
 from lnc_dicom.study.identity import PATIENT, refuse_several_patients
-from lnc_dicom.study.priors import is_ours, prior_of
+from lnc_dicom.study.priors import SOP_CLASSES, is_ours, prior_of
 from lnc_dicom.study.values import NOT_CONVERTED, number, text, texts
 from lnc_dicom.types import Caveat, Instance, Prior, Series, Study
 
@@ -88,7 +88,7 @@ def read_study(paths: Iterable[Path]) -> Study:
         objects = "1 object shares its" if doubled == 1 else f"{doubled} objects share their"
         shared = f"{objects} SOP Instance UID with a different one; not used"
         caveats.append(Caveat(UNREADABLE, shared, is_our_text=True))
-    priors = read_results(i.path for i in found.values() if text(i.header, "SOPClassUID") == Comprehensive3DSRStorage)
+    priors = read_results(i.path for i in found.values() if text(i.header, "SOPClassUID") in SOP_CLASSES)
     studies = {text(i.header, "StudyInstanceUID") for i in found.values() if not is_ours(i.header)}
     studies = studies or {text(i.header, "StudyInstanceUID") for i in found.values()}
     if not studies:

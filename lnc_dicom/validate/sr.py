@@ -35,8 +35,8 @@ _MINIMUM_COUNT = {"POINT": 2, "MULTIPOINT": 2, "POLYLINE": 4, "CIRCLE": 4, "ELLI
 
 
 def check_report(document: Dataset) -> Iterator[Violation]:
-    """Check an SR with a title of CID 7021 against TID 1500; other SRs are not checked."""
-    if name_of(document) not in REPORT_TITLES:
+    """Check an SR with a title of CID 7021, or that names template 1500, against TID 1500; no other SR."""
+    if name_of(document) not in REPORT_TITLES and template_of(document) != "1500":
         return
     if template_of(document) != "1500":
         yield Violation("TID 1500", "1", "the root does not name its template", "Write Content Template Sequence 1500.")

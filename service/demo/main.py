@@ -24,14 +24,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from lnc_dicom.cli.console import complaints, quieten_libraries, show_line
 from lnc_dicom.encode.pages.summary import SERIES_NUMBER as SUMMARY_SERIES
 from lnc_dicom.errors import Unavailable, UnusableInput
+from lnc_dicom.outputs import DEFAULT_OUTPUTS
 from lnc_service.demo.sample import icbm152, mr_series
 
 ARCHIVE_AE_TITLE = "ARCHIVE"
 _STUDY_QUIET_S = 2.0
 _START_LIMIT_S = 60.0
 _RESULT_LIMIT_S = 180.0
-_RESULTS = 5
-"""SEG, SR, two summary pages, saliency."""
+_RESULTS = 6
+"""SEG, SR, summary page; of the demonstration model, because the demonstration asks for it: SR, page, saliency."""
 
 
 class DemoFailed(Unavailable):
@@ -122,7 +123,8 @@ def _service(folder: Path, port: int, archive_port: int) -> Iterator[Callable[[]
     """Run `lnc serve` as a process of its own; gives a function that says whether it still runs."""
     config = folder / "lnc.toml"
     config.write_text(
-        f'spool = "{folder.resolve() / "spool"}"\n\n'
+        f'spool = "{folder.resolve() / "spool"}"\n'
+        f"objects = {[kind.value for kind in DEFAULT_OUTPUTS]}\n\n"
         f'[listen]\nhost = "127.0.0.1"\nport = {port}\nstudy_quiet_s = {_STUDY_QUIET_S}\n\n'
         f'[pacs]\nhost = "127.0.0.1"\nport = {archive_port}\nae_title = "{ARCHIVE_AE_TITLE}"\n',
         encoding="utf-8",

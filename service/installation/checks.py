@@ -60,7 +60,8 @@ def check_all(settings: Settings, now: datetime) -> Iterator[Checked]:
 def check_destinations(settings: Settings) -> Iterator[Checked]:
     """Ask every destination (C-ECHO) and say which objects it would take."""
     for pacs in settings.destinations:
-        found = connect(pacs, settings.listen.ae_title, settings.objects_of(pacs))
+        kinds = settings.objects_of(pacs, demonstration=settings.demonstration)
+        found = connect(pacs, settings.listen.ae_title, kinds)
         yield Checked(f"destination {name_of(pacs)}", Verdict.GOOD if found.good else Verdict.WRONG, str(found))
 
 

@@ -26,19 +26,20 @@ from lnc_dicom.uids import LABEL_MAP_SEGMENTATION
 from lnc_service.alternatives import CLASS_INSTEAD
 from lnc_service.settings import Pacs
 
-CLASS_OF: Mapping[Output, UID] = MappingProxyType(
+CLASSES_OF: Mapping[Output, tuple[UID, ...]] = MappingProxyType(
     {
-        Output.SEG: SegmentationStorage,
-        Output.SR: Comprehensive3DSRStorage,
-        Output.SUMMARY: SecondaryCaptureImageStorage,
-        Output.SALIENCY: SecondaryCaptureImageStorage,
-        Output.LABELMAP: UID(LABEL_MAP_SEGMENTATION),
-        Output.MAP: ParametricMapStorage,
-        Output.TEXT: Comprehensive3DSRStorage,
-        Output.PDF: EncapsulatedPDFStorage,
+        Output.SEG: (SegmentationStorage,),
+        Output.SR: (Comprehensive3DSRStorage,),
+        Output.SUMMARY: (SecondaryCaptureImageStorage,),
+        Output.BIOMARKER: (Comprehensive3DSRStorage, SecondaryCaptureImageStorage),
+        Output.SALIENCY: (SecondaryCaptureImageStorage,),
+        Output.LABELMAP: (UID(LABEL_MAP_SEGMENTATION),),
+        Output.MAP: (ParametricMapStorage,),
+        Output.TEXT: (Comprehensive3DSRStorage,),
+        Output.PDF: (EncapsulatedPDFStorage,),
     }
 )
-"""SOP class of every kind of object that is sent."""
+"""SOP classes of every kind of object that is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ def test_connection(pacs: Pacs, calling_ae_title: str, objects: Sequence[Output]
     ae = AE(ae_title=calling_ae_title)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = pacs.timeout_s
     ae.add_requested_context(Verification)
-    kinds = [kind for kind in objects if kind in CLASS_OF]
-    classes = [CLASS_OF[kind] for kind in kinds]
+    kinds = [kind for kind in objects if kind in CLASSES_OF]
+    classes = [sop_class for kind in kinds for sop_class in CLASSES_OF[kind]]
     for sop_class in dict.fromkeys([*classes, *(CLASS_INSTEAD[c] for c in classes if c in CLASS_INSTEAD)]):
         ae.add_requested_context(sop_class, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
     began = time.perf_counter()
@@ -104,10 +105,12 @@ def test_connection(pacs: Pacs, calling_ae_title: str, objects: Sequence[Output]
 def _sorted(association: Association, kinds: Sequence[Output], took_ms: float) -> Connection:
     taken, instead, refused = [], [], []
     for kind in kinds:
-        other = CLASS_INSTEAD.get(CLASS_OF[kind])
-        if _accepts(association, CLASS_OF[kind]):
+        classes = CLASSES_OF[kind]
+        others = [CLASS_INSTEAD.get(sop_class, sop_class) for sop_class in classes]
+        either = zip(classes, others, strict=True)
+        if all(_accepts(association, sop_class) for sop_class in classes):
             taken.append(kind)
-        elif other is not None and _accepts(association, other):
+        elif all(_accepts(association, one) or _accepts(association, other) for one, other in either):
             instead.append(kind)
         else:
             refused.append(kind)

@@ -22,7 +22,7 @@ from pathlib import Path
 from pydicom.uid import JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 from pynetdicom import AE, AllStoragePresentationContexts, _config, build_context, evt
 from pynetdicom.presentation import PresentationContext
-from pynetdicom.sop_class import Verification
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
 
 from lnc_dicom.errors import LncError, UnusableInput
 from lnc_dicom.study.transfer_syntaxes import TRANSFER_SYNTAXES
@@ -31,6 +31,7 @@ from lnc_service.logs import log, start_logging
 from lnc_service.parent import sigterm_with_parent, when_parent_is_gone
 from lnc_service.receiver.association_guard import MAXIMUM_PDU_BYTES, REQUEST_S, Connections, GuardedServer
 from lnc_service.receiver.disk import Watermark
+from lnc_service.receiver.notices import NOTICE_SYNTAXES, NOTICES, PROCESSING_FAILURE, Notice, hear
 from lnc_service.receiver.storage_scp import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS, Incoming, StorageReactor
 from lnc_service.receiver.study_uid import study_uid_of
 from lnc_service.receiver.tls import tls_context
@@ -96,6 +97,15 @@ class SpoolKeeper:
             return OUT_OF_RESOURCES  # the sender will try again
         return SUCCESS
 
+    def hear(self, notice: Notice) -> int:
+        """Take notice of a storage commitment or of a performed procedure step, as long as there is room."""
+        try:
+            self._need_room()
+            return hear(self.spool, notice)
+        except OSError:
+            log.exception("not kept", extra={"status": f"{PROCESSING_FAILURE:04X}"})
+            return PROCESSING_FAILURE
+
     def _need_room(self) -> None:
         if not self.watermark.has_room_for_an_object():
             log.warning("disk nearly full", extra={"status": f"{OUT_OF_RESOURCES:04X}"})
@@ -103,7 +113,7 @@ class SpoolKeeper:
 
 
 def contexts_for(requested: Iterable[PresentationContext]) -> list[PresentationContext]:
-    """Give the contexts that are accepted of those requested: Verification and whatever may be storage.
+    """Give the contexts that are accepted of those requested: Verification, notices, and whatever may be storage.
 
     pynetdicom's unrestricted storage would take the sender's first transfer syntax instead of the first of our list,
     and services such as query for storage.
@@ -111,11 +121,21 @@ def contexts_for(requested: Iterable[PresentationContext]) -> list[PresentationC
     contexts = [build_context(Verification)]
     for context in requested:
         uid = str(context.abstract_syntax)
-        if uid in _STORAGE_CLASSES or uid.startswith(_STORAGE_ROOT):
+        if uid in NOTICES:
+            contexts.append(_notice_context(uid))
+        elif uid in _STORAGE_CLASSES or uid.startswith(_STORAGE_ROOT):
             contexts.append(build_context(uid, [*TRANSFER_SYNTAXES, *REFUSED_LATER]))
         elif _is_private(uid):
             contexts.append(build_context(uid, [*TRANSFER_SYNTAXES, *REFUSED_LATER, *context.transfer_syntax]))
     return contexts
+
+
+def _notice_context(uid: str) -> PresentationContext:
+    """Accept notices of a class; of storage commitment, the one who reports is the provider of the service."""
+    context = build_context(uid, list(NOTICE_SYNTAXES))
+    if uid == StorageCommitmentPushModel:
+        context.scu_role, context.scp_role = False, True
+    return context
 
 
 def _is_private(sop_class: str) -> bool:

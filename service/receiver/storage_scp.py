@@ -1,4 +1,4 @@
-"""C-STORE and C-ECHO on an established association: fragments go to disk as they arrive, one answer for each message.
+"""C-STORE, C-ECHO and notices on an established association: objects go to disk as they arrive, one answer each.
 
 pynetdicom negotiates, and its state machine begins and ends associations. Messages are taken from the socket here: its
 way copies an object some six times, holds it in memory until it is whole, waits between two polling threads, and
@@ -23,6 +23,15 @@ from pynetdicom.dul import DULServiceProvider
 from lnc_service.arriving import Arriving
 from lnc_service.logs import log
 from lnc_service.receiver.association_guard import PDU_HEADER_BYTES, SHORT_WAIT_MS
+from lnc_service.receiver.notices import (
+    N_ACTION,
+    N_CREATE,
+    N_EVENT_REPORT,
+    N_SET,
+    NOT_PERFORMED,
+    NOTICE_BYTES_MAX,
+    Notice,
+)
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
@@ -37,7 +46,9 @@ _SOP_CLASS, _FIELD, _MESSAGE, _ANSWERED, _DATA_SET, _STATUS, _SOP_INSTANCE = (
     *(0x0002, 0x0100, 0x0110, 0x0120),
     *(0x0800, 0x0900, 0x1000),
 )
+_REQUESTED_CLASS, _REQUESTED_INSTANCE, _EVENT_TYPE = 0x0003, 0x1001, 0x1002
 """Elements of group 0000 (PS3.7 E.1)."""
+_WITH_DATA_SET = frozenset({_STORE, N_EVENT_REPORT, N_SET, N_ACTION, N_CREATE})
 _NO_DATA_SET = 0x0101
 _COMMAND_BYTES_MAX = 16 << 10
 _UID_BYTES_MAX = 64
@@ -61,6 +72,7 @@ class Command:
     sop_class: bytes
     sop_instance: bytes
     has_data_set: bool
+    event_type: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,9 @@ class Keeper(Protocol):
 
     def keep(self, incoming: Incoming) -> int:
         """Keep a whole object; give the status to answer."""
+
+    def hear(self, notice: Notice) -> int:
+        """Take notice of something; give the status to answer."""
 
 
 class StorageReactor(DULServiceProvider):  # type: ignore[misc]  # pynetdicom's classes are Any to mypy
@@ -205,6 +220,7 @@ class Messages:
         self._command: Command | None = None
         self._context = 0
         self._incoming: Incoming | None = None
+        self._said = bytearray()
 
     def take(self, body: memoryview) -> bool:
         """Take the fragments of a P-DATA PDU; tell whether more must follow. Raises BrokenMessageError."""
@@ -227,6 +243,7 @@ class Messages:
             self._incoming.arriving.discard()
         self._incoming = self._command = None
         self._fragments.clear()
+        self._said.clear()
 
     def _take_command(self, context: int, control: int, data: memoryview) -> None:
         self._fragments += data
@@ -240,9 +257,12 @@ class Messages:
         syntax = self._syntax_of(context)
         if command.field == _ECHO and not command.has_data_set:
             self._respond(command, SUCCESS)
-        elif command.field == _STORE and command.has_data_set:
+        elif command.field in _WITH_DATA_SET and command.has_data_set:
             self._command = command
-            self._begin(command, syntax)
+            if command.field == _STORE:
+                self._begin(command, syntax)
+        elif command.field == N_ACTION and not command.has_data_set:
+            self._respond(command, NOT_PERFORMED)
         elif command.field != _CANCEL:
             raise BrokenMessageError
 
@@ -261,11 +281,23 @@ class Messages:
     def _take_data(self, context: int, control: int, data: memoryview) -> None:
         if self._command is None or context != self._context:
             raise BrokenMessageError
-        self._write(data)
+        if self._command.field == _STORE:
+            self._write(data)
+        else:
+            self._said += data
+            if len(self._said) > NOTICE_BYTES_MAX:
+                raise BrokenMessageError
         if control & _LAST:
             command, incoming = self._command, self._incoming
             self._command = self._incoming = None
-            self._respond(command, self._keep(command, incoming))
+            status = self._keep(command, incoming) if command.field == _STORE else self._hear(command)
+            self._respond(command, status)
+
+    def _hear(self, command: Command) -> int:
+        said, uids = bytes(self._said), (command.sop_class, command.sop_instance)
+        self._said.clear()
+        sop_class, sop_instance = (uid.decode("ascii", "replace") for uid in uids)
+        return self._keeper.hear(Notice(command.field, sop_class, sop_instance, said, self._syntax_of(self._context)))
 
     def _write(self, data: bytes | memoryview) -> None:
         if self._incoming is None:
@@ -304,8 +336,10 @@ def decode_command(data: bytes | bytearray) -> Command:
     if any(len(number) != 2 for number in numbers):  # noqa: PLR2004 - unsigned short
         raise BrokenMessageError
     command, message, data_set = (int.from_bytes(number, "little") for number in numbers)
-    sop_class, sop_instance = (found.get(element, b"").strip(b"\0 ") for element in (_SOP_CLASS, _SOP_INSTANCE))
-    return Command(command, message, sop_class, sop_instance, data_set != _NO_DATA_SET)
+    sop_class = found.get(_SOP_CLASS) or found.get(_REQUESTED_CLASS, b"")
+    sop_instance = found.get(_SOP_INSTANCE) or found.get(_REQUESTED_INSTANCE, b"")
+    uids = (sop_class.strip(b"\0 "), sop_instance.strip(b"\0 "))
+    return Command(command, message, *uids, data_set != _NO_DATA_SET, found.get(_EVENT_TYPE, b""))
 
 
 def encode_response(command: Command, status: int) -> bytes:
@@ -317,8 +351,10 @@ def encode_response(command: Command, status: int) -> bytes:
         (_DATA_SET, struct.pack("<H", _NO_DATA_SET)),
         (_STATUS, struct.pack("<H", status)),
     ]
-    if command.field == _STORE:
+    if command.field != _ECHO:
         elements.append((_SOP_INSTANCE, _even(command.sop_instance)))
+    if command.field == N_EVENT_REPORT:
+        elements.append((_EVENT_TYPE, command.event_type))
     body = b"".join(struct.pack("<HHI", 0, element, len(value)) + value for element, value in elements)
     return struct.pack("<HHII", 0, 0, 4, len(body)) + body
 

@@ -102,7 +102,7 @@ def explain(decision: Decision, settings: Settings) -> list[str]:
     lines.append(f"measured: {', '.join(rule.measure)}, of {_series(decision.used)}")
     if decision.left_out:
         lines.append(f"left out: {_series(decision.left_out)}")
-    for name, kinds in kinds_of_destinations(settings, rule).items():
+    for name, kinds in kinds_of_destinations(settings, rule, demonstration=settings.demonstration).items():
         lines.append(f"{name} gets {', '.join(kinds)}")
     lines.append(f"priority: {rule.priority or 'as images and senders say'}")
     if rule.wait is not None:

@@ -19,8 +19,8 @@ from lnc_service.jobs import list_jobs
 from lnc_service.settings import load_settings
 from lnc_service.states import ENDED
 
-RESULTS = 5
-"""Objects that a PACS gets by default: SEG, SR, two summary pages, saliency."""
+RESULTS = 3
+"""Objects that a PACS gets by default of a T1 alone: SEG, SR, summary page; no predictions of a demonstration model."""
 _LNC = [sys.executable, "-c", "from lnc_service.cli import main; main()"]
 
 
@@ -57,7 +57,7 @@ def wait_for(what, limit_s=90.0):
 class Orthanc:
     """Debian's Orthanc with a storage of its own."""
 
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, plugins=()):
         self.dicom_port, self.http_port = free_port(), free_port()
         self.program, self.folder = program, folder
         self.process = None
@@ -71,7 +71,8 @@ class Orthanc:
             "IndexDirectory": str(folder / "index"),
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,
-            "Plugins": [],
+            "Plugins": list(plugins),
+            "DicomModalitiesInDatabase": True,
         }
         (folder / "orthanc.json").write_text(json.dumps(config))
 
@@ -96,6 +97,16 @@ class Orthanc:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}") as answer:
             data = answer.read()
         return data if path.endswith("/file") else json.loads(data)
+
+    def put(self, path, values, method="PUT"):
+        data = json.dumps(values).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data, method=method)
+        with urllib.request.urlopen(request) as answer:
+            return answer.read()
+
+    def know(self, port, title="LNC"):
+        """Tell it where an application entity listens, so that it can report and send."""
+        self.put("/modalities/lnc", {"AET": title, "Host": "127.0.0.1", "Port": port})
 
     def objects(self):
         """Every stored object as bytes, by modality."""

@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 from lnc_dicom.outputs import DEFAULT_OUTPUTS, FILES_OF, Output
-from lnc_dicom.segment.evaluate.metrics import read_nifti
+from lnc_dicom.study.nifti import read_nifti
 from lnc_service.demo.main import embedded_archive
 from tests.acceptance.conftest import lnc, wait_for
 from tests.acceptance.test_process import STUDIES

@@ -15,8 +15,8 @@ from scipy import ndimage
 
 from lnc_dicom.anatomy import STRUCTURES, Side
 from lnc_dicom.measure.volumetry import measure
-from lnc_dicom.segment.evaluate.metrics import read_nifti
 from lnc_dicom.study.load import load
+from lnc_dicom.study.nifti import read_nifti
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select
 from lnc_service.demo.sample import icbm152

@@ -17,6 +17,7 @@ def saliency_overlay(report: Report, provenance: Provenance) -> list[SCImage]:
     if report.biomarker is None or not report.biomarker.saliency:
         return []
     derivation = f"Grad-CAM of the predictions over {report.sources[0].Modality} images. {BANNER}"
-    series = CaptureSeries("saliency", SERIES_NUMBER, "AI saliency of predictions (RESEARCH)", derivation)
+    title = report.biomarker.titled("saliency of predictions (RESEARCH)")
+    series = CaptureSeries("saliency", SERIES_NUMBER, title, derivation)
     picture = draw_saliency_page(report, report.biomarker, provenance.now)
     return [secondary_capture(report, provenance, picture, series)]

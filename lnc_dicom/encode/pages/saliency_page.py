@@ -33,7 +33,7 @@ _TITLES = {
 
 def draw_saliency_page(report: Report, biomarker: BiomarkerResult, now: datetime) -> RgbImage:
     """Draw the page, uint8 (1024, 1024, 3): the saliency of every target over the T1 in grey."""
-    page, draw = new_page("What the predictions rest on (saliency)", biomarker.model, now)
+    page, draw = new_page(biomarker.titled("what the predictions rest on (saliency)"), biomarker.model, now)
     rows = len(biomarker.saliency)
     tile = min(_LARGEST_TILE, (SIZE - TOP - _FOOT) // max(rows, 1))
     cut = cutter(report, tile)

@@ -88,9 +88,14 @@ class Cutter:
 
 def cutter(report: Report, size: int) -> Cutter:
     """Prepare to cut slices from the T1 of a report."""
-    centre = _centre_mm(report.segmented.labels)
-    box = _box(report.volume, centre)
-    return Cutter(cut_out(report.volume, box), box, centre, _window(report.volume, centre), size)
+    return cutter_of(report.volume, report.segmented.labels, size)
+
+
+def cutter_of(volume: Volume, labels: Volume, size: int) -> Cutter:
+    """Prepare to cut slices from a T1 whose labels lie on its grid."""
+    centre = _centre_mm(labels)
+    box = _box(volume, centre)
+    return Cutter(cut_out(volume, box), box, centre, _window(volume, centre), size)
 
 
 def cut_out(volume: Volume, box: Box) -> Volume:

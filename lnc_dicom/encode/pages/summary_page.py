@@ -1,4 +1,4 @@
-"""Report → the summary pages: first overlays and volumes, then measured maps and predictions."""
+"""Report → the summary pages: first overlays and volumes, then measured maps. Nothing on them is predicted."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ from lnc_dicom.encode.pages.canvas import (
     new_page,
 )
 from lnc_dicom.encode.pages.maps_table import draw_quantities, measured_quantities
-from lnc_dicom.encode.pages.predictions_table import draw_predictions
 from lnc_dicom.encode.pages.slices import Cutter, Slice, colours, cut_out, cutter, is_outline
-from lnc_dicom.report import DEMONSTRATION_MODEL, RESEARCH_ONLY, UNFAMILIAR, Report
+from lnc_dicom.report import RESEARCH_ONLY, Report
 from lnc_dicom.types import Measurement
 
 TILE = 224
@@ -43,11 +42,11 @@ _BOTTOM = TOP + 3 * TILE + 10
 
 
 def draw_pages(report: Report, now: datetime) -> tuple[RgbImage, ...]:
-    """Draw the pages, uint8 (1024, 1024, 3) each; the second only if maps were measured or something was predicted.
+    """Draw the pages, uint8 (1024, 1024, 3) each; the second only if maps were measured.
 
     Slices are in radiological order: the patient's left is on the right.
     """
-    second = bool(measured_quantities(report)) or report.biomarker is not None
+    second = bool(measured_quantities(report))
     pages = [_first(report, now, "page 1 of 2" if second else "")]
     if second:
         pages.append(_second(report, now))
@@ -74,10 +73,9 @@ def _first(report: Report, now: datetime, number: str) -> Image.Image:
 
 
 def _second(report: Report, now: datetime) -> Image.Image:
-    """Draw the measured maps, below them the predictions."""
-    page, draw = new_page("FA, CBF and predictions", report.model, now, "page 2 of 2")
-    y = draw_quantities(draw, report, 12, TOP + 6)
-    draw_predictions(draw, report, 12, y + 14)
+    """Draw the measured maps."""
+    page, draw = new_page("FA and CBF", report.model, now, "page 2 of 2")
+    draw_quantities(draw, report, 12, TOP + 6)
     return page
 
 
@@ -118,12 +116,11 @@ def _table(draw: ImageDraw.ImageDraw, report: Report) -> None:
 
 
 def _caveats(draw: ImageDraw.ImageDraw, report: Report, y: int) -> None:
-    """Draw the caveats whose text is ours, the most important first; if some do not fit, the last line says so.
+    """Draw the caveats whose text is ours; if some do not fit, the last line says so.
 
     Any other text could name the patient. That this is research only is in the banner already.
     """
     own = [caveat for caveat in report.caveats if caveat.is_our_text and caveat.code != RESEARCH_ONLY]
-    own.sort(key=lambda caveat: caveat.code not in {DEMONSTRATION_MODEL, UNFAMILIAR})
     found = [f"{caveat.code} {caveat.text}" for caveat in own]
     lines = [line for reason in found for line in textwrap.wrap(reason, _CAVEAT_LETTERS, subsequent_indent="    ")]
     room = max(1, (SIZE - 8 - y) // _LINE)

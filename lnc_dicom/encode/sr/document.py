@@ -20,7 +20,6 @@ from lnc_dicom.codes import BRAIN_MRI
 from lnc_dicom.encode.provenance import DEVICE_SERIAL_NUMBER, MANUFACTURER, Provenance
 from lnc_dicom.encode.sr.changes import change_groups
 from lnc_dicom.encode.sr.outline import Placement
-from lnc_dicom.encode.sr.predictions import prediction_groups
 from lnc_dicom.encode.sr.relationships import relate_methods, separate
 from lnc_dicom.encode.sr.structures import structure_groups
 from lnc_dicom.encode.sr.study_level import study_level_groups
@@ -30,21 +29,20 @@ SERIES_NUMBER = 9002
 
 
 def measurement_report(report: Report, provenance: Provenance, seg: Segmentation) -> Comprehensive3DSR:
-    """Encode every measurement with its segment, site, side, method, algorithm and quality.
+    """Encode every measurement with its segment, site, side, method, algorithm and quality; nothing that is predicted.
 
     A structure that failed keeps its group and its quality, without its volume.
     """
     placement = Placement(report.labels, report.sources)
     content = MeasurementReport(
-        observation_context=ObservationContext(observer_device_context=_observer(report, provenance)),
+        observation_context=ObservationContext(observer_device_context=observer(report, provenance)),
         procedure_reported=BRAIN_MRI,
         imaging_measurements=[
             *(g for m in report.measurements for g in structure_groups(m, report, provenance, seg, placement)),
             *study_level_groups(report, provenance, placement),
             *change_groups(report.change, provenance, placement),
-            *prediction_groups(report.biomarker, provenance, placement, with_disease=report.shows_disease),
         ],
-        referenced_images=[_library_entry(report)],
+        referenced_images=[library_entry(report)],
     )
     document = Comprehensive3DSR(
         evidence=[*report.sources, seg],
@@ -62,7 +60,7 @@ def measurement_report(report: Report, provenance: Provenance, seg: Segmentation
     return document
 
 
-def _library_entry(report: Report) -> Dataset:
+def library_entry(report: Report) -> Dataset:
     """Give one image of the series for the image library; all 176 would take ten seconds and add no information.
 
     highdicom describes single-frame images only: a multi-frame image gets its geometry at the top level.
@@ -78,7 +76,7 @@ def _library_entry(report: Report) -> Dataset:
     return entry
 
 
-def _observer(report: Report, provenance: Provenance) -> ObserverContext:
+def observer(report: Report, provenance: Provenance) -> ObserverContext:
     """Name the device as in Contributing Equipment (IHE AIR Table 6.5.3.1-1)."""
     return ObserverContext(
         observer_type=codes.DCM.Device,

@@ -1,4 +1,7 @@
-"""Predictions of the biomarker model → TID 1501 groups. Nothing here was measured, and every name says so."""
+"""Predictions of the biomarker model → a Comprehensive 3D SR of its own (TID 1500).
+
+Nothing in it was measured: title, series and every name say so, and nothing of it is in the report of measurements.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,11 @@ from functools import partial
 
 from highdicom.sr import (
     AlgorithmIdentification,
+    Comprehensive3DSR,
     FindingSite,
+    MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
+    ObservationContext,
     QualitativeEvaluation,
 )
 from highdicom.sr import Measurement as MeasurementItem
@@ -17,10 +23,12 @@ from pydicom.sr.coding import Code
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.codes import (
     BRAIN,
+    BRAIN_MRI,
     CATEGORY_PROBABILITY,
     CAVEAT,
     CEREBRAL_HEMISPHERE,
     DEMONSTRATION_MODEL,
+    DEMONSTRATION_REPORT,
     LATERALITY,
     LOCAL_SCHEME,
     NO_UNITS,
@@ -28,37 +36,67 @@ from lnc_dicom.codes import (
     PREDICTED_FA,
     PREDICTED_FROM_T1,
     PREDICTED_FROM_T1_AND_PERSON,
+    PREDICTED_REPORT,
     PREDICTED_STEMS,
     UNFAMILIAR_HEAD,
 )
 from lnc_dicom.encode.provenance import Provenance
+from lnc_dicom.encode.sr.document import library_entry, observer
 from lnc_dicom.encode.sr.groups import Topic, topic_groups
 from lnc_dicom.encode.sr.items import evaluation_item, number_item, site_of
 from lnc_dicom.encode.sr.outline import Placement
+from lnc_dicom.encode.sr.relationships import relate_methods, separate
 from lnc_dicom.predictions import BiomarkerResult, PredictedValue, RegionPrediction, StemPrediction
 from lnc_dicom.provenance import software_version
 from lnc_dicom.quantities import QUANTITIES, Quantity
-from lnc_dicom.report import DEMONSTRATION, unfamiliar_text
+from lnc_dicom.report import BANNER, DEMONSTRATION, Report, unfamiliar_text
 
+SERIES_NUMBER = 9011
 _LONGEST_MEANING = 64
 
 
-def prediction_groups(
-    biomarker: BiomarkerResult | None, provenance: Provenance, placement: Placement, *, with_disease: bool
-) -> list[MeasurementsAndQualitativeEvaluations]:
-    """Give groups for FA and CBF per structure, for LSA stems per side and, if wanted, for disease categories.
-
-    They are separate from measurements. The method is at group level, where readers look for it, and says whether the
-    model knew age and sex.
-    """
-    if biomarker is None:
+def prediction_report(report: Report, provenance: Provenance) -> list[Comprehensive3DSR]:
+    """Encode everything that was predicted as one document; an empty list where nothing was."""
+    biomarker = report.biomarker
+    groups = prediction_groups(biomarker, provenance, Placement(report.labels, report.sources)) if biomarker else []
+    if biomarker is None or not groups:
         return []
+    content = MeasurementReport(
+        observation_context=ObservationContext(observer_device_context=observer(report, provenance)),
+        procedure_reported=BRAIN_MRI,
+        imaging_measurements=groups,
+        title=DEMONSTRATION_REPORT if biomarker.demonstration else PREDICTED_REPORT,
+        referenced_images=[library_entry(report)],
+    )
+    series = biomarker.titled("predicted, not measured (RESEARCH)")
+    document = Comprehensive3DSR(
+        evidence=report.sources,
+        content=content,
+        is_complete=True,
+        is_final=False,
+        is_verified=False,
+        **provenance.common("predictions", SERIES_NUMBER, series),
+    )
+    document.CompletionFlagDescription = f"Automatic, not reviewed. {BANNER}."
+    separate(document)
+    relate_methods(document)
+    provenance.finish(document)
+    return [document]
+
+
+def prediction_groups(
+    biomarker: BiomarkerResult, provenance: Provenance, placement: Placement
+) -> list[MeasurementsAndQualitativeEvaluations]:
+    """Give groups for FA and CBF per structure, for LSA stems per side and for disease categories, if there are any.
+
+    The method is at group level, where readers look for it, and says whether the model knew age and sex.
+    """
     method = PREDICTED_FROM_T1_AND_PERSON if biomarker.age_and_sex_known else PREDICTED_FROM_T1
     topics = [
         *(_region(prediction, placement) for prediction in biomarker.regions),
         *(_stems(prediction, placement) for prediction in biomarker.stems),
     ]
-    if with_disease and biomarker.disease:
+    if biomarker.disease:
         topics.append(_disease(biomarker, placement))
     model = biomarker.model
     version = f"{model.version}; {model.digest[:12]}; lnc-dicom {software_version()}"

@@ -1,34 +1,16 @@
-"""Report → one sentence per structure, prediction and caveat, for the text report."""
+"""Report → one sentence per structure and caveat, for the text report; nothing that is predicted."""
 
 from __future__ import annotations
 
-from lnc_dicom.encode.number_text import mean_text, predicted_text
+from lnc_dicom.encode.number_text import mean_text
 from lnc_dicom.quantities import QUANTITIES, Quantity
-from lnc_dicom.report import DEMONSTRATION, Report, failure_text
+from lnc_dicom.report import Report, failure_text
 from lnc_dicom.types import Measurement
 
 
 def measured_sentences(report: Report) -> list[str]:
     """Give volume, its interval and the means of the maps for every structure, or why the structure failed."""
     return [_measured(measurement) for measurement in report.measurements]
-
-
-def predicted_sentences(report: Report) -> list[str]:
-    """Give the predictions of the biomarker model, if there is one. Every sentence says "predicted"."""
-    found = report.biomarker
-    if found is None:
-        return []
-    fa, cbf = QUANTITIES[Quantity.FA], QUANTITIES[Quantity.CBF]
-    note = f" ({DEMONSTRATION})" if found.demonstration else ""
-    lines = [
-        f"{r.structure.title}: predicted FA {predicted_text(r.fa, fa.digits)}, "
-        f"predicted CBF {predicted_text(r.cbf, cbf.digits)} {cbf.unit_text}{note}"
-        for r in found.regions
-    ]
-    lines += [f"LSA stems, {r.side.value}: predicted {predicted_text(r.expected, 1)}{note}" for r in found.stems]
-    if report.shows_disease:
-        lines += [f"{name}: predicted probability {100 * p:.0f} %{note}" for name, p in found.disease.items()]
-    return lines
 
 
 def caveat_sentences(report: Report) -> list[str]:

@@ -24,7 +24,7 @@ from pydicom.sr.coding import Code
 
 from lnc_dicom.codes import MRI_HEAD_REPORT, SOURCE_SERIES
 from lnc_dicom.encode.provenance import MANUFACTURER, Provenance
-from lnc_dicom.encode.sr.sentences import caveat_sentences, measured_sentences, predicted_sentences
+from lnc_dicom.encode.sr.sentences import caveat_sentences, measured_sentences
 from lnc_dicom.report import BANNER, Report
 
 SERIES_NUMBER = 9003
@@ -32,7 +32,7 @@ _ENGLISH = Code("en-US", "RFC5646", "English (United States)")
 
 
 def text_report(report: Report, provenance: Provenance) -> EnhancedSR:
-    """Encode sentences under Summary (caveats), Findings (measured) and Impressions (predicted)."""
+    """Encode sentences under Summary (caveats) and Findings (measured); impressions are a reader's, not ours."""
     root = ContainerContentItem(MRI_HEAD_REPORT, is_content_continuous=False, template_id="2000")
     root.ContentSequence = ContentSequence([*_context(report, provenance), *_sections(report)], is_root=False)
     document = EnhancedSR(
@@ -66,14 +66,12 @@ def _context(report: Report, provenance: Provenance) -> list[CodeContentItem | T
 
 
 def _sections(report: Report) -> list[ContainerContentItem]:
-    """Give the sections of TID 2000 (CID 7001) with their sentences (CID 7002); no Impressions without predictions."""
+    """Give the sections of TID 2000 (CID 7001) with their sentences (CID 7002)."""
     dcm = codes.DCM
-    sections = [
+    return [
         _section(dcm.Summary, dcm.Summary, caveat_sentences(report)),
         _section(dcm.Findings, dcm.Finding, measured_sentences(report)),
     ]
-    predicted = predicted_sentences(report)
-    return [*sections, _section(dcm.Impressions, dcm.Impression, predicted)] if predicted else sections
 
 
 def _section(title: Code, name: Code, sentences: Sequence[str]) -> ContainerContentItem:

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import highdicom as hd
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 from scipy import ndimage
 
 from lnc_dicom.anatomy import Side
@@ -19,11 +17,10 @@ from lnc_dicom.errors import PathMissing, UnusableInput
 from lnc_dicom.geometry.resampling import resample_labels
 from lnc_dicom.segment.evaluate.protocols import LabelProtocol, regions
 from lnc_dicom.segment.synthesis.internal_capsule import add_internal_capsule
+from lnc_dicom.study.nifti import is_image, read_nifti
 
 _SURFACE_PERCENTILE = 95
 _SAME_GRID_MM = 1e-3
-_SUFFIXES = (".nii", ".nii.gz", ".mgz", ".mgh")
-_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ def pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
             raise PathMissing(f"{path} does not exist")
     if images.is_file() and labels.is_file():
         return [(images, labels)]
-    found = [[p for p in sorted(path.glob("*")) if p.name.endswith(_SUFFIXES)] for path in (images, labels)]
+    found = [[p for p in sorted(path.glob("*")) if is_image(p)] for path in (images, labels)]
     if not found[0] or len(found[0]) != len(found[1]):
         raise UnusableInput(f"{len(found[0])} images and {len(found[1])} label maps: the numbers must be equal")
     return list(zip(*found, strict=True))
@@ -90,15 +87,6 @@ def read_pair(
     if not np.isin(known, [n for region in regions(protocol) for n in region.theirs]).any():
         raise UnusableInput(f"{labels.name} has no label of the protocol {protocol} inside {image.name}")
     return volume, known
-
-
-def read_nifti(path: Path) -> hd.Volume:
-    """Read a NIfTI or MGH file (.nii, .nii.gz, .mgz, .mgh) as float32 volume in LPS."""
-    if path.suffix in (".mgz", ".mgh"):
-        image = nib.MGHImage.from_filename(path)
-        array = np.ascontiguousarray(np.asarray(image.dataobj, np.float32))
-        return hd.Volume(array, _TO_LPS @ image.affine, coordinate_system="PATIENT")
-    return hd.Volume.from_simpleitk(sitk.ReadImage(str(path), sitk.sitkFloat32), coordinate_system="PATIENT")
 
 
 def compare(

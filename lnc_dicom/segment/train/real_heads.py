@@ -21,7 +21,7 @@ from torch import Tensor
 from lnc_dicom.anatomy import DEEP_GREY, MIRRORED_LABELS, STRUCTURES
 from lnc_dicom.errors import UnusableInput
 from lnc_dicom.geometry.resampling import sample_at
-from lnc_dicom.segment.evaluate.metrics import head_name, pairs, read_nifti
+from lnc_dicom.segment.evaluate.metrics import head_name, pairs
 from lnc_dicom.segment.intensity import normalise
 from lnc_dicom.segment.synthesis.artefacts import add_artefacts, cut_field_of_view
 from lnc_dicom.segment.synthesis.config import SynthesisConfig
@@ -30,6 +30,7 @@ from lnc_dicom.segment.synthesis.internal_capsule import add_internal_capsule
 from lnc_dicom.segment.synthesis.label_maps import ventricle_displacement
 from lnc_dicom.segment.synthesis.rng import Rng
 from lnc_dicom.segment.synthesis.synthesise import cut_out, fractions
+from lnc_dicom.study.nifti import read_nifti
 
 _REACH_MM = (95.0, 115.0, 90.0)
 """Half the size of the box that is kept around the deep grey matter, along L, P, S."""

@@ -47,7 +47,7 @@ def test_service_and_library_divide_the_file_between_them():
 
 def test_the_settings_of_the_service_hand_the_librarys_sections_on():
     settings = Settings(pacs={"host": "x", "ae_title": "PACS"}, perfusion={"blood_t1_ms": 1600})
-    assert settings.options == Options(perfusion={"blood_t1_ms": 1600})
+    assert settings.options(demonstration=False) == Options(perfusion={"blood_t1_ms": 1600})
 
 
 def test_kinds_of_objects_are_read_by_name(tmp_path):
@@ -69,6 +69,7 @@ def test_a_list_of_kinds_wins_over_the_file():
 
 @pytest.mark.parametrize("names", ["", " , ", "seg,CANARY"])
 def test_a_list_with_an_unknown_kind_is_refused_and_the_known_ones_are_named(names):
-    with pytest.raises(BadSettings, match="seg, sr, summary, saliency, labelmap, map, text, pdf, fhir") as error:
+    known = "seg, sr, summary, biomarker, saliency, labelmap, map, text, pdf, fhir"
+    with pytest.raises(BadSettings, match=known) as error:
         choose_objects(Options(), names)
     assert "CANARY" not in str(error.value)

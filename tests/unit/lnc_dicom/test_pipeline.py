@@ -172,11 +172,12 @@ def test_a_study_that_a_gate_refuses_never_reaches_the_biomarker_model(tmp_path)
     assert stages.visited[-1] == "segment"
 
 
-def test_caveats_of_the_study_come_before_those_of_predictions(tmp_path):
+def test_caveats_of_the_study_stand_apart_from_those_of_predictions(tmp_path):
     write_series(tmp_path)
     (tmp_path / "notes.dcm").write_text("no DICOM object")
     report = analyse(read_study([tmp_path]), Tools(BoxSegmenter(), NOW, predictor=Oracle(distance=2.0)))
-    assert [c.code for c in report.caveats] == ["LNC-400", "LNC-401", "LNC-408", "LNC-421", "LNC-424"]
+    assert [c.code for c in report.caveats] == ["LNC-400", "LNC-401", "LNC-430"]
+    assert [c.code for c in report.prediction_caveats] == ["LNC-408", "LNC-421", "LNC-424"]
 
 
 def test_every_stage_is_visited_once_and_in_order(tmp_path):

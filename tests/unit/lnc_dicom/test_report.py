@@ -17,11 +17,11 @@ from lnc_dicom.report import (
     biomarker_caveats,
     change_caveats,
     failure_text,
-    may_show_disease,
     passed_labels,
     refuse,
     study_caveats,
     volume_change,
+    with_disease_withheld,
 )
 from lnc_dicom.types import Caveat, Change, Measurement, Prior, Study, VolumeChange
 from lnc_dicom.uids import tracking_uid
@@ -145,6 +145,7 @@ def test_caveats_of_the_study_come_in_order_and_only_those_of_files_are_not_our_
         ({}, []),
         ({"demonstration": True}, ["LNC-408"]),
         ({"disease": {}}, ["LNC-409"]),
+        ({"disease": {}, "disease_withheld": True}, []),
         ({"distance": 1.3}, ["LNC-421"]),
         ({"age_and_sex_known": False}, ["LNC-424"]),
     ],
@@ -159,10 +160,10 @@ def test_caveats_of_predictions(changed, codes):
 @pytest.mark.parametrize(
     ("demonstration", "asked", "shown"), [(True, False, False), (True, True, True), (False, False, True)]
 )
-def test_disease_of_a_demonstration_model_is_shown_only_on_request(demonstration, asked, shown):
+def test_disease_of_a_demonstration_model_is_withheld_unless_the_site_asks(demonstration, asked, shown):
     found = BiomarkerResult(MODEL, demonstration, True, (), (), 0.9, 1.2, {"well": 1.0})  # noqa: FBT003
-    assert may_show_disease(found, BiomarkerOptions(demonstration_disease=asked)) is shown
-    assert not may_show_disease(None, BiomarkerOptions(demonstration_disease=True))
+    kept = with_disease_withheld(found, BiomarkerOptions(demonstration_disease=asked))
+    assert (bool(kept.disease), kept.disease_withheld) == (shown, not shown)
 
 
 def test_labels_of_structures_that_failed_are_not_shown():

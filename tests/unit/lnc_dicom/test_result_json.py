@@ -75,6 +75,7 @@ def test_predictions_have_their_intervals_and_the_digits_of_their_quantity(repor
     assert found["stems"] == [
         {"side": "left", "expected": {"value": 3.4, "low": 2.0, "high": 4.8}, "most_likely": 3, "probability": 0.4}
     ]
+    assert (found["disease"], found["disease_withheld"]) == ({}, True)
     assert (found["in_distribution"], found["distance"], found["distance_limit"]) == (True, 0.9, 1.2)
 
 
@@ -95,7 +96,7 @@ def test_features_come_back_by_the_title_of_their_structure(report, tmp_path):
 def test_objects_caveats_and_timings_are_listed_in_their_order(report):
     objects = [EncodedObject(f"{n}.dcm", "SEG", f"1.{n}", "2", b"") for n in (2, 1)]
     caveats = (Caveat("LNC-401", "file x.dcm"), Caveat(STRUCTURE_FAILED, "failed", is_our_text=True))
-    result = _result(replace(report, caveats=caveats), objects, {"select": 0.12345})
+    result = _result(replace(report, caveats=caveats, prediction_caveats=()), objects, {"select": 0.12345})
     assert [o["file"] for o in result["objects"]] == ["2.dcm", "1.dcm"]
     assert result["caveats"] == [{"code": "LNC-401", "text": "file x.dcm"}, {"code": "LNC-402", "text": "failed"}]
     assert result["timings_s"] == {"select": 0.123}

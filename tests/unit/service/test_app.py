@@ -252,4 +252,4 @@ def test_what_the_spool_has_forgotten_the_database_forgets_with_its_deliveries(s
     monkeypatch.setattr(app, "list_jobs", lambda settings: [old, new])
     monkeypatch.setattr(app, "forget_rows", lambda jobs, deliveries: asked.append((jobs, deliveries)))
     Keeper(Settings(spool=spool.root, pacs={"host": "x", "ae_title": "PACS"})).look()
-    assert asked == [([old.name], [f"{old.name}>PACS"])]
+    assert asked == [([old.name], [f"{old.name}>PACS", f"proof:{old.name}>PACS"])]

@@ -31,8 +31,8 @@ def _delivery(job, title, state="DONE", stored=("a",), refused=(), waiting=()):
 class _Client:
     """A workflow database with what a test has put in."""
 
-    def __init__(self, studies=(), deliveries=(), steps=()):
-        self.found = {"study": list(studies), "delivery": list(deliveries)}
+    def __init__(self, studies=(), deliveries=(), steps=(), proofs=()):
+        self.found = {"study": list(studies), "delivery": list(deliveries), "proof": list(proofs)}
         self.steps, self.rewound = list(steps), []
 
     def list_workflows(self, name, **_):
@@ -168,3 +168,34 @@ def test_studies_that_arrive_are_shown_until_they_are_closed_and_found_by_what_t
 def test_jobs_are_chosen_by_state(settings, database):
     database([_status("a-1", output=DONE), _status("b-1", "PENDING")])
     assert [j.name for j in list_jobs(settings, states=(JobState.RUNNING,))] == ["b-1"]
+
+
+def _proof(status="SUCCESS", **output):
+    output = {**DONE, "committed": None, "seen": None, **output} if output else None
+    return _status("proof:a-1>PACS", status, output)
+
+
+def test_a_job_is_done_when_its_delivery_is_proved_and_not_before(settings, database):
+    files = ["a", "b"]
+    delivery = _delivery("a-1", "PACS", stored=files)
+    steps = [
+        {"function_name": "plan", "output": {"commitment": True, "read_back": False}},
+        {"function_name": "answer", "output": {"uids": ["1.1"]}},
+    ]
+    database([_status("a-1", output=DONE)], [delivery], steps, [_proof("PENDING")])
+    (job,) = list_jobs(settings)
+    (found,) = job.deliveries
+    assert (job.state, found.committed, found.seen) == (JobState.DELIVERING, 1, None)
+    database([_status("a-1", output=DONE)], [delivery], proofs=[_proof(committed=files, seen=files)])
+    (job,) = list_jobs(settings)
+    (found,) = job.deliveries
+    assert (job.state, found.stored, found.committed, found.seen) == (JobState.DONE, 2, 2, 2)
+
+
+def test_of_a_delivery_that_was_not_proved_only_the_proof_is_run_again(settings, database):
+    failed = _proof(state="FAILED", code="LNC-530", what="committed 0 of 1", do="ask", committed=[])
+    client = database([_status("a-1", output=DONE)], [_delivery("a-1", "PACS")], proofs=[failed])
+    (job,) = list_jobs(settings)
+    assert (job.state, job.code, job.what) == (JobState.FAILED, "LNC-530", "committed 0 of 1")
+    assert retry(settings, "a-1") == ["a-1 to PACS"]
+    assert client.rewound == [("proof:a-1>PACS", "proofs", None)]

@@ -94,23 +94,44 @@ objects = ["pdf"]
 )
 
 
+def _made(settings, *, demonstration=False):
+    return settings.options(demonstration=demonstration).objects
+
+
 def test_every_destination_gets_the_default_unless_it_chooses(toml):
     settings = load_settings(toml(OTHERS))
     assert [d.ae_title for d in settings.destinations] == ["PACS", "ARCHIVE", "RECORDS"]
-    chosen = [settings.objects_of(d) for d in settings.destinations]
+    chosen = [settings.objects_of(d, demonstration=False) for d in settings.destinations]
     assert chosen == [DEFAULT_OUTPUTS, (Output.LABELMAP, Output.SEG), (Output.PDF,)]
 
 
 def test_what_is_made_is_the_union_of_what_the_destinations_get(toml):
-    assert load_settings(toml(GOOD)).options.objects == DEFAULT_OUTPUTS
-    assert load_settings(toml(OTHERS)).options.objects == (*DEFAULT_OUTPUTS, Output.LABELMAP, Output.PDF)
+    assert _made(load_settings(toml(GOOD))) == DEFAULT_OUTPUTS
+    assert _made(load_settings(toml(OTHERS))) == (*DEFAULT_OUTPUTS, Output.LABELMAP, Output.PDF)
     only = load_settings(toml(GOOD + 'objects = ["text"]\n'))
-    assert only.options.objects == (Output.TEXT,)
+    assert _made(only) == (Output.TEXT,)
+
+
+MEASURED = (Output.SEG, Output.SR, Output.SUMMARY)
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        (GOOD, MEASURED),
+        (GOOD + 'objects = ["sr", "biomarker"]\n', (Output.SR, Output.BIOMARKER)),
+        ('objects = ["sr", "biomarker"]\n' + GOOD, (Output.SR, Output.BIOMARKER)),
+    ],
+)
+def test_predictions_of_a_demonstration_model_go_only_to_those_who_ask(toml, text, kinds):
+    settings = load_settings(toml(text))
+    assert settings.objects_of(settings.pacs, demonstration=True) == kinds
+    assert _made(settings, demonstration=True) == kinds
 
 
 def test_fhir_is_made_where_the_site_asks_for_it_though_nobody_gets_it_by_dicom(toml):
     settings = load_settings(toml('objects = ["seg", "fhir"]\n' + GOOD + 'objects = ["sr"]\n'))
-    assert settings.options.objects == (Output.SR, Output.FHIR)
+    assert _made(settings) == (Output.SR, Output.FHIR)
 
 
 def test_an_unknown_kind_is_refused(toml):

@@ -12,20 +12,11 @@ from lnc_dicom.errors import PacsUnreachable
 from lnc_service import workflow
 from lnc_service.child import ChildEndedError
 from lnc_service.deliver import Answers, Fate
+from lnc_service.engine import DELIVERY, Parts, delivery_name, equip, launch_engine
 from lnc_service.manifest import Closed, Manifest, ReceivedObject
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
-from lnc_service.workflow import (
-    DELIVERY,
-    Parts,
-    delivery_name,
-    enqueue,
-    equip,
-    forget_rows,
-    is_active,
-    launch_engine,
-    order_of,
-)
+from lnc_service.workflow import enqueue, forget_rows, is_active, order_of
 
 FILES = ["segmentation.dcm", "measurements.dcm"]
 DONE = {"state": "DONE", "code": "", "what": "", "do": "", "files": FILES}
@@ -60,7 +51,8 @@ class _Pacs:
             raise answer
         fates = {Path(f).name: answer.get(Path(f).name, Fate.STORED) for f in files}
         reasons = {name: "status A900" for name, fate in fates.items() if fate is not Fate.STORED}
-        return Answers(fates, reasons, answer.get("instead", {}))
+        stored = {name: {"sop_instance": name} for name, fate in fates.items() if fate is Fate.STORED}
+        return Answers(fates, reasons, answer.get("instead", {}), stored)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +158,7 @@ def test_a_defect_of_ours_fails_the_job_without_its_message(run):
 
 
 def test_a_delivery_whose_destination_left_the_settings_says_so(run, monkeypatch):
-    monkeypatch.setattr(workflow, "destinations", lambda key, job, files: {"GONE": files})
+    monkeypatch.setattr(workflow, "destinations", lambda key, job, files, **_: {"GONE": files})
     _, (delivery,) = run(_Computer(DONE), _Pacs(PACS=[{}]), expected=("GONE",))
     assert (delivery["state"], delivery["code"], delivery["waiting"]) == ("FAILED", "LNC-203", FILES)
 
@@ -233,3 +225,11 @@ def test_a_stat_study_is_measured_before_routine_studies_that_wait(engine, job, 
     for name in names:
         DBOS.retrieve_workflow(name).get_result()
     assert computed == [names[0], names[2], names[1]]
+
+
+def test_a_delivery_that_is_to_be_proved_is_proved_by_what_was_stored(run, job, monkeypatch):
+    proved = []
+    monkeypatch.setattr(workflow, "enqueue_proof", lambda *of: proved.append(of))
+    monkeypatch.setattr(workflow, "is_proved", lambda destination: destination == "B")
+    run(_Computer(DONE), _Pacs(A=[{}], B=[{FILES[0]: Fate.REFUSED}]), ("A", "B"))
+    assert proved == [(job, "B", {FILES[1]: {"sop_instance": FILES[1]}})]

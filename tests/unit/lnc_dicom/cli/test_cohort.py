@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from lnc_dicom.cli.cohort import is_simulated
 from lnc_dicom.cli.main import app
+from lnc_dicom.segment import load
 from tests.factories import BoxSegmenter, head, layout, write_series
 
 
@@ -29,7 +30,7 @@ def explain(monkeypatch, tmp_path, study):
     """`lnc explain` on one study, with a segmenter that needs no network; gives the exit code and the files."""
 
     def run(segmenter, *options):
-        monkeypatch.setattr("lnc_dicom.segment.load.load_segmenter", lambda: segmenter)
+        monkeypatch.setattr(load, "load_segmenter", lambda: segmenter)
         done = CliRunner().invoke(app, ["explain", str(study), "--out", str(tmp_path / "out"), *options])
         return done.exit_code, {p.name for p in (tmp_path / "out").iterdir()}
 

@@ -15,13 +15,13 @@ class Oracle:
         self, *, demonstration=True, digest="a" * 64, distance=0.9, structures=STRUCTURES[:1], sides=(Side.LEFT,)
     ):
         self.model = Model("oracle", "3", digest)
-        self._demonstration, self._distance = demonstration, distance
+        self.demonstration, self._distance = demonstration, distance
         self._structures, self._sides = structures, sides
 
     def __call__(self, _volume, _labels, person):
         return BiomarkerResult(
             model=self.model,
-            demonstration=self._demonstration,
+            demonstration=self.demonstration,
             age_and_sex_known=person.is_known,
             regions=tuple(RegionPrediction(s, FA, CBF) for s in self._structures),
             stems=tuple(StemPrediction(side, STEMS, 3, 0.4) for side in self._sides),

@@ -52,7 +52,7 @@ def test_files_that_are_not_images_are_refused_by_code(tmp_path):
 @pytest.mark.parametrize("first_axis_mm", [2.0, -2.0])
 def test_b_vectors_are_converted_to_lps_whichever_way_the_first_axis_runs_and_whatever_the_voxel_size(first_axis_mm):
     """FSL flips the first component where the array is right-handed (det > 0 in RAS)."""
-    directions = dcm2niix._in_lps(np.eye(3), np.diag([first_axis_mm, 3.0, 5.0, 1.0]))
+    directions = dcm2niix.in_lps(np.eye(3), np.diag([first_axis_mm, 3.0, 5.0, 1.0]))
     np.testing.assert_allclose(directions, np.diag([1.0, -1.0, 1.0]), atol=1e-12)
 
 

@@ -10,6 +10,7 @@ import highdicom as hd
 import pydicom
 import pytest
 from pydicom import Dataset
+from pydicom.uid import ComprehensiveSRStorage
 
 from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.options import MapsOptions, Options
@@ -76,6 +77,23 @@ def test_other_settings_give_another_result(folder):
     _, new = _result(read_study([folder]), LATER, options=Options(maps=MapsOptions(inside_share=0.8)))
     assert not {o.series_instance_uid for o in new} & {o.series_instance_uid for o in old}
     assert "PredecessorDocumentsSequence" in _sr(new)
+
+
+def test_a_report_that_came_back_as_comprehensive_sr_is_named_with_that_class(folder):
+    _, objects = _result(read_study([folder]))
+    (folder / "sr.dcm").write_bytes(_as_comprehensive_sr(_sr(objects)))
+    report, again = _result(read_study([folder]), LATER, OTHER)
+    (prior,) = report.study.priors
+    (named,) = _sr(again).PredecessorDocumentsSequence
+    (item,) = named.ReferencedSeriesSequence[0].ReferencedSOPSequence
+    assert (item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID) == (ComprehensiveSRStorage, prior.uid)
+
+
+def _as_comprehensive_sr(document):
+    document.SOPClassUID = document.file_meta.MediaStorageSOPClassUID = ComprehensiveSRStorage
+    written = io.BytesIO()
+    document.save_as(written)
+    return written.getvalue()
 
 
 def test_results_that_come_back_from_the_pacs_do_not_cause_new_ones(folder):

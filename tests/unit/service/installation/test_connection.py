@@ -6,7 +6,7 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification
 
 from lnc_dicom.outputs import DEFAULT_OUTPUTS, Output
-from lnc_service.installation.connection import CLASS_OF
+from lnc_service.installation.connection import CLASSES_OF
 from lnc_service.installation.connection import test_connection as connect
 from lnc_service.settings import Pacs
 
@@ -25,7 +25,7 @@ def _archive(*classes, status=0x0000, title="PACS"):
 
 
 def test_every_kind_of_object_that_is_sent_has_a_class():
-    assert set(CLASS_OF) == set(Output) - {Output.FHIR}
+    assert set(CLASSES_OF) == set(Output) - {Output.FHIR}
 
 
 def test_a_destination_says_what_it_takes_what_in_another_class_and_what_not():
@@ -33,9 +33,9 @@ def test_a_destination_says_what_it_takes_what_in_another_class_and_what_not():
         found = connect(pacs, "LNC", DEFAULT_OUTPUTS)
     assert found.echo_ms > 0
     assert (found.taken, found.instead) == ((Output.SEG,), (Output.SR,))
-    assert found.refused == (Output.SUMMARY, Output.SALIENCY)
+    assert found.refused == (Output.SUMMARY, Output.BIOMARKER, Output.SALIENCY)
     assert not found.good
-    assert "refuses summary, saliency" in str(found)
+    assert "refuses summary, biomarker, saliency" in str(found)
 
 
 def test_a_destination_that_takes_everything_is_good():

@@ -211,9 +211,14 @@ def test_private_objects_are_accepted_kept_and_never_make_a_study(receiver):
 
 
 def test_services_that_are_not_storage_are_not_taken_for_it():
-    query, print_, commitment = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.1.9", "1.2.840.10008.1.20.1"
-    requested = [build_context(uid, ExplicitVRLittleEndian) for uid in (query, print_, commitment, MR)]
+    query, print_ = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.1.9"
+    requested = [build_context(uid, ExplicitVRLittleEndian) for uid in (query, print_, MR)]
     assert [str(c.abstract_syntax) for c in contexts_for(requested)] == ["1.2.840.10008.1.1", MR]
+
+
+def test_reports_of_storage_commitment_are_taken_and_we_offer_none():
+    (_, context) = contexts_for([build_context("1.2.840.10008.1.20.1", ExplicitVRLittleEndian)])
+    assert (context.scu_role, context.scp_role) == (False, True)
 
 
 def test_the_first_syntax_of_our_list_is_chosen_and_for_private_classes_one_of_the_senders_if_need_be(receiver):
@@ -317,7 +322,7 @@ def test_mutants_are_answered_or_cut_off_and_the_next_good_study_is_kept(tmp_pat
         association.release()
         assert any(good.data in path.read_bytes() for path in objects_in(receiver.spool))
         assert {p.name.partition("-")[0] for p in receiver.spool.root.iterdir()} <= {
-            *("arriving", "received", "results", "unused", "manifests", "closed", "boot")
+            *("arriving", "received", "results", "unused", "manifests", "closed", "commitments", "boot")
         }
         assert not [p for p in receiver.spool.root.rglob("*") if ".." in p.name or "etc" in p.name]
         assert receiver.memory_mb() < MEMORY_MB_MAX

@@ -54,7 +54,7 @@ def test_it_is_said_aloud_what_would_happen_and_why(settings, tmp_path):
     assert "rule 'CT' does not fit: modality: MR (not CT)" in text
     assert "rule 'new' fits: it fits every study" in text
     assert "measured: volumes, of" in text
-    assert "PACS gets seg, sr, summary, saliency" in text
+    assert "PACS gets seg, sr, summary\n" in text
     assert "waits for *asl*, up to 20 minutes; missing now: *asl*" in text
 
 

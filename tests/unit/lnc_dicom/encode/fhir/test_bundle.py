@@ -79,10 +79,17 @@ def _is_of(group, structure, by_url):
     return (code, side.lower()) == (STRUCTURE[structure.name].value, structure.side.value)
 
 
-def test_predictions_carry_method_interval_and_device(found):
-    predicted = [
-        o for o in _resources(found, "Observation") if o["code"]["coding"][0]["code"] in {"PRED-FA", "PRED-CBF"}
-    ]
+def _predicted(found):
+    return [o for o in _resources(found, "Observation") if o["code"]["coding"][0]["code"] in {"PRED-FA", "PRED-CBF"}]
+
+
+def test_nothing_that_was_predicted_is_an_observation(found):
+    assert _predicted(found) == []
+    assert "PRED" not in json.dumps(found)
+
+
+def test_predictions_carry_method_interval_and_device(everything):
+    predicted = _predicted(bundle(everything.datasets["predictions.dcm"]))
     assert len(predicted) == 12
     for one in predicted:
         assert one["method"]["coding"][0]["code"] == "PRED-T1"

@@ -14,7 +14,7 @@ def test_it_is_an_rgb_capture_that_says_what_it_is(everything):
     assert (found.Rows, found.Columns, found.PhotometricInterpretation) == (1024, 1024, "RGB")
     assert found.ImageType[:2] == ["DERIVED", "SECONDARY"]
     assert "Grad-CAM" in found.DerivationDescription
-    assert "RESEARCH" in found.SeriesDescription
+    assert found.SeriesDescription == "DEMONSTRATION: saliency of predictions (RESEARCH)"
     assert found.BurnedInAnnotation == "NO"
 
 

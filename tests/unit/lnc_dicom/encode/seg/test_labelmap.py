@@ -11,7 +11,7 @@ from lnc_dicom.encode.provenance import Provenance
 from lnc_dicom.encode.seg.binary import segmentation
 from lnc_dicom.encode.seg.labelmap import labelmap
 from lnc_dicom.pipeline import analyse
-from lnc_dicom.segment.evaluate.metrics import read_nifti
+from lnc_dicom.study.nifti import read_nifti
 from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
 from tests.factories import LAYOUTS, NOW, BoxSegmenter, head, layout, write_series

@@ -14,8 +14,8 @@ from lnc_dicom.anatomy import STRUCTURES
 from lnc_dicom.encode import encode
 from lnc_dicom.encode.sr.outline import Placement, largest_filled, trace
 from lnc_dicom.report import Report
-from lnc_dicom.segment.evaluate.metrics import read_nifti
 from lnc_dicom.study.load import load
+from lnc_dicom.study.nifti import read_nifti
 from lnc_dicom.study.read import read_study
 from lnc_dicom.study.select_t1 import select
 from lnc_dicom.types import Measurement, Segmented

@@ -1,13 +1,18 @@
+import io
+import subprocess
 from datetime import UTC, datetime
 
+import pydicom
 import pytest
 from highdicom.sr import Comprehensive3DSR
 
 from lnc_dicom.options import BiomarkerOptions, Options
 from lnc_dicom.pipeline import process
 from lnc_dicom.report import DEMONSTRATION
+from lnc_dicom.study.priors import prior_of
 from lnc_dicom.study.read import read_study
 from lnc_dicom.tools import Tools
+from lnc_dicom.validate.objects import check_object
 from tests.factories import NOW, BoxSegmenter, write_series
 from tests.unit.lnc_dicom.encode.oracle import Oracle
 
@@ -24,12 +29,13 @@ def _process(folder, predictor, **chosen):
     return process(read_study([folder]), tools)
 
 
-def _numbers(objects):
-    import io
+def _document(objects, name="predictions.dcm"):
+    (found,) = [pydicom.dcmread(io.BytesIO(o.data)) for o in objects if o.name == name]
+    return found
 
-    import pydicom
 
-    document = Comprehensive3DSR.from_dataset(pydicom.dcmread(io.BytesIO(objects[1].data)))
+def _numbers(objects, name="predictions.dcm"):
+    document = Comprehensive3DSR.from_dataset(_document(objects, name))
     found, texts = {}, []
 
     def walk(item):
@@ -66,9 +72,34 @@ def test_predictions_have_names_of_their_own_units_and_intervals(folder):
     assert "110808" not in numbers  # nothing was measured, so nothing is called FA
 
 
+@pytest.mark.parametrize("demonstration", [True, False])
+def test_title_and_series_say_that_it_is_predicted_and_of_whom(folder, demonstration):
+    _, objects = _process(folder, Oracle(demonstration=demonstration))
+    document, measured = _document(objects), _document(objects, "measurements.dcm")
+    title = document.ConceptNameCodeSequence[0].CodeMeaning
+    assert "predicted" in title
+    assert "predicted, not measured" in document.SeriesDescription
+    assert ("DEMONSTRATION" in title) is ("DEMONSTRATION" in document.SeriesDescription) is demonstration
+    assert document.SeriesInstanceUID != measured.SeriesInstanceUID
+    assert prior_of(document) is None
+    assert prior_of(measured) is not None
+
+
+def test_nothing_that_was_predicted_is_in_the_report_of_measurements(folder):
+    _, objects = _process(folder, Oracle(demonstration=False))
+    numbers, texts = _numbers(objects, "measurements.dcm")
+    assert not [code for code in numbers if code.startswith("PRED-")]
+    assert not [text for text in texts if "predict" in text]
+
+
+def test_where_nothing_could_be_predicted_there_is_no_report_of_it(folder):
+    _, objects = _process(folder, Oracle(structures=(), sides=()))
+    assert "predictions.dcm" not in {o.name for o in objects}
+
+
 def test_a_demonstration_model_is_named_as_one_wherever_its_numbers_are(folder):
     report, objects = _process(folder, Oracle())
-    assert "LNC-408" in {c.code for c in report.caveats}
+    assert "LNC-408" in {c.code for c in report.prediction_caveats}
     _, text = _numbers(objects)
     assert DEMONSTRATION in text
 
@@ -77,7 +108,7 @@ def test_a_demonstration_model_is_named_as_one_wherever_its_numbers_are(folder):
 def test_a_head_unlike_the_training_data_is_warned_of(folder):
     for distance, warned in ((0.9, False), (3.4, True)):
         report, objects = _process(folder, Oracle(distance=distance))
-        assert ("LNC-421" in {c.code for c in report.caveats}) is warned
+        assert ("LNC-421" in {c.code for c in report.prediction_caveats}) is warned
         assert any("distance 3.4 SD, at most 1.2" in t for t in _numbers(objects)[1]) is warned
 
 
@@ -103,13 +134,12 @@ def test_another_model_gives_other_objects(folder):
 
 @pytest.mark.slow
 def test_a_report_with_predictions_passes_the_validator(folder, tmp_path, program):
-    import subprocess
-
     _, objects = _process(folder, Oracle(), demonstration_disease=True)
     for item in objects:
         (tmp_path / item.name).write_bytes(item.data)
         found = subprocess.run([program("dciodvfy"), tmp_path / item.name], capture_output=True, text=True, check=False)
         assert "Error" not in found.stdout + found.stderr, item.name
+    assert check_object(_document(objects)) == []
 
 
 @pytest.mark.slow
@@ -121,10 +151,6 @@ def test_the_same_study_and_model_give_the_same_bytes(folder):
 
 def _methods(objects):
     """Codes of ours among the methods of the SR."""
-    import io
-
-    import pydicom
-
     found = set()
 
     def walk(item):
@@ -133,7 +159,7 @@ def _methods(objects):
                 found.add(child.ConceptCodeSequence[0].CodeValue)
             walk(child)
 
-    walk(pydicom.dcmread(io.BytesIO(objects[1].data)))
+    walk(_document(objects))
     return {code for code in found if code.startswith("PRED-")}
 
 
@@ -154,5 +180,5 @@ def test_the_method_says_whether_age_and_sex_were_known(tmp_path, age, sex, want
     write_series(tmp_path, change=change)
     report, objects = _process(tmp_path, Oracle(), age_and_sex=wanted)
     assert _methods(objects) == {method}
-    assert ("LNC-424" in {c.code for c in report.caveats}) is caveat
-    assert all("57" not in c.text for c in report.caveats)
+    assert ("LNC-424" in {c.code for c in report.prediction_caveats}) is caveat
+    assert all("57" not in c.text for c in report.prediction_caveats)

@@ -1,11 +1,7 @@
 from dataclasses import replace
 
-import pytest
-
-from lnc_dicom.anatomy import STRUCTURES
-from lnc_dicom.encode.sr.sentences import caveat_sentences, measured_sentences, predicted_sentences
+from lnc_dicom.encode.sr.sentences import caveat_sentences, measured_sentences
 from lnc_dicom.measure.gates import MIRROR
-from lnc_dicom.report import DEMONSTRATION
 from lnc_dicom.types import Caveat
 
 
@@ -28,15 +24,6 @@ def test_a_structure_that_failed_has_its_reason_and_no_volume(everything):
     assert "mL" not in sentence
 
 
-@pytest.mark.parametrize("shows", [True, False])
-def test_disease_is_written_only_where_it_may_be_shown(everything, shows):
-    sentences = predicted_sentences(replace(everything.report, shows_disease=shows))
-    assert any(s.startswith("well: predicted probability 70 %") for s in sentences) is shows
-    assert sentences[0] == (
-        f"{STRUCTURES[0].title}: predicted FA 0.21 (0.17 to 0.26), predicted CBF 48 (31 to 64) ml/100 g/min"
-        f" ({DEMONSTRATION})"
-    )
-
-
-def test_without_a_model_nothing_is_predicted(everything):
-    assert predicted_sentences(replace(everything.report, biomarker=None)) == []
+def test_nothing_that_was_predicted_is_a_sentence(everything):
+    sentences = [*measured_sentences(everything.report), *caveat_sentences(everything.report)]
+    assert not any("predicted" in sentence or "LNC-408" in sentence for sentence in sentences)

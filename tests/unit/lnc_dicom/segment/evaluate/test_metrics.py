@@ -12,12 +12,12 @@ from lnc_dicom.segment.evaluate.metrics import (
     head_name,
     mean_of_sides,
     pairs,
-    read_nifti,
     read_pair,
     rows,
     surface_distance_mm,
 )
 from lnc_dicom.segment.evaluate.protocols import LabelProtocol
+from lnc_dicom.study.nifti import read_nifti
 
 
 def _cube(low, high):
