@@ -147,6 +147,27 @@ def retry_(name: str, file: Config = None) -> None:
             show_line(f"enqueued {enqueued}")
 
 
+@jobs.command()
+def close(name: str, file: Config = None) -> None:
+    """Measure what there is of a study that is arriving; wait no longer."""
+    _ask(name, file, "close")
+
+
+@jobs.command()
+def discard(name: str, file: Config = None) -> None:
+    """Measure nothing of what there is of a study that is arriving; what comes later is looked at again."""
+    _ask(name, file, "discard")
+
+
+def _ask(name: str, file: Path | None, what: str) -> None:
+    with exits():
+        from lnc_service.jobs import ask  # noqa: PLC0415
+        from lnc_service.settings import load_settings  # noqa: PLC0415
+        from lnc_service.spool import Asked  # noqa: PLC0415
+
+        show_line(f"asked the workers to {what} {ask(load_settings(file), name, Asked(what))}")
+
+
 @app.command()
 def spool(file: Config = None) -> None:
     """Show what lies in the spool, and why."""

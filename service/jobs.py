@@ -31,7 +31,7 @@ from lnc_service.manifest import decide_anew, read_folder, read_manifest, search
 from lnc_service.rules.book import RuleBook
 from lnc_service.rules.verdict import verdict_on
 from lnc_service.settings import Settings
-from lnc_service.spool import Spool
+from lnc_service.spool import Asked, Spool
 from lnc_service.states import ENDED, DeliveryOutcome, JobState, ProofOutcome
 
 _PROVING = ("plan", "answer", "see")
@@ -135,6 +135,17 @@ def retry(settings: Settings, name: str) -> list[str]:
                 _decide_anew(settings, job)
             client.rewind_workflow(job.name, application_version=WORKFLOW_VERSION, queue_name=STUDIES)
     return [f"{job.name} to {d.destination}" for d in failed] or [job.name]
+
+
+def ask(settings: Settings, name: str, asked: Asked) -> str:
+    """Leave a request for the workers about a study that is still arriving; give its name. Raises UnusableInput."""
+    job, spool = find_job(settings, name), Spool(settings.spool)
+    if job.state is not JobState.RECEIVING:
+        raise UnusableInput(f"job {job.name} is {job.state}; only a study that is arriving can be closed or discarded")
+    for folder in spool.received.iterdir():
+        if spool.study_name(folder.name) == job.name:
+            spool.ask(folder.name, asked)
+    return job.name
 
 
 def _run_again(client: DBOSClient, job: str, delivery: Delivery) -> None:

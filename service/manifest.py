@@ -48,7 +48,7 @@ class Closed(StrEnum):
     LONGEST_WAIT = "longest wait"
     """It never fell quiet."""
     OPERATOR = "operator"
-    """Somebody asked for it on the page."""
+    """Somebody asked for it: `lnc jobs close`."""
 
 
 @dataclass(frozen=True, slots=True)
