@@ -29,8 +29,6 @@ class LncError(Exception):
 
 
 # --- the command cannot be carried out ---------------------------------------------------------------------------
-
-
 class UnusableInput(LncError):
     """The input of the command cannot be used."""
 
@@ -56,7 +54,14 @@ class BadSettings(UnusableInput):
     """The configuration cannot be used."""
 
     code = "LNC-004"
-    do = "Correct the configuration; `lnc config check` shows the settings in force."
+    do = "Correct the configuration; `lnc config show` prints the settings in force."
+
+
+class BadRules(UnusableInput):
+    """The rules cannot be used."""
+
+    code = "LNC-540"
+    do = "Correct the file of rules; until then those before it stay in force."
 
 
 class BadCohort(UnusableInput):
@@ -74,8 +79,6 @@ class NotInstalled(UnusableInput):
 
 
 # --- the study cannot be measured --------------------------------------------------------------------------------
-
-
 class StudyRejected(LncError):
     """The study is outside what is accepted; sending it again gives the same answer."""
 
@@ -216,9 +219,21 @@ class SomeNotMeasured(StudyRejected):
     do = "Look at the columns `code` and `reason` of volumes.csv; repeat with --resume once they are mended."
 
 
+class NotWanted(StudyRejected):
+    """The rule that fits the study says that nothing of it is measured."""
+
+    code = "LNC-541"
+    do = "Nothing, if that was meant; else change the rule, then `lnc jobs retry`."
+
+
+class NoRule(StudyRejected):
+    """No rule fits the study."""
+
+    code = "LNC-542"
+    do = "See `lnc rules test`; add a rule that fits, or a last one without conditions, then `lnc jobs retry`."
+
+
 # --- one map of the study cannot be used -------------------------------------------------------------------------
-
-
 class NotMeasured(LncError):
     """One measurement cannot be made; it is omitted and the others continue."""
 
@@ -304,8 +319,6 @@ class UnsupportedLabelling(NotMeasured):
 
 
 # --- something outside is missing for now ------------------------------------------------------------------------
-
-
 class Unavailable(LncError):
     """Something outside is unavailable for now; the job is retried."""
 
@@ -363,8 +376,6 @@ class SpoolUnwritable(Unavailable):
 
 
 # --- one of our promises is broken -------------------------------------------------------------------------------
-
-
 class Defect(LncError):
     """One of our own promises is broken."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,7 +13,9 @@ from pydantic_core import ErrorDetails
 from lnc_dicom.errors import BadSettings
 from lnc_dicom.outputs import DEFAULT_OUTPUTS, Output
 
-SERVICE_SECTIONS = frozenset({"listen", "pacs", "others", "retry", "compute", "keep", "spool", "database_url"})
+SERVICE_SECTIONS = frozenset(
+    {*("listen", "pacs", "others", "retry", "compute", "keep", "spool", "database_url", "rules")}
+)
 """Names in the same file that are the service's: `lnc process` lets them pass."""
 
 
@@ -64,6 +67,8 @@ class MapsOptions(Section):
 
     inside_share: float = Field(0.9, ge=0.5, le=1)
     """A voxel of the map counts where this share of it lies in the structure."""
+    measured: tuple[Literal["fa", "cbf"], ...] = ("fa", "cbf")
+    """Maps that are measured where a study has them; relative CBF goes with CBF."""
 
 
 class BiomarkerOptions(Section):
@@ -94,6 +99,8 @@ def settings_of_results(options: Options) -> str:
     """Write down, always in the same way, what changes results; a model is known by its digest, not by its folder."""
     sections = {"diffusion", "perfusion", "maps"}
     chosen = options.model_dump(mode="json", include=sections)
+    if options.maps.measured == MapsOptions().measured:
+        del chosen["maps"]["measured"]  # results of versions that always measured both keep their names
     biomarker = options.biomarker
     predictions = {"disease": biomarker.demonstration_disease, "age_and_sex": biomarker.age_and_sex}
     return json.dumps({**chosen, **predictions}, sort_keys=True)

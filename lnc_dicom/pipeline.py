@@ -155,15 +155,16 @@ def _accepted(series: Series, tools: Tools) -> AcceptedT1:
 
 def _measure_maps(series: Mapping[Role, Series], head: Head, tools: Tools) -> Measured:
     """Measure FA, then CBF and relative CBF."""
-    options = tools.options
+    options, measured = tools.options, tools.options.maps.measured
     with tools.stage("diffusion"):
-        fa, fa_caveats = measure_each({Quantity.FA: partial(fa_map, series, options.diffusion)}, head, tools)
+        makers = {Quantity.FA: partial(fa_map, series, options.diffusion)}
+        fa, fa_caveats = measure_each(makers if "fa" in measured else {}, head, tools)
     with tools.stage("perfusion"):
         makers = {
             Quantity.CBF: partial(cbf_map, series, options.perfusion),
             Quantity.RELATIVE_CBF: partial(relative_cbf_map, series),
         }
-        cbf, cbf_caveats = measure_each(makers, head, tools)
+        cbf, cbf_caveats = measure_each(makers if "cbf" in measured else {}, head, tools)
     return (*fa, *cbf), (*fa_caveats, *cbf_caveats)
 
 

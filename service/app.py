@@ -18,11 +18,14 @@ from lnc_service.child import Computer
 from lnc_service.engine import Parts, delivery_name, equip, launch_engine, proof_name
 from lnc_service.jobs import list_jobs
 from lnc_service.logs import log
-from lnc_service.manifest import Closed, Manifest, close_study, read_manifest
+from lnc_service.manifest import Closed, Manifest, Verdict, close_study, read_manifest
 from lnc_service.presence import Presence, presence_of, worker_name
 from lnc_service.retention import forget, forget_jobs
+from lnc_service.rules.book import RuleBook
+from lnc_service.rules.rule import rule_of
+from lnc_service.rules.verdict import verdict_on
 from lnc_service.settings import Settings
-from lnc_service.spool import Spool
+from lnc_service.spool import Asked, Spool
 from lnc_service.watch import Watch
 from lnc_service.workflow import (
     dropped,
@@ -80,7 +83,8 @@ def work(settings: Settings, stop: threading.Event) -> None:
     launch_engine(settings, name)
     log.info("working", extra={"pid": os.getpid(), "executor": name})
     watch = Watch(spool, settings.listen.study_quiet_s, settings.listen.study_longest_s)
-    desk, others, keeper = Desk(spool, watch), Others(presence, name), Keeper(settings)
+    book = RuleBook(settings)
+    desk, others, keeper = Desk(spool, watch, book), Others(presence, name), Keeper(settings)
     _safely(desk.restore)
     failures = 0
     while not stop.wait(min(POLL_S * 2**failures, LONGEST_POLL_S)):
@@ -104,9 +108,10 @@ def _safely(look: Callable[[], None]) -> bool:
 class Desk:
     """Closes studies that are complete, and enqueues their jobs."""
 
-    def __init__(self, spool: Spool, watch: Watch) -> None:
-        self._spool, self._watch = spool, watch
+    def __init__(self, spool: Spool, watch: Watch, book: RuleBook | None = None) -> None:
+        self._spool, self._watch, self._book = spool, watch, book
         self._closed: list[tuple[Manifest, int]] = []
+        self._waiting: dict[str, tuple[int, float]] = {}
 
     def restore(self) -> None:
         """Enqueue every job that the spool has a manifest and images of and the database does not know."""
@@ -118,7 +123,10 @@ class Desk:
 
     def look(self) -> None:
         """Close what is complete; enqueue it as soon as an earlier job of the study has ended."""
+        self._do_what_was_asked()
         for key, changed_ns, why in self._watch.look(time.time(), time.monotonic()):
+            if why is Closed.QUIET and self._waits(key, changed_ns):
+                continue
             try:
                 self._close(key, changed_ns, why)
             except OSError as error:  # a full disk, a folder that is not ours: the other studies go on
@@ -126,9 +134,42 @@ class Desk:
                 self._watch.postpone(key, time.monotonic())
         self._closed = [item for item in self._closed if not self._enqueue(*item)]
 
+    def _do_what_was_asked(self) -> None:
+        """Close, or take as seen, the studies for which an operator asked for it."""
+        for key, asked in self._spool.asked():
+            folder = self._spool.received / key
+            changed_ns = folder.stat().st_mtime_ns if folder.is_dir() else 0
+            if changed_ns and changed_ns != self._spool.closed_ns(key):
+                if asked is Asked.CLOSE:
+                    self._close(key, changed_ns, Closed.OPERATOR)
+                else:
+                    self._spool.mark_closed(key, changed_ns)
+                    self._watch.close(key, changed_ns)
+            self._spool.answered(key)
+
+    def _waits(self, key: str, changed_ns: int) -> bool:
+        """Tell whether a rule waits for series of a study that has fallen quiet. Looked up once after each change."""
+        if self._book is None or self._book.now().rules is None:
+            return False
+        if self._waiting.get(key, (0, 0.0))[0] != changed_ns:
+            verdict = self._verdict(key)
+            rule = rule_of(verdict.rule) if verdict is not None and verdict.missing else None
+            up_to_s = rule.wait.up_to_minutes * 60 if rule is not None and rule.wait is not None else 0.0
+            self._waiting[key] = (changed_ns, up_to_s)
+        waits = self._watch.quiet_s(key, time.monotonic()) < self._waiting[key][1]
+        if not waits:
+            del self._waiting[key]
+        return waits
+
+    def _verdict(self, key: str) -> Verdict | None:
+        rules = self._book.now().rules if self._book is not None else None
+        return verdict_on(self._spool, key, rules) if rules is not None else None
+
     def _close(self, key: str, changed_ns: int, why: Closed) -> None:
         """Write the manifest of a study; without anything to measure, only remember that it was looked at."""
-        manifest = close_study(self._spool, key, why, datetime.now(UTC).isoformat(timespec="milliseconds"))
+        manifest = close_study(
+            self._spool, key, why, datetime.now(UTC).isoformat(timespec="milliseconds"), self._verdict(key)
+        )
         if manifest is None:
             self._spool.mark_closed(key, changed_ns)
         else:

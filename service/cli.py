@@ -19,6 +19,8 @@ from rich.table import Table
 from lnc_dicom.cli.console import complaints, exits, screen, show_line
 from lnc_dicom.cli.main import app
 from lnc_dicom.errors import UnusableInput
+from lnc_service.installation.command import config
+from lnc_service.rules.command import rules
 from lnc_service.states import JobState
 
 if TYPE_CHECKING:
@@ -27,9 +29,9 @@ if TYPE_CHECKING:
     from lnc_service.validate.main import Finding
 
 jobs = typer.Typer(no_args_is_help=True, help="What happened to every study.")
-config = typer.Typer(no_args_is_help=True, help="The settings.")
 app.add_typer(jobs, name="jobs")
 app.add_typer(config, name="config")
+app.add_typer(rules, name="rules")
 
 Config = Annotated[Path | None, typer.Option("--config", help="TOML file; without it, lnc.toml if it is there.")]
 
@@ -145,6 +147,27 @@ def retry_(name: str, file: Config = None) -> None:
             show_line(f"enqueued {enqueued}")
 
 
+@jobs.command()
+def close(name: str, file: Config = None) -> None:
+    """Measure what there is of a study that is arriving; wait no longer."""
+    _ask(name, file, "close")
+
+
+@jobs.command()
+def discard(name: str, file: Config = None) -> None:
+    """Measure nothing of what there is of a study that is arriving; what comes later is looked at again."""
+    _ask(name, file, "discard")
+
+
+def _ask(name: str, file: Path | None, what: str) -> None:
+    with exits():
+        from lnc_service.jobs import ask  # noqa: PLC0415
+        from lnc_service.settings import load_settings  # noqa: PLC0415
+        from lnc_service.spool import Asked  # noqa: PLC0415
+
+        show_line(f"asked the workers to {what} {ask(load_settings(file), name, Asked(what))}")
+
+
 @app.command()
 def spool(file: Config = None) -> None:
     """Show what lies in the spool, and why."""
@@ -165,15 +188,6 @@ def spool(file: Config = None) -> None:
             oldest = datetime.fromtimestamp(min(held.since for held in found), UTC).astimezone()
             table.add_row(part, why, str(len(found)), f"{size / 1e6:.1f}", oldest.strftime("%Y-%m-%d"))
         screen.print(table)
-
-
-@config.command()
-def check(file: Config = None) -> None:
-    """Print the settings in force, or what is wrong with them."""
-    with exits():
-        from lnc_service.settings import load_settings  # noqa: PLC0415
-
-        show_line(load_settings(file).model_dump_json(indent=2))
 
 
 @app.command()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from lnc_dicom import pipeline
 from lnc_dicom.biomarker.load import explainer_of, load_predictor
-from lnc_dicom.errors import Defect, LncError, SpoolUnwritable, StudyRejected
+from lnc_dicom.errors import Defect, LncError, NoRule, NotWanted, SpoolUnwritable, StudyRejected
 from lnc_dicom.outputs import FILES
 from lnc_dicom.report import DEMONSTRATION, DEMONSTRATION_MODEL, Report
 from lnc_dicom.result_json import rejection_json, result_json, side_files
@@ -23,6 +23,7 @@ from lnc_dicom.types import Caveat, Study
 from lnc_service.child import prepare_process, serve_jobs
 from lnc_service.logs import log
 from lnc_service.manifest import Manifest, read_manifest
+from lnc_service.rules.apply import measuring
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool, write_durably
 from lnc_service.states import JobState, StudyOutcome, ended
@@ -65,10 +66,13 @@ def _compute(key: str, job: str, settings: Settings, models: Models) -> StudyOut
     now = datetime.fromtimestamp(manifest.made, UTC)
     seconds: dict[str, float] = {}
     demonstration = models.predictor is not None and models.predictor.demonstration
-    stage, options = timed_stages(job, seconds), settings.options(demonstration=demonstration)
-    tools = Tools(models.segmenter, now, stage, options, models.predictor, models.explainer)
+    under = measuring(settings, manifest.applied, demonstration=demonstration)
+    stage, options = timed_stages(job, seconds), under.options(demonstration=demonstration)
+    predictor = models.predictor if under.biomarker.enabled else None
+    tools = Tools(models.segmenter, now, stage, options, predictor, models.explainer)
     study: Study | None = None
     try:
+        _refuse_unwanted(manifest)
         study = study_of(manifest, spool)
         report, objects = pipeline.process(study, tools)
     except StudyRejected as error:
@@ -85,6 +89,17 @@ def _compute(key: str, job: str, settings: Settings, models: Models) -> StudyOut
     write_durably(folder / "result.json", result_json(report, objects, seconds).encode())
     files = [item.name for item in objects if item.name in FILES]
     return StudyOutcome(state=JobState.DONE.value, code="", what="", do="", files=files, demonstration=demonstration)
+
+
+def _refuse_unwanted(manifest: Manifest) -> None:
+    """Raise NoRule or NotWanted where the rules want nothing of a study."""
+    if manifest.rule is None:
+        return
+    rule = manifest.applied
+    if rule is None:
+        raise NoRule("no rule fits the study")
+    if not rule.measure:
+        raise NotWanted(f"rule {rule.name!r} measures nothing")
 
 
 def study_of(manifest: Manifest, spool: Spool) -> Study:

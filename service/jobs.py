@@ -14,7 +14,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from dbos import DBOSClient, WorkflowStatus
 
-from lnc_dicom.errors import ComputingEnded, UnusableInput
+from lnc_dicom.errors import ComputingEnded, NoRule, NotWanted, UnusableInput
 from lnc_service.engine import (
     DELIVERIES,
     DELIVERY,
@@ -27,9 +27,11 @@ from lnc_service.engine import (
     job_and_destination,
     proof_name,
 )
-from lnc_service.manifest import read_folder, read_manifest, search_digest
+from lnc_service.manifest import decide_anew, read_folder, read_manifest, search_digest
+from lnc_service.rules.book import RuleBook
+from lnc_service.rules.verdict import verdict_on
 from lnc_service.settings import Settings
-from lnc_service.spool import Spool
+from lnc_service.spool import Asked, Spool
 from lnc_service.states import ENDED, DeliveryOutcome, JobState, ProofOutcome
 
 _PROVING = ("plan", "answer", "see")
@@ -129,8 +131,21 @@ def retry(settings: Settings, name: str) -> list[str]:
         for delivery in failed:
             _run_again(client, job.name, delivery)
         if not failed:
+            if job.code in {NoRule.code, NotWanted.code}:
+                _decide_anew(settings, job)
             client.rewind_workflow(job.name, application_version=WORKFLOW_VERSION, queue_name=STUDIES)
     return [f"{job.name} to {d.destination}" for d in failed] or [job.name]
+
+
+def ask(settings: Settings, name: str, asked: Asked) -> str:
+    """Leave a request for the workers about a study that is still arriving; give its name. Raises UnusableInput."""
+    job, spool = find_job(settings, name), Spool(settings.spool)
+    if job.state is not JobState.RECEIVING:
+        raise UnusableInput(f"job {job.name} is {job.state}; only a study that is arriving can be closed or discarded")
+    for folder in spool.received.iterdir():
+        if spool.study_name(folder.name) == job.name:
+            spool.ask(folder.name, asked)
+    return job.name
 
 
 def _run_again(client: DBOSClient, job: str, delivery: Delivery) -> None:
@@ -145,6 +160,15 @@ def _run_again(client: DBOSClient, job: str, delivery: Delivery) -> None:
         )
     if delivery.proof is JobState.FAILED:
         client.rewind_workflow(proof_name(job, destination), application_version=WORKFLOW_VERSION, queue_name=PROOFS)
+
+
+def _decide_anew(settings: Settings, job: Job) -> None:
+    """Hold the rules in force against a study that none wanted, or whose rule wanted nothing of it."""
+    spool = Spool(settings.spool)
+    manifest = next((m for m in map(read_manifest, (spool.root / "manifests").glob(f"*/{job.name}.json"))), None)
+    if manifest is not None:
+        rules = RuleBook(settings).now().rules
+        decide_anew(spool, manifest, verdict_on(spool, manifest.key, rules) if rules is not None else None)
 
 
 def _arriving(spool: Spool) -> Iterator[Job]:

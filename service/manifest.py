@@ -23,6 +23,7 @@ from pydicom.errors import InvalidDicomError
 
 from lnc_dicom.study.priors import is_ours
 from lnc_service.alternatives import alternative_uid
+from lnc_service.rules.rule import Priority, Rule, rule_of
 from lnc_service.spool import Spool, write_durably
 
 _IDENTITY = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "AccessionNumber")
@@ -46,6 +47,8 @@ class Closed(StrEnum):
     """Nothing arrived for the quiet time."""
     LONGEST_WAIT = "longest wait"
     """It never fell quiet."""
+    OPERATOR = "operator"
+    """Somebody asked for it: `lnc jobs close`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,23 @@ class ReceivedObject:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the rules in force said of a study when it was closed.
+
+    rule
+        The rule as text (`Rule.as_text`); empty: none fits.
+    missing
+        Patterns of series that were waited for and did not come.
+    left_out
+        Names of the files that the rule leaves out.
+    """
+
+    rule: str
+    missing: tuple[str, ...] = ()
+    left_out: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What one job measures.
 
@@ -93,6 +113,10 @@ class Manifest:
         Tells the content apart from an earlier one under the same UIDs; empty for the first.
     earlier
         Jobs of the same study that were closed before.
+    rule
+        The rule under which it was closed; empty: none fitted; None: there were no rules.
+    missing
+        Patterns of series that were waited for and did not come.
     """
 
     key: str
@@ -105,10 +129,20 @@ class Manifest:
     replaced: int
     version: str
     earlier: tuple[str, ...]
+    rule: str | None = None
+    missing: tuple[str, ...] = ()
+
+    @property
+    def applied(self) -> Rule | None:
+        """The rule that counts for this job, whatever the rules say now."""
+        return rule_of(self.rule or "")
 
     @property
     def stat(self) -> bool:
-        """Whether it is measured before others."""
+        """Whether it is measured before others: as its rule says, or else its images."""
+        rule = self.applied
+        if rule is not None and rule.priority is not None:
+            return rule.priority is Priority.STAT
         used = frozenset(self.used)
         return any(o.stat for o in self.objects if o.digest in used)
 
@@ -117,11 +151,13 @@ class Manifest:
         return [spool.received / self.key / f"{digest}.dcm" for digest in self.used]
 
 
-def close_study(spool: Spool, key: str, reason: Closed, closed: str) -> Manifest | None:
+def close_study(spool: Spool, key: str, reason: Closed, closed: str, verdict: Verdict | None = None) -> Manifest | None:
     """Write the manifest of what lies in a study folder now; give the one that is there if the content is known.
 
     closed
         The time, for people.
+    verdict
+        What the rules say; None where there are none.
     Returns None where there is nothing to measure: no object, or only results of ours.
     """
     earlier = manifests_of(spool, key)
@@ -141,9 +177,26 @@ def close_study(spool: Spool, key: str, reason: Closed, closed: str) -> Manifest
     version = content if _came_otherwise(objects) else ""
     names = tuple(m.job for m in earlier)
     manifest = Manifest(key, job, closed, reason, made / _SECOND_NS, objects, digests, replaced, version, names)
+    manifest = _under(manifest, verdict)
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, manifest)
     return manifest
+
+
+def _under(manifest: Manifest, verdict: Verdict | None) -> Manifest:
+    """Take out what the rule leaves out, and note the rule."""
+    if verdict is None:
+        return replace(manifest, rule=None, missing=())
+    used = tuple(digest for digest in manifest.used if f"{digest}.dcm" not in verdict.left_out)
+    return replace(manifest, rule=verdict.rule, missing=verdict.missing, used=used)
+
+
+def decide_anew(spool: Spool, manifest: Manifest, verdict: Verdict | None) -> Manifest:
+    """Write a manifest again, under another rule. For jobs that have no result: no rule wanted them."""
+    used, _ = choose(manifest.objects)
+    anew = _under(replace(manifest, used=tuple(o.digest for o in used)), verdict)
+    _write(spool.manifest(manifest.key, manifest.job), anew)
+    return anew
 
 
 def shorten_manifests(spool: Spool, key: str) -> None:
@@ -166,7 +219,8 @@ def read_manifest(path: Path) -> Manifest:
     values = json.loads(path.read_text(encoding="utf-8"))
     objects = (ReceivedObject(**{**o, "found_by": tuple(o["found_by"])}) for o in values.pop("objects"))
     changed = {"reason": Closed(values["reason"]), "objects": tuple(objects)}
-    return Manifest(**{**values, **changed, "used": tuple(values["used"]), "earlier": tuple(values["earlier"])})
+    lists = {name: tuple(values.get(name, ())) for name in ("used", "earlier", "missing")}
+    return Manifest(**{**values, **changed, **lists})
 
 
 def manifests_of(spool: Spool, key: str) -> list[Manifest]:

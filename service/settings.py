@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import Field, IPvAnyNetwork, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from sqlalchemy import make_url
 
 from lnc_dicom.errors import BadSettings
 from lnc_dicom.options import (
@@ -164,6 +165,8 @@ class Settings(BaseSettings):
     perfusion: PerfusionOptions = PerfusionOptions()
     maps: MapsOptions = MapsOptions()
     biomarker: BiomarkerOptions = BiomarkerOptions()
+    rules: Path | None = None
+    """TOML file with rules, read again when it changes; none: every study is measured and goes everywhere."""
     spool: Path = Path("/var/lib/lnc")
     """Folder for received objects, results and the workflow database."""
     database_url: str = ""
@@ -215,9 +218,21 @@ class Settings(BaseSettings):
         return default_outputs(demonstration=demonstration) if chosen is None else chosen
 
     @property
+    def demonstration(self) -> bool:
+        """Whether the biomarker model is that of the release, as far as the settings tell."""
+        return self.biomarker.enabled and self.biomarker.model is None
+
+    @property
     def workflow_database_url(self) -> str:
         """Where the workflow engine keeps its state."""
         return self.database_url or f"sqlite:///{self.spool.resolve() / 'workflows.sqlite'}"
+
+
+def settings_json(settings: Settings) -> str:
+    """Write the settings down for people, without the password of the database."""
+    url = settings.database_url
+    shown = make_url(url).render_as_string(hide_password=True) if url else ""
+    return settings.model_copy(update={"database_url": shown}).model_dump_json(indent=2)
 
 
 def name_of(destination: Pacs) -> str:

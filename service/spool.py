@@ -8,7 +8,9 @@ The spool, not the workflow database, is the truth of what was received.
     SPOOL/manifests/<study>/<job>.json      what each job measures; written by workers
     SPOOL/closed/<study>                    has the folder's time of change when the study was closed last
     SPOOL/results/<job>/…                   written by workers only
+    SPOOL/asked/<study>                     what an operator asks of a study that is arriving; workers answer it
     SPOOL/commitments/<digest>.…            written by the receiver and by workers: `commitment/answers.py`
+    SPOOL/rules.toml                        the rules in force, in case their file is wrong at the next start
 
 Names are digests: the peer does not choose them, and none of them is an identifier of a patient.
 """
@@ -21,6 +23,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from lnc_service.arriving import PART, Arriving, is_abandoned, is_torn, sync_folder
@@ -32,6 +35,15 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """Another after every start of the machine (Linux)."""
 _UNSYNCED_S = 600.0
 """What was written in the last minutes before the newest object may not have been synced when the power failed."""
+
+
+class Asked(StrEnum):
+    """What an operator asks of a study that is still arriving."""
+
+    CLOSE = "close"
+    """Measure what is there; wait no longer."""
+    DISCARD = "discard"
+    """Measure nothing of what is there; what arrives later is looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,7 @@ class Spool:
 
     def prepare(self) -> None:
         """Make the folders, for the owner only."""
-        written = (self.root / name for name in ("manifests", "closed", "results", "commitments"))
+        written = (self.root / name for name in ("manifests", "closed", "results", "asked", "commitments"))
         for folder in (self.root, self.received, self.arriving, self.unused, *written):
             folder.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(PermissionError):  # a folder of somebody else, who chose its mode
@@ -153,6 +165,21 @@ class Spool:
         except FileNotFoundError:
             return 0
 
+    def ask(self, key: str, asked: Asked) -> None:
+        """Leave a request for the workers. Raises OSError."""
+        write_durably(self.root / "asked" / key, asked.value.encode())
+
+    def asked(self) -> list[tuple[str, Asked]]:
+        """Give the requests that no worker has answered yet."""
+        folder = self.root / "asked"
+        found = [path for path in folder.iterdir() if path.suffix != PART] if folder.is_dir() else []
+        known = {item.value: item for item in Asked}
+        return [(path.name, known[text]) for path in found if (text := _text(path)) in known]
+
+    def answered(self, key: str) -> None:
+        """Take a request away."""
+        (self.root / "asked" / key).unlink(missing_ok=True)
+
     def mark_closed(self, key: str, changed_ns: int) -> None:
         """Remember that everything up to this time of change stands in the queue, or is done."""
         mark = self.root / "closed" / key
@@ -177,6 +204,14 @@ def _changed(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
+
+
+def _text(path: Path) -> str:
+    """Content of a small file; empty if somebody has removed it meanwhile."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _boot_id() -> str:

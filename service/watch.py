@@ -58,6 +58,11 @@ class Watch:
         self._open.pop(key, None)
         self._closed[key] = changed_ns
 
+    def quiet_s(self, key: str, monotonic: float) -> float:
+        """How long nothing has arrived of an open study; 0 for any other."""
+        study = self._open.get(key)
+        return monotonic - study.changed_at if study is not None else 0.0
+
     def postpone(self, key: str, monotonic: float) -> None:
         """Give a study that could not be closed again after another quiet time."""
         study = self._open.get(key)

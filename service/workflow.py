@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
 from lnc_dicom.errors import ComputingEnded, Defect, DestinationUnknown, LncError, PacsRefused, PacsUnreachable
-from lnc_dicom.outputs import files_for
 from lnc_service.child import ChildEndedError
 from lnc_service.deliver import Fate, deliver
 from lnc_service.engine import (
@@ -29,9 +28,9 @@ from lnc_service.engine import (
     queue_of,
 )
 from lnc_service.logs import log
-from lnc_service.manifest import Manifest
+from lnc_service.manifest import Manifest, read_manifest
 from lnc_service.proof import enqueue_proof
-from lnc_service.settings import name_of
+from lnc_service.rules.apply import files_of_destinations
 from lnc_service.states import DeliveryOutcome, JobState, Reference, StudyOutcome, ended
 
 _RECOVERIES = 50
@@ -130,7 +129,7 @@ def _run_study(key: str, job: str, order: int) -> StudyOutcome:
         if outcome["state"] == JobState.DONE:
             demonstration = outcome.get("demonstration", False)
             chosen = DBOS.run_step(
-                {"name": "destinations"}, destinations, outcome["files"], demonstration=demonstration
+                {"name": "destinations"}, destinations, key, job, outcome["files"], demonstration=demonstration
             )
             for name, files in chosen.items():
                 _enqueue_delivery(job, name, files, order)
@@ -168,12 +167,11 @@ def compute(key: str, job: str) -> StudyOutcome:
         return ended(JobState.FAILED, ComputingEnded(f"the process that computes ended: {error}"))
 
 
-def destinations(files: list[str], *, demonstration: bool) -> dict[str, list[str]]:
+def destinations(key: str, job: str, files: list[str], *, demonstration: bool) -> dict[str, list[str]]:
     """Choose the files for every destination, by its name: kept as a step, so that the settings may change."""
-    settings = parts().settings
-    kinds = {name_of(d): settings.objects_of(d, demonstration=demonstration) for d in settings.destinations}
-    chosen = {name: files_for(wanted, files) for name, wanted in kinds.items()}
-    return {name: list(wanted) for name, wanted in chosen.items() if wanted}
+    path = parts().spool.manifest(key, job)
+    rule = read_manifest(path).applied if path.is_file() else None
+    return files_of_destinations(parts().settings, rule, files, demonstration=demonstration)
 
 
 def _enqueue_delivery(job: str, destination: str, files: list[str], order: int) -> None:

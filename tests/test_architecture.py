@@ -11,7 +11,7 @@ SOURCES = sorted([*ROOT.glob("lnc_dicom/**/*.py"), *ROOT.glob("service/**/*.py")
 
 MOST_AT_THE_TOP = 18
 SERVICE_PACKAGES = ("lnc_service", "lnc_service.receiver", "lnc_service.demo", "lnc_service.validate")
-SERVICE_PACKAGES += ("lnc_service.commitment", "lnc_service.query")
+SERVICE_PACKAGES += ("lnc_service.rules", "lnc_service.installation", "lnc_service.commitment", "lnc_service.query")
 
 # Upstream first: a module imports only from lines above its own (or from its own line).
 ORDER = [
@@ -40,6 +40,7 @@ ORDER = [
     [
         "lnc_service.alternatives",
         "lnc_service.settings",
+        "lnc_service.installation.questions",
         "lnc_service.logs",
         "lnc_service.parent",
         "lnc_service.states",
@@ -49,6 +50,8 @@ ORDER = [
     ["lnc_service.arriving", "lnc_service.receiver.tls", "lnc_service.child", "lnc_service.presence"],
     ["lnc_service.associate"],
     ["lnc_service.spool", "lnc_service.demo.sample", "lnc_service.validate.messages", "lnc_service.validate.external"],
+    ["lnc_service.rules.rule", "lnc_service.rules.facts", "lnc_service.rules.decide"],
+    ["lnc_service.rules.book", "lnc_service.rules.apply"],
     [
         "lnc_service.receiver.association_guard",
         "lnc_service.manifest",
@@ -57,15 +60,18 @@ ORDER = [
         "lnc_service.commitment.answers",
         "lnc_service.validate.main",
     ],
-    ["lnc_service.commitment.ask", "lnc_service.receiver.notices"],
+    ["lnc_service.commitment.ask", "lnc_service.receiver.notices", "lnc_service.rules.verdict"],
     ["lnc_service.receiver.storage_scp"],
     ["lnc_service.receiver.receive", "lnc_service.compute", "lnc_service.watch", "lnc_service.engine"],
     ["lnc_service.proof"],
     ["lnc_service.workflow"],
+    ["lnc_service.rules.rehearse", "lnc_service.installation.connection"],
+    ["lnc_service.rules.command", "lnc_service.installation.checks"],
     ["lnc_service.jobs"],
     ["lnc_service.retention"],
     ["lnc_service.app"],
     ["lnc_service.demo.main"],
+    ["lnc_service.installation.command"],
     ["lnc_service.cli"],
 ]
 CORE = {"anatomy", "codes", "encode", "errors", "geometry", "maps", "measure", "options", "outputs", "pipeline"}

@@ -75,6 +75,19 @@ class Command:
     event_type: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Titles:
+    """Application entity titles that are written into a file (PS3.10 7.1); empty ones are not.
+
+    stat
+        The calling title, if its studies are measured before others.
+    """
+
+    calling: str = ""
+    stat: str = ""
+    called: str = ""
+
+
 @dataclass(slots=True)
 class Incoming:
     """One object that is coming in."""
@@ -109,7 +122,7 @@ class StorageReactor(DULServiceProvider):  # type: ignore[misc]  # pynetdicom's 
         self._stat_titles = stat_titles
         self._run_loop_delay = 0  # the socket waits instead
         assoc.dimse = _NoMessages(assoc)
-        self._messages = Messages(keeper, self._syntax, self._answer, self._stat_sender)
+        self._messages = Messages(keeper, self._syntax, self._answer, self._titles)
 
     def _is_transport_event(self) -> bool:
         """Wait longer for data where only an abort of ours could be sent meanwhile."""
@@ -159,10 +172,12 @@ class StorageReactor(DULServiceProvider):  # type: ignore[misc]  # pynetdicom's 
             raise BrokenMessageError
         return str(accepted.transfer_syntax[0])
 
-    def _stat_sender(self) -> str:
-        """Give the calling title, if its studies are measured before others; only then is it written into files."""
-        title = str(self.assoc.requestor.ae_title).strip()
-        return title if title in self._stat_titles else ""
+    def _titles(self) -> Titles:
+        """Give the titles that are written into files: rules look at them, and at the one whose studies come first."""
+        asked = self.assoc.requestor.primitive
+        calling = str(self.assoc.requestor.ae_title).strip()
+        called = str(asked.called_ae_title or "").strip() if asked is not None else ""
+        return Titles(calling, calling if calling in self._stat_titles else "", called)
 
     def _answer(self, context: int, response: bytes) -> None:
         pdv = struct.pack(">IBB", len(response) + 2, context, _COMMAND | _LAST) + response
@@ -190,7 +205,7 @@ class _NoMessages(DIMSEServiceProvider):  # type: ignore[misc]
 class Messages:
     """Puts fragments together to messages and answers each.
 
-    `answer` gets a context and an encoded response; `sender` gives the title to write into files, or nothing.
+    `answer` gets a context and an encoded response; `titles` gives the titles to write into files.
     """
 
     def __init__(
@@ -198,9 +213,9 @@ class Messages:
         keeper: Keeper,
         syntax_of: Callable[[int], str],
         answer: Callable[[int, bytes], None],
-        sender: Callable[[], str] = str,
+        titles: Callable[[], Titles] = Titles,
     ) -> None:
-        self._keeper, self._syntax_of, self._send, self._sender = keeper, syntax_of, answer, sender
+        self._keeper, self._syntax_of, self._send, self._titles = keeper, syntax_of, answer, titles
         self._fragments = bytearray()
         self._command: Command | None = None
         self._context = 0
@@ -255,7 +270,7 @@ class Messages:
         """Open a file for an object; where there is no room its data are read and forgotten."""
         if not (0 < len(command.sop_class) <= _UID_BYTES_MAX and 0 < len(command.sop_instance) <= _UID_BYTES_MAX):
             return
-        meta = file_meta(command.sop_class, command.sop_instance, syntax, self._sender())
+        meta = file_meta(command.sop_class, command.sop_instance, syntax, self._titles())
         try:
             arriving = self._keeper.begin()
         except OSError:
@@ -344,20 +359,21 @@ def encode_response(command: Command, status: int) -> bytes:
     return struct.pack("<HHII", 0, 0, 4, len(body)) + body
 
 
-def file_meta(sop_class: bytes, sop_instance: bytes, transfer_syntax: str, sender: str = "") -> bytes:
+def file_meta(sop_class: bytes, sop_instance: bytes, transfer_syntax: str, titles: Titles = Titles()) -> bytes:
     """Encode preamble and file meta information; the same bytes as pynetdicom's, whatever the peer calls a UID.
 
-    sender
-        Written as Sending Application Entity Title (PS3.10 7.1), if there is one.
+    titles
+        Written as Source, Sending and Receiving Application Entity Title (PS3.10 7.1).
     """
     uids = ((2, sop_class), (3, sop_instance), (0x10, transfer_syntax.encode()), (0x12, _IMPLEMENTATION))
     body = struct.pack("<HH2sxxIH", 2, 1, b"OB", 2, 0x0100)
     for element, uid in uids:
         body += struct.pack("<HH2sH", 2, element, b"UI", len(_even(uid))) + _even(uid)
     body += struct.pack("<HH2sH", 2, 0x13, b"SH", len(_VERSION)) + _VERSION
-    if sender:
-        title = f"{sender:{len(sender) + 1 & ~1}}".encode("ascii", "replace")
-        body += struct.pack("<HH2sH", 2, 0x17, b"AE", len(title)) + title
+    for element, name in ((0x16, titles.calling), (0x17, titles.stat), (0x18, titles.called)):
+        if name:
+            title = f"{name:{len(name) + 1 & ~1}}".encode("ascii", "replace")
+            body += struct.pack("<HH2sH", 2, element, b"AE", len(title)) + title
     return _PREAMBLE + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(body)) + body
 
 

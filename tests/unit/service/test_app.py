@@ -9,9 +9,10 @@ import pytest
 from lnc_service import app
 from lnc_service.app import CANNOT_RUN, Desk, Keeper, Others, Supervised
 from lnc_service.jobs import Delivery, Job
-from lnc_service.manifest import shorten_manifests
+from lnc_service.manifest import Closed, manifests_of, shorten_manifests
+from lnc_service.rules.book import RuleBook
 from lnc_service.settings import Settings
-from lnc_service.spool import Spool
+from lnc_service.spool import Asked, Spool
 from lnc_service.states import JobState
 from lnc_service.watch import Watch
 from tests.factories import write_series
@@ -100,6 +101,48 @@ def test_a_study_that_has_nothing_to_measure_is_closed_without_a_job(spool, engi
     _look_until_closed(_desk(spool))
     assert engine.enqueued == []
     assert spool.closed_ns("empty")
+
+
+def _ruled(spool, text):
+    (spool.root / "site.toml").write_text(text)
+    settings = Settings(spool=spool.root, rules=spool.root / "site.toml", pacs={"host": "x", "ae_title": "PACS"})
+    watch = Watch(spool, quiet_s=0.2, longest_s=60)
+    return Desk(spool, watch, RuleBook(settings))
+
+
+WAITS = '[[rule]]\nname = "a"\nwait = { for_series = ["*asl*"], up_to_minutes = %s }\n'
+
+
+def test_a_series_that_a_rule_names_is_waited_for_and_not_longer_than_it_says(spool, images, engine):
+    key = spool.keep("1.2.3", images[0]).parent.name
+    _look_until_closed(_ruled(spool, WAITS % 10))
+    assert engine.enqueued == []
+    _look_until_closed(_ruled(spool, WAITS % 0.005))
+    assert len(engine.enqueued) == 1
+    (manifest,) = manifests_of(spool, key)
+    assert (manifest.applied.name, manifest.missing, manifest.reason) == ("a", ("*asl*",), Closed.QUIET)
+
+
+def test_a_study_closes_as_soon_as_the_series_that_was_waited_for_has_come(spool, images, engine):
+    desk = _ruled(spool, (WAITS % 10).replace("*asl*", "*"))
+    spool.keep("1.2.3", images[0])
+    _look_until_closed(desk)
+    assert len(engine.enqueued) == 1
+
+
+def test_an_operator_closes_a_study_that_waits_and_discards_one(spool, images, engine):
+    desk = _ruled(spool, WAITS % 10)
+    key = spool.keep("1.2.3", images[0]).parent.name
+    other = spool.keep("1.2.4", images[1]).parent.name
+    spool.ask(key, Asked.CLOSE)
+    spool.ask(other, Asked.DISCARD)
+    spool.ask("gone", Asked.CLOSE)
+    desk.look()
+    (manifest,) = manifests_of(spool, key)
+    assert (engine.enqueued, manifest.reason) == ([manifest.job], Closed.OPERATOR)
+    assert manifests_of(spool, other) == []
+    assert spool.closed_ns(other)
+    assert spool.asked() == []
 
 
 class _Presence:

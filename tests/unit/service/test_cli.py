@@ -72,10 +72,18 @@ def test_a_job_that_is_not_there_is_a_mistake_of_the_command(lnc):
         assert done.exit_code == 2
 
 
+@pytest.mark.parametrize("word", ["close", "discard"])
+def test_workers_are_asked_to_close_or_to_discard_a_study(lnc, monkeypatch, word):
+    asked = []
+    monkeypatch.setattr(jobs, "ask", lambda settings, name, what: asked.append((name, what.value)) or "abc")
+    assert lnc("jobs", word, "ab").stdout == f"asked the workers to {word} abc\n"
+    assert asked == [("ab", word)]
+
+
 def test_settings_in_force_are_printed_and_wrong_ones_are_named(lnc, tmp_path):
-    assert json.loads(lnc("config", "check").stdout)["pacs"]["host"] == "pacs.example"
+    assert json.loads(lnc("config", "show").stdout)["pacs"]["host"] == "pacs.example"
     (tmp_path / "lnc.toml").write_text("colour = 1\n")
-    assert lnc("config", "check").exit_code == 2
+    assert lnc("config", "show").exit_code == 2
 
 
 def test_the_processes_that_receive_and_supervise_never_load_torch():

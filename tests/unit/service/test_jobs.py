@@ -6,10 +6,10 @@ import pytest
 
 from lnc_dicom.errors import UnusableInput
 from lnc_service import jobs
-from lnc_service.jobs import find_job, list_jobs, retry
-from lnc_service.manifest import Closed, close_study
+from lnc_service.jobs import ask, find_job, list_jobs, retry
+from lnc_service.manifest import Closed, Verdict, close_study, manifests_of
 from lnc_service.settings import Settings
-from lnc_service.spool import Spool
+from lnc_service.spool import Asked, Spool
 from lnc_service.states import JobState
 from tests.factories import write_series
 
@@ -123,6 +123,18 @@ def test_a_study_that_failed_is_computed_again_under_its_name(settings, database
     assert client.rewound == [("a-1", "studies", None)]
 
 
+def test_a_study_that_no_rule_wanted_is_held_against_the_rules_of_today_when_it_is_run_again(tmp_path, database):
+    (tmp_path / "site.toml").write_text('[[rule]]\nname = "today"\n')
+    settings = Settings(spool=tmp_path, rules=tmp_path / "site.toml", pacs={"host": "x", "ae_title": "PACS"})
+    spool = Spool(tmp_path)
+    spool.prepare()
+    key = spool.keep("1.2.3", write_series(tmp_path / "s")[0].read_bytes()).parent.name
+    job = close_study(spool, key, Closed.QUIET, "now", Verdict("")).job
+    database([_status(job, output={**DONE, "state": "REJECTED", "code": "LNC-542"})])
+    assert retry(settings, job) == [job]
+    assert manifests_of(spool, key)[0].applied.name == "today"
+
+
 @pytest.mark.parametrize("status", [_status("a-1", output=DONE), _status("a-1", "PENDING"), _status("a-1", "ENQUEUED")])
 def test_a_job_that_did_not_fail_is_not_run_again(settings, database, status):
     client = database([status])
@@ -187,3 +199,13 @@ def test_of_a_delivery_that_was_not_proved_only_the_proof_is_run_again(settings,
     assert (job.state, job.code, job.what) == (JobState.FAILED, "LNC-530", "committed 0 of 1")
     assert retry(settings, "a-1") == ["a-1 to PACS"]
     assert client.rewound == [("proof:a-1>PACS", "proofs", None)]
+
+
+def test_the_workers_are_asked_about_a_study_that_is_arriving_and_about_no_other(settings, database, tmp_path):
+    spool = Spool(settings.spool)
+    key = spool.keep("1.2.3", write_series(tmp_path / "study")[0].read_bytes()).parent.name
+    assert ask(settings, key[:5], Asked.DISCARD) == spool.study_name(key)
+    assert spool.asked() == [(key, Asked.DISCARD)]
+    database([_status("done-1", output=DONE)])
+    with pytest.raises(UnusableInput, match="only a study that is arriving"):
+        ask(settings, "done-1", Asked.CLOSE)

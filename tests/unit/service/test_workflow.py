@@ -158,7 +158,7 @@ def test_a_defect_of_ours_fails_the_job_without_its_message(run):
 
 
 def test_a_delivery_whose_destination_left_the_settings_says_so(run, monkeypatch):
-    monkeypatch.setattr(workflow, "destinations", lambda files, **_: {"GONE": files})
+    monkeypatch.setattr(workflow, "destinations", lambda key, job, files, **_: {"GONE": files})
     _, (delivery,) = run(_Computer(DONE), _Pacs(PACS=[{}]), expected=("GONE",))
     assert (delivery["state"], delivery["code"], delivery["waiting"]) == ("FAILED", "LNC-203", FILES)
 

@@ -65,13 +65,15 @@ def test_success_means_that_the_object_is_on_disk(receiver):
 
 
 @pytest.mark.parametrize(("stat", "noted"), [((), None), (("OTHER",), None), (("OTHER", "TEST "), "TEST")])
-def test_a_sender_whose_studies_come_first_is_named_in_the_file_and_no_other(tmp_path, stat, noted):
+def test_a_file_names_who_sent_it_and_to_whom_and_whether_its_studies_come_first(tmp_path, stat, noted):
     with receiving(tmp_path, stat=stat) as (port, spool):
         sent = image()
         assert _send(port, sent) == SUCCESS
         (path,) = objects_in(spool)
         kept = pydicom.dcmread(path)
         assert kept.file_meta.get("SendingApplicationEntityTitle") == noted
+        assert kept.file_meta.SourceApplicationEntityTitle == "TEST"
+        assert kept.file_meta.ReceivingApplicationEntityTitle == "LNC"
         assert kept.PixelData == sent.PixelData
 
 

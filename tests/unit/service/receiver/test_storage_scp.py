@@ -15,6 +15,7 @@ from lnc_service.receiver.storage_scp import (
     BrokenMessageError,
     Command,
     Messages,
+    Titles,
     encode_response,
     file_meta,
 )
@@ -188,9 +189,11 @@ def test_the_file_meta_information_is_the_same_as_pynetdicoms(sop_class, syntax)
 
 
 @pytest.mark.parametrize("sender", ["ODD", "EVEN"])
-def test_a_sender_is_named_after_everything_else(sender):
-    found = pydicom.dcmread(io.BytesIO(file_meta(MR.encode(), b"1.2.3", ImplicitVRLittleEndian, sender)))
-    assert found.file_meta.SendingApplicationEntityTitle == sender
+def test_titles_are_written_after_everything_else(sender):
+    titles = Titles(calling=sender, stat=sender, called="LNC")
+    found = pydicom.dcmread(io.BytesIO(file_meta(MR.encode(), b"1.2.3", ImplicitVRLittleEndian, titles)))
+    assert found.file_meta.SourceApplicationEntityTitle == found.file_meta.SendingApplicationEntityTitle == sender
+    assert found.file_meta.ReceivingApplicationEntityTitle == "LNC"
     assert found.file_meta.MediaStorageSOPInstanceUID == "1.2.3"
 
 
