@@ -322,7 +322,7 @@ def test_mutants_are_answered_or_cut_off_and_the_next_good_study_is_kept(tmp_pat
         association.release()
         assert any(good.data in path.read_bytes() for path in objects_in(receiver.spool))
         assert {p.name.partition("-")[0] for p in receiver.spool.root.iterdir()} <= {
-            *("arriving", "received", "results", "unused", "manifests", "closed", "commitments", "boot")
+            *("arriving", "received", "results", "unused", "manifests", "closed", "commitments", "asked", "boot")
         }
         assert not [p for p in receiver.spool.root.rglob("*") if ".." in p.name or "etc" in p.name]
         assert receiver.memory_mb() < MEMORY_MB_MAX
