@@ -28,6 +28,23 @@ def head(value: float = M0) -> np.ndarray:
     return array
 
 
+def pulsed(delay_s, bolus_s=0.7):
+    """ΔM / M0 of QUIPSS II at the known CBF (Alsop 2015, equation 3, solved for ΔM)."""
+    return CBF * 2 * 0.98 * bolus_s * np.exp(-np.asarray(delay_s) / 1.65) / (6000 * 0.9)
+
+
+def continuous(delay_s, duration_s=1.5088, efficiency=0.85):
+    """ΔM / M0 of pseudo-continuous labelling at the known CBF (Alsop 2015, equation 1, solved for ΔM)."""
+    bolus_s = 1.65 * (1 - np.exp(-duration_s / 1.65))
+    return CBF * 2 * efficiency * bolus_s * np.exp(-np.asarray(delay_s) / 1.65) / (6000 * 0.9)
+
+
+def pairs(share, repeats=3, level=0.8):
+    """Control and label, repeated; `share` of M0 by which they differ, one number or one per slice."""
+    label = level * head() - np.reshape(share, (-1, 1, 1)) * head()
+    return [level * head(), label] * repeats
+
+
 def write_volumes(folder: Path, volumes, *, series_uid: str, study_uid: str, change=lambda dataset, n: None) -> None:
     """Write volumes as one series of single-frame images; `change` gets every dataset and the number of its volume."""
     for n, array in enumerate(volumes):

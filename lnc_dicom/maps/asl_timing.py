@@ -78,16 +78,16 @@ class Timing:
 
 
 def timing_of(
-    series: Series, converted: Converted, grid: Volume, options: PerfusionOptions, told: ImageTimes = NO_TIMES
+    series: Series, converted: Converted, grid: Volume, options: PerfusionOptions, image_times: ImageTimes = NO_TIMES
 ) -> Timing:
     """Find the timing of a series whose volumes lie on `grid`.
 
-    told
+    image_times
         What the images say where dcm2niix says nothing.
 
     Raises UnsupportedLabelling where there are several delays and the header does not say which volume has which.
     """
-    description, delays_ms = converted.description, told.delays_ms
+    description, delays_ms = converted.description, image_times.delays_ms
     kind, assumed = _kind(series, converted)
     if kind == "PASL":
         durations, duration_ms, name = _BOLUS, options.bolus_duration_ms, "duration of the bolus"
@@ -103,7 +103,7 @@ def timing_of(
         delay, assumed_delay = _known(named_s, options.post_label_delay_ms, "post-label delay")
     slice_ms = _slice_times_ms(converted, grid)
     if slice_ms is None:
-        slice_ms, unknown = _by_image_ms(told, grid)
+        slice_ms, unknown = _by_image_ms(image_times, grid)
         assumed_delay += unknown
     assumed += assumed_duration + assumed_delay
     text = f"not in the header, taken from the settings: {', '.join(assumed)}"
@@ -171,9 +171,9 @@ def _slice_times_ms(converted: Converted, grid: Volume) -> npt.NDArray[np.float6
     return _along(times_s[::-1] if along[axis] < 0 else times_s, axis)
 
 
-def _by_image_ms(told: ImageTimes, grid: Volume) -> tuple[npt.NDArray[np.float64], list[str]]:
+def _by_image_ms(image_times: ImageTimes, grid: Volume) -> tuple[npt.NDArray[np.float64], list[str]]:
     """Give the same from the acquisition times of the images, and what had to be assumed where they do not tell."""
-    times_s = np.array(told.slices_s, np.float64)
+    times_s = np.array(image_times.slices_s, np.float64)
     if times_s.size == grid.shape[0] and 0 < np.ptp(times_s) < MAX_SLICES_S:
         return _along(times_s, 0), []
     return np.zeros((1, 1, 1)), ["all slices acquired at the time of the first"]

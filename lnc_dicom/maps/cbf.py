@@ -62,8 +62,8 @@ def _scanned(map_series: Mapping[Role, Series]) -> QuantityMap:
 def _computed(series: Series, m0: Series | None, options: PerfusionOptions) -> QuantityMap:
     converted = _described(series)
     labelling = read_labelling(series, converted, m0)
-    told = ImageTimes(tuple(labelling.by_delay), labelling.slices_s)
-    timing = timing_of(series, converted, labelling.m0, options, told)
+    image_times = ImageTimes(tuple(labelling.by_delay), labelling.slices_s)
+    timing = timing_of(series, converted, labelling.m0, options, image_times)
     return computed_map(labelling, timing, options, (series,) if m0 is None else (series, m0))
 
 

@@ -20,7 +20,7 @@ from lnc_dicom.study.select_maps import map_series_of
 from lnc_dicom.types import Role
 from tests import perfusion
 from tests.enhanced import enhanced
-from tests.perfusion import CBF, head
+from tests.perfusion import CBF, continuous, head, pairs, pulsed
 
 XA30 = "siemens-xa30-enhanced/25_asl_2d_tra"
 PHILIPS = "philips-ingenia-3t/pcasl-source"
@@ -84,23 +84,6 @@ def test_a_relative_map_is_unchanged_and_registered_by_m0_of_the_labelling(data)
 def test_without_a_series_there_is_no_map():
     assert cbf_map({}, PerfusionOptions()) is None
     assert relative_cbf_map({}) is None
-
-
-def pulsed(delay_s, bolus_s=0.7):
-    """ΔM / M0 of QUIPSS II at the known CBF (Alsop 2015, equation 3, solved for ΔM)."""
-    return CBF * 2 * 0.98 * bolus_s * np.exp(-np.asarray(delay_s) / 1.65) / (6000 * 0.9)
-
-
-def continuous(delay_s, duration_s=1.5088, efficiency=0.85):
-    """ΔM / M0 of pseudo-continuous labelling at the known CBF (Alsop 2015, equation 1, solved for ΔM)."""
-    bolus_s = 1.65 * (1 - np.exp(-duration_s / 1.65))
-    return CBF * 2 * efficiency * bolus_s * np.exp(-np.asarray(delay_s) / 1.65) / (6000 * 0.9)
-
-
-def pairs(share, repeats=3, level=0.8):
-    """Control and label, repeated; `share` of M0 by which they differ, one number or one per slice."""
-    label = level * head() - np.reshape(share, (-1, 1, 1)) * head()
-    return [level * head(), label] * repeats
 
 
 SLICE_MS = [45.0 * k for k in range(perfusion.SHAPE[0])]
