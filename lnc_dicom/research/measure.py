@@ -17,6 +17,7 @@ from lnc_dicom.measure.volumetry import measure as measure_volumes
 from lnc_dicom.measure.volumetry import usable_labels, with_statistics
 from lnc_dicom.options import Options
 from lnc_dicom.pipeline import analyse, first_that_passes, measure_each
+from lnc_dicom.predictions import Model
 from lnc_dicom.quantities import Quantity
 from lnc_dicom.report import accept, passed_labels, study_caveats
 from lnc_dicom.research.map_files import cbf_of_file, fa_of_file
@@ -103,6 +104,11 @@ def measure(
         if labelling is not None:
             makers[Quantity.CBF] = functools.partial(cbf_of_file, Path(labelling), chosen.perfusion)
         return _of_image(found, tools, makers)
+
+
+def model_of(device: str, model: str | PathLike[str] | None) -> Model:
+    """Say which networks `segment` uses with these arguments; they are loaded."""
+    return _tools(device, model, Options()).segmenter.model
 
 
 @functools.lru_cache(maxsize=2)
