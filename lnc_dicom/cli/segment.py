@@ -76,7 +76,8 @@ def _measure_all(heads: Sequence[Head], run: _Run, *, quiet: bool, as_json: bool
         show_progress(f"{len(heads) - len(todo)} of {len(heads)} heads have their results")
     errors: list[LncError] = []
     with nullcontext(_silent) if quiet else TrainingProgress(complaints, show_progress, _LINE_EVERY_S) as show:
-        show("heads", 0, len(todo), math.nan)
+        if todo:
+            show("heads", 0, len(todo), math.nan)
         for n, head in enumerate(todo, 1):
             error = run.measure(head)
             if error is not None:
@@ -137,7 +138,9 @@ class _Run:
         from lnc_dicom.study.read import read_study  # noqa: PLC0415
 
         labels = self.out / head.labels
-        labels.unlink(missing_ok=True)  # a head that fails must not seem to have the results of an earlier run
+        # a head that fails must not seem to have the results of an earlier run
+        for end in (".nii.gz", ".tsv", ".json") if head.bids else (".nii.gz",):
+            labels.with_name(labels.name.removesuffix(".nii.gz") + end).unlink(missing_ok=True)
         if head.failure is not None:
             raise head.failure
         source = head.files[0] if is_image(head.files[0]) else read_study(head.files)
@@ -158,7 +161,7 @@ def _json_of(head: Head, rows: Sequence[Row]) -> str:
         return json.dumps(about | {"code": rows[0]["code"], "reason": rows[0]["reason"]})
     structures = [
         {"structure": row["structure"], "side": row["side"]}
-        | {name: float(row[name]) if row[name] else None for name in _NUMBERS}
+        | {name: json.loads(row[name]) if row[name] else None for name in _NUMBERS}
         | {"passed": row["passed"] == "True", "code": row["code"], "reason": row["reason"]}
         for row in rows
     ]
