@@ -7,7 +7,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
+from pydicom.fileset import FileSet
 from typer.testing import CliRunner
 
 from lnc_dicom.cli.main import app
@@ -83,6 +85,18 @@ def test_a_tree_with_images_and_studies_and_a_zip_of_it_give_the_same(boxes, tmp
     found = [{r["name"]: r["doubt"] for r in _table(tmp_path / name)} for name in ("out", "unzipped")]
     assert found[0].keys() == {"a_t1", "b"}
     assert {f"all_{name}": doubt for name, doubt in found[0].items()} == found[1]
+
+
+def test_a_dicomdir_gives_the_study_that_it_names(boxes, tmp_path):
+    medium = FileSet()
+    for path in sorted(_study(tmp_path / "study").iterdir()):
+        dataset = pydicom.dcmread(path)
+        dataset.StudyID = dataset.PatientID = "1"
+        medium.add(dataset)
+    medium.write(tmp_path / "medium")
+    medium._stage["t"].cleanup()
+    _segment(tmp_path / "medium" / "DICOMDIR", out=tmp_path / "out")
+    assert {r["name"] for r in _table(tmp_path / "out")} == {"DICOMDIR"}
 
 
 def test_one_failure_stops_nothing_and_is_told_at_the_end(boxes, tmp_path):
