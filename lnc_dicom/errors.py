@@ -71,13 +71,6 @@ class BadCohort(UnusableInput):
     do = "Correct cohort.csv and the folders beside it; docs/how-to/train-on-a-cohort.md shows an example."
 
 
-class NotInstalled(UnusableInput):
-    """A library that the command needs is not installed: it belongs to an extra."""
-
-    code = "LNC-120"
-    do = "Install the extra that is named, for instance `pip install 'lnc-dicom[serve]'`."
-
-
 # --- the study cannot be measured --------------------------------------------------------------------------------
 class StudyRejected(LncError):
     """The study is outside what is accepted; sending it again gives the same answer."""

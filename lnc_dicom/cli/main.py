@@ -1,4 +1,4 @@
-"""`lnc process`, `train` and `evaluate`: the library at the console. The service adds the rest."""
+"""`lnc process`, `segment`, `train` and `evaluate`: the library at the console. The service adds the rest."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from lnc_dicom.cli.console import (
     show_rows,
     show_timings,
 )
+from lnc_dicom.cli.segment import segment_heads
 from lnc_dicom.errors import StudyRejected, UnusableInput
 from lnc_dicom.provenance import software_version
 from lnc_dicom.tools import STAGES
@@ -44,6 +45,7 @@ train.command("biomarker")(train_biomarker)
 evaluate.command("biomarker")(evaluate_biomarker)
 evaluate.command("explanation")(evaluate_explanation)
 app.command("explain")(explain_study)
+app.command("segment")(segment_heads)
 
 Paths = Annotated[list[Path], typer.Argument(help="Files or folders with the DICOM objects of one study.")]
 Config = Annotated[

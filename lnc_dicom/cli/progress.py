@@ -1,4 +1,4 @@
-"""Steps of a training → a progress bar for every phase; lines in a log file."""
+"""Steps of a training or heads of a cohort → a progress bar for every phase; lines in a log file."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ _LINE_EVERY = 100
 class TrainingProgress:
     """Shows how far each phase is, how fast it is and how long it will take; as lines where there is no terminal."""
 
-    def __init__(self, console: Console = complaints, line: Callable[[str], None] = show_line) -> None:
-        self._bars, self._line = console.is_terminal, line
+    def __init__(
+        self, console: Console = complaints, line: Callable[[str], None] = show_line, line_every_s: float = math.inf
+    ) -> None:
+        self._bars, self._line, self._line_every_s = console.is_terminal, line, line_every_s
         columns = (
             *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[shown]}")),
             TimeRemainingColumn(),
@@ -52,10 +54,10 @@ class TrainingProgress:
         self._progress.update(task, shown=shown if speed is None else f"{shown} {speed:.2f}/s")
 
     def _write_line(self, phase: str, step: int, steps: int, shown: str) -> None:
-        """Print a line every `_LINE_EVERY` steps and at the last, with the rate since the line before."""
+        """Print a line every `_LINE_EVERY` steps or `line_every_s`, and at the last, with the rate since then."""
         now = time.monotonic()
         first, then = self._last.setdefault(phase, (step, now))
-        if step % _LINE_EVERY and step != steps:
+        if step % _LINE_EVERY and step != steps and now - then < self._line_every_s:
             return
         rate = (step - first) / max(now - then, 1e-3)
         left = f", {rate:.2f}/s, {(steps - step) / rate / 60:.0f} min to go" if rate else ""

@@ -10,13 +10,15 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from highdicom import Volume
 
-from lnc_dicom.errors import NothingToMeasure, TooCoarse, UnreadableImage
+from lnc_dicom.errors import NothingToMeasure, TooCoarse, UnreadableImage, UnusableInput
 from lnc_dicom.measure.volumetry import measure as measure_volumes
 from lnc_dicom.measure.volumetry import usable_labels, with_statistics
 from lnc_dicom.options import Options
 from lnc_dicom.pipeline import analyse, first_that_passes, measure_each
+from lnc_dicom.predictions import Model
 from lnc_dicom.quantities import Quantity
 from lnc_dicom.report import accept, passed_labels, study_caveats
 from lnc_dicom.research.map_files import cbf_of_file, fa_of_file
@@ -50,8 +52,9 @@ def segment(source: Source, *, device: str = "cpu", model: str | PathLike[str] |
     model
         Folder of a model that `lnc train segmentation` wrote; None: the released one.
 
-    The networks are loaded once per process. Raises PathMissing, UnreadableImage, NothingToMeasure, and where the
-    images cannot be measured a StudyRejected (NoHead, NotT1Contrast, TooCoarse, …), which says why and what to do.
+    The networks are loaded once per process. Raises PathMissing, UnreadableImage, NothingToMeasure, UnusableInput for a
+    device or a model that is not there, and where the images cannot be measured a StudyRejected (NoHead, NotT1Contrast,
+    TooCoarse, …), which says why and what to do.
     Method: docs/explanation/segmentation-protocol.md and the model card.
 
     >>> result = segment("t1.nii.gz")  # doctest: +SKIP
@@ -105,8 +108,17 @@ def measure(
         return _of_image(found, tools, makers)
 
 
+def model_of(device: str, model: str | PathLike[str] | None) -> Model:
+    """Say which networks `segment` uses with these arguments; they are loaded."""
+    return _tools(device, model, Options()).segmenter.model
+
+
 @functools.lru_cache(maxsize=2)
 def _segmenter(folder: Path, device: str) -> Segmenter:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UnusableInput(f"torch cannot use the device {device}: {str(error).splitlines()[0]}") from error
     return load_segmenter(folder, device)
 
 

@@ -23,3 +23,7 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_importing_the_package_loads_neither_torch_nor_highdicom():
     script = "import sys, lnc_dicom; sys.exit(bool({'torch', 'highdicom'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_nothing_else_is_public():
+    assert dir(lnc_dicom) == sorted(lnc_dicom.__all__)

@@ -46,7 +46,7 @@ def test_an_unknown_label_protocol_is_refused_with_the_known_ones(tmp_path):
     assert "freesurfer, mage, xiao, jhu" in done.output
 
 
-@pytest.mark.parametrize("command", ["process", "train", "evaluate", "simulate", "explain"])
+@pytest.mark.parametrize("command", ["process", "segment", "train", "evaluate", "simulate", "explain"])
 def test_every_command_explains_itself(command):
     assert RUN.invoke(app, [command, "--help"]).exit_code == 0
 

@@ -41,3 +41,13 @@ def test_a_terminal_shows_a_bar_for_every_phase_from_its_first_step_on():
     assert "1/1" in shown
     assert "20/20" in shown
     assert "loss 0.500" in shown
+
+
+def test_slow_steps_have_a_line_a_minute(monkeypatch):
+    clock = iter(range(0, 10_000, 25))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+    lines = []
+    with TrainingProgress(Console(file=io.StringIO()), lines.append, 60) as show:
+        for step in range(7):
+            show("heads", step, 10, math.nan)
+    assert lines == ["heads 0/10", "heads 3/10, 0.04/s, 3 min to go", "heads 6/10, 0.04/s, 2 min to go"]
