@@ -55,9 +55,10 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The tables of conformance/statement.md, from the code.
+# The tables of conformance/statement.md from the code, those of docs/reference/inputs.md from the tests.
 statement: setup
 	$(BIN)/python conformance/generate.py
+	$(BIN)/python conformance/inputs.py
 
 clean:
 	rm -rf $(VENV) out runs build *.egg-info $(VIEWERS)/node_modules $(VIEWERS)/viewers $(VIEWERS)/out

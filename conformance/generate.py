@@ -8,7 +8,7 @@ import itertools
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pydicom
@@ -286,8 +286,13 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def render(text: str) -> str:
+    """Put every table of the statement between its markers. Raises ValueError if a marker is missing."""
+    return replace_tables(text, TABLES)
+
+
+def replace_tables(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
     """Put every table between its markers. Raises ValueError if a marker is missing."""
-    for name, make in TABLES.items():
+    for name, make in tables.items():
         begin, end = _BEGIN.format(name), _END.format(name)
         before, rest = text.split(begin)
         text = f"{before}{begin}\n\n{make()}\n\n{end}{rest.split(end)[1]}"

@@ -19,6 +19,13 @@ SHAPE = (8, 24, 20)
 """Slices, rows, columns."""
 LPS_MM = np.array([[0.0, 0, 4, -40], [0, 4, 0, -48], [6, 0, 0, -20], [0, 0, 0, 1]])
 """Transverse slices, the lowest first, 6 mm apart; pixels of 4 mm."""
+PASL_2D = 'tSequenceFileName = ""%SiemensSeq%\\ep2d_pasl""\nalTI[0] = 700000\nalTI[2] = 1800000\nsAsl.ulMode = 4'
+PASL_3D = 'tSequenceFileName = ""%SiemensSeq%\\tgse_pasl""\nalTI[0] = 700000\nalTI[2] = 1990000\nsAsl.ulMode = 4'
+PCASL_2D = (
+    'tSequenceFileName = ""%CustomerSeq%\\ep2d_pcasl_ve11c""\nsWipMemBlock.adFree[1] = 90.0\n'
+    "sWipMemBlock.adFree[2] = 1800000.0\nsWipMemBlock.adFree[3] = 82.0\nsWipMemBlock.adFree[4] = 360.0\n"
+    "sWipMemBlock.adFree[10] = 6.0\nsWipMemBlock.adFree[11] = 100.0\nsAsl.ulMode = 1"
+)
 
 
 def head(value: float = M0) -> np.ndarray:

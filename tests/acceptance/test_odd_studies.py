@@ -4,6 +4,8 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 
@@ -23,72 +25,103 @@ HEAD = "siemens-prisma-3t/t1"
 OPTIONS = Options(objects=(Output.SEG, Output.SR))
 
 
-def measured(result):
-    """Whether every main volume has a number."""
+@dataclass(frozen=True)
+class Expectation:
+    """What is right of a result, and the same in words."""
+
+    words: str
+    holds: Callable[[dict], bool]
+
+    def __call__(self, result):
+        return self.holds(result)
+
+
+def has_volumes(result):
     return "rejected" not in result and all(r["volume_ml"] for r in result["regions"] if r["label"] <= 8)
+
+
+def codes(result):
+    return {c["code"] for c in result["caveats"]}
+
+
+measured = Expectation("measured", has_volumes)
 
 
 def chosen(description):
     """A series by its description: it is measured, and nothing else."""
-
-    def holds(result):
-        return measured(result) and result["chosen description"] == description
-
-    return holds
-
-
-def caveat(*codes):
-    return lambda result: measured(result) and set(codes) <= {c["code"] for c in result["caveats"]}
+    return Expectation(
+        f"`{description}` is measured",
+        lambda result: has_volumes(result) and result["chosen description"] == description,
+    )
 
 
-def no_caveat(*codes):
-    return lambda result: measured(result) and not set(codes) & {c["code"] for c in result["caveats"]}
+def caveat(*wanted):
+    words = f"measured, with {' and '.join(wanted)}"
+    return Expectation(words, lambda result: has_volumes(result) and set(wanted) <= codes(result))
 
 
-def refused(*codes):
-    return lambda result: result.get("rejected", {}).get("code") in codes
+def no_caveat(*unwanted):
+    words = f"measured, without {' or '.join(unwanted)}"
+    return Expectation(words, lambda result: has_volumes(result) and not set(unwanted) & codes(result))
+
+
+def refused(*wanted):
+    words = f"refused: {wanted[0]} to {wanted[-1]}" if len(wanted) > 2 else f"refused: {' or '.join(wanted)}"
+    return Expectation(words, lambda result: result.get("rejected", {}).get("code") in wanted)
 
 
 def rejected_for(text):
-    """Whether the study is refused with a reason that names something."""
-    return lambda result: text in result.get("rejected", {}).get("what", "")
+    """Refused with a reason that names something."""
+    return Expectation(f"refused, naming {text}", lambda result: text in result.get("rejected", {}).get("what", ""))
 
 
-def either(*expectations):
-    return lambda result: any(holds(result) for holds in expectations)
+def either(*parts):
+    return Expectation("; or ".join(p.words for p in parts), lambda result: any(p(result) for p in parts))
 
 
-def every(*expectations):
-    return lambda result: all(holds(result) for holds in expectations)
+def every(*parts):
+    return Expectation("; ".join(p.words for p in parts), lambda result: all(p(result) for p in parts))
 
 
 def says(text):
-    return lambda result: text in json.dumps(result)
+    return Expectation(f'the result says "{text}"', lambda result: text in json.dumps(result))
 
 
 def left_out(reason):
     """Whether a series was passed over for this reason."""
-    return lambda result: reason in [s["reason"] for s in result["series"]["passed_over"]]
+    return Expectation(
+        f"a series is passed over: {reason}",
+        lambda result: reason in [s["reason"] for s in result["series"]["passed_over"]],
+    )
 
 
 def has_map(quantity):
-    return lambda result: any(m["quantity"] == quantity for m in result["maps"])
+    return Expectation(
+        f"{quantity.upper()} is measured", lambda result: any(m["quantity"] == quantity for m in result["maps"])
+    )
 
 
-def fa_of_a_head(result):
+def _fa_of_a_head(result):
     values = [r["fa"]["mean"] for r in result["regions"] if r["label"] <= 8 and "fa" in r]
     return len(values) == 8 and all(0.05 < value < 0.5 for value in values)
 
 
-def same_volumes(result):
-    """Whether the volumes lie within 5 % of the head's own."""
-    return measured(result) and all(
+def _same_volumes(result):
+    return has_volumes(result) and all(
         abs(r["volume_ml"] / own["volume_ml"] - 1) < 0.05
         for r, own in zip(result["regions"], result["own regions"], strict=True)
         if r["label"] <= 8
     )
 
 
+fa_of_a_head = Expectation("FA of every nucleus is that of a head", _fa_of_a_head)
+same_volumes = Expectation("volumes within 5 % of those of the same head as it was", _same_volumes)
+
+
+WHY_NO_MAP = Expectation(
+    "measured, with a caveat of LNC-410 to LNC-420",
+    lambda result: has_volumes(result) and bool(codes(result) & {f"LNC-{n}" for n in range(410, 421)}),
+)
 PATIENTS = either(refused("LNC-116"), caveat("LNC-401"))
 GEOMETRY = tuple(f"LNC-{n}" for n in range(100, 117))
 RIGHT = {
@@ -127,7 +160,7 @@ RIGHT = {
     "sent-again-with-new-uids": every(measured, says("left out")),
     "siemens-pcasl-mosaic-m0-own-series": no_caveat("LNC-411", "LNC-415"),
     "siemens-vb15-dti-mosaic": either(left_out("diffusion"), caveat("LNC-412"), caveat("LNC-414")),
-    "siemens-xa-classic-asl-split": either(has_map("cbf"), *(caveat(f"LNC-{n}") for n in range(410, 421))),
+    "siemens-xa-classic-asl-split": either(has_map("cbf"), WHY_NO_MAP),
     "slab-beside-head": chosen("T1_mprage"),
     "slope-of-every-slice": same_volumes,
     "tof-philips-default-name": every(chosen("T1_mprage"), left_out("angiography")),

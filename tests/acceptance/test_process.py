@@ -63,6 +63,9 @@ def test_the_contract_of_result_json_is_kept(processed):
     assert result["timings_s"]["total"] > 0
 
 
+@pytest.mark.accepts("Siemens Prisma", "T1", "MPRAGE, single images", "real")
+@pytest.mark.accepts("Philips Ingenia", "T1", "TFE, single images", "real")
+@pytest.mark.accepts("Siemens XA", "T1", "MPRAGE, enhanced", "real")
 def test_every_structure_is_found_in_one_piece_on_its_own_side(processed):
     _, out, result = processed
     volume = _labels(out)

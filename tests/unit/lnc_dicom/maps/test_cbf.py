@@ -20,7 +20,7 @@ from lnc_dicom.study.select_maps import map_series_of
 from lnc_dicom.types import Role
 from tests import perfusion
 from tests.enhanced import enhanced
-from tests.perfusion import CBF, continuous, head, pairs, pulsed
+from tests.perfusion import CBF, PASL_2D, PASL_3D, PCASL_2D, continuous, head, pairs, pulsed
 
 XA30 = "siemens-xa30-enhanced/25_asl_2d_tra"
 PHILIPS = "philips-ingenia-3t/pcasl-source"
@@ -61,6 +61,7 @@ def test_the_loss_by_background_suppression_is_taken_into_account_where_there_wa
     assert ratio == pytest.approx(1 / 0.83, rel=1e-5)
 
 
+@pytest.mark.accepts("Philips", "ASL", "single-frame, 3D pCASL", "real")
 @pytest.mark.slow
 def test_cbf_outside_the_head_is_nan(data):
     (series,) = read_study([data / PHILIPS]).series
@@ -89,13 +90,6 @@ def test_without_a_series_there_is_no_map():
 SLICE_MS = [45.0 * k for k in range(perfusion.SHAPE[0])]
 SLICE_S = np.array(SLICE_MS) / 1000
 LONG_TR = {"RepetitionTime": 6000}
-PASL_2D = 'tSequenceFileName = ""%SiemensSeq%\\ep2d_pasl""\nalTI[0] = 700000\nalTI[2] = 1800000\nsAsl.ulMode = 4'
-PASL_3D = 'tSequenceFileName = ""%SiemensSeq%\\tgse_pasl""\nalTI[0] = 700000\nalTI[2] = 1990000\nsAsl.ulMode = 4'
-PCASL_2D = (
-    'tSequenceFileName = ""%CustomerSeq%\\ep2d_pcasl_ve11c""\nsWipMemBlock.adFree[1] = 90.0\n'
-    "sWipMemBlock.adFree[2] = 1800000.0\nsWipMemBlock.adFree[3] = 82.0\nsWipMemBlock.adFree[4] = 360.0\n"
-    "sWipMemBlock.adFree[10] = 6.0\nsWipMemBlock.adFree[11] = 100.0\nsAsl.ulMode = 1"
-)
 
 
 def _set(**values):
@@ -113,6 +107,7 @@ def _measured(folder):
     return found, found.values.array[np.isfinite(found.values.array)]
 
 
+@pytest.mark.accepts("Siemens VE", "ASL", "2D PASL, mosaics; M0 in the series or beside it", "generated")
 @pytest.mark.parametrize("repeats", [1, 3])
 @pytest.mark.parametrize("order", ["m0 first", "m0 last", "label first", "m0 of its own"])
 def test_pulsed_2d_mosaics_give_the_known_cbf(tmp_path, order, repeats):
@@ -130,6 +125,7 @@ def test_pulsed_2d_mosaics_give_the_known_cbf(tmp_path, order, repeats):
     assert ASSUMED not in {c.code for c in cbf.caveats}
 
 
+@pytest.mark.accepts("Siemens VE", "ASL", "3D PASL, mosaics, M0 in a series of its own", "generated")
 def test_pulsed_3d_mosaics_with_m0_of_their_own_give_the_known_cbf(tmp_path):
     change = _set(SeriesNumber=11, SeriesDescription="pasl_3d", MRAcquisitionType="3D", **LONG_TR)
     perfusion.write_mosaics(tmp_path / "a", pairs(pulsed(1.99)), protocol=PASL_3D, change=change)
@@ -146,6 +142,7 @@ def test_mosaics_each_in_a_series_of_its_own_give_the_known_cbf(tmp_path):
     assert _measured(tmp_path)[1] == pytest.approx(CBF, rel=0.02)
 
 
+@pytest.mark.accepts("Siemens VE", "ASL", "2D pCASL, mosaics, M0 of its own (mosaic or slices)", "generated")
 @pytest.mark.parametrize("m0_as_single_slices", [False, True])
 def test_continuous_2d_mosaics_with_m0_of_their_own_give_the_known_cbf(tmp_path, m0_as_single_slices):
     change = _set(SeriesNumber=9, SeriesDescription="pcasl_2d")
@@ -160,6 +157,7 @@ def test_continuous_2d_mosaics_with_m0_of_their_own_give_the_known_cbf(tmp_path,
     assert _measured(tmp_path)[1] == pytest.approx(CBF, rel=0.02)
 
 
+@pytest.mark.accepts("Siemens VE", "ASL", "3D pCASL, mosaics, background suppressed", "generated")
 def test_suppressed_continuous_3d_mosaics_give_the_known_cbf(tmp_path):
     change = _set(SeriesNumber=15, SeriesDescription="pcasl_3d", MRAcquisitionType="3D", **LONG_TR)
     found = pairs(continuous(1.8, efficiency=0.85 * 0.83), level=0.1)
@@ -169,6 +167,7 @@ def test_suppressed_continuous_3d_mosaics_give_the_known_cbf(tmp_path):
     assert [c.code for c in cbf.caveats if "suppression" in c.text] == [ASSUMED]
 
 
+@pytest.mark.accepts("Siemens XA", "ASL", "classic export, a series for every volume", "generated")
 @pytest.mark.parametrize("m0_series", [False, True])
 def test_an_acquisition_that_xa_splits_into_a_series_for_every_volume_gives_the_known_cbf(tmp_path, m0_series):
     volumes = pairs(continuous(1.8 + SLICE_S, 1.8))
@@ -193,6 +192,7 @@ def test_an_acquisition_that_xa_splits_into_a_series_for_every_volume_gives_the_
     assert values == pytest.approx(CBF, rel=0.02)
 
 
+@pytest.mark.accepts("Philips", "ASL", "single-frame, 3D pCASL", "generated")
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_philips_single_frame_images_give_the_known_cbf(tmp_path, shuffled):
     """Every image has its private scale; control and label are named, and no order of files counts."""
@@ -222,6 +222,7 @@ def test_philips_single_frame_images_give_the_known_cbf(tmp_path, shuffled):
     assert any("post-label delay 2000 ms" in c.text for c in cbf.caveats)  # Philips does not write it
 
 
+@pytest.mark.accepts("Philips", "ASL", "enhanced, pCASL", "generated")
 @pytest.mark.parametrize("coded", [False, True])
 def test_philips_enhanced_images_give_the_known_cbf(tmp_path, coded):
     """One multi-frame image, its frames in no order; what they show is in each frame, coded or private."""
@@ -273,6 +274,7 @@ def _ge(excitations=3):
     return change
 
 
+@pytest.mark.accepts("GE", "ASL", "3D pCASL, perfusion-weighted image and M0 in one series", "generated")
 @pytest.mark.parametrize("excitations", [2, 3])
 def test_ge_perfusion_weighted_and_reference_image_in_one_series_give_the_known_cbf(tmp_path, excitations):
     """GE's formula: 6000 λ (1 - exp(-ST / T1)) exp(PLD / T1b) PW / (2 ε T1b (1 - exp(-LD / T1b)) SF NEX PD)."""
@@ -309,6 +311,7 @@ def _delayed(delay_s, arrival_s=0.8, bolus_s=0.7):
     return 2 * 0.98 / 0.9 * CBF / 6000 * np.sum(arrives * remains) * step
 
 
+@pytest.mark.accepts("Siemens, slices of any vendor", "ASL", "PASL with several inversion times", "generated")
 @pytest.mark.slow
 @pytest.mark.parametrize("mosaic", [False, True])
 def test_several_delays_that_the_images_name_give_the_known_cbf(tmp_path, mosaic):
@@ -353,6 +356,7 @@ def test_two_delays_are_too_few(tmp_path):
         _measured(tmp_path)
 
 
+@pytest.mark.accepts("Siemens XA", "ASL", "enhanced, 2D pCASL", "real")
 def test_cbf_of_a_real_series_is_that_of_an_independent_computation(data):
     """XA30 enhanced 2D pCASL: frames straight from the files, by place and time; TR of M0 4.8 s."""
     images = [pydicom.dcmread(path) for path in sorted((data / XA30).iterdir())]

@@ -65,6 +65,13 @@ def _expected():
     return {name: float(fa[SCAN.names == name].mean()) for name in d.EIGENVALUES}
 
 
+@pytest.mark.accepts("Siemens VB", "DTI", "single images, mosaics", "generated")
+@pytest.mark.accepts("Philips R2.5, R5", "DTI", "single-frame", "generated")
+@pytest.mark.accepts("Philips", "DTI", "enhanced", "generated")
+@pytest.mark.accepts("GE", "DTI", "single images", "generated")
+@pytest.mark.accepts("UIH", "DTI", "single images, grids", "generated")
+@pytest.mark.accepts("Canon", "DTI", "single images", "generated")
+@pytest.mark.accepts("Toshiba", "DTI", "single images", "generated")
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_fa_of_every_vendor_is_that_of_an_independent_fit(tmp_path, vendor):
     selection = _study(tmp_path, VENDORS[vendor](SCAN))
@@ -257,6 +264,8 @@ def test_functional_series_are_not_converted(tmp_path, name, monkeypatch):
     assert _study(tmp_path, d.images(SCAN, lambda *_: None, SeriesDescription=name)).map_series == {}
 
 
+@pytest.mark.accepts("Philips Ingenia, Achieva", "DTI", "single-frame", "real")
+@pytest.mark.accepts("Siemens XA", "DTI", "enhanced", "real")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "least_r"),
