@@ -90,7 +90,7 @@ MAP_GATES = (INFORMATION, TURN_OF_MAP, SHIFT, COVERED, CAPSULE_FA, CAPSULE_ABOVE
 MIN_INFORMATION_OF_MAP = 0.15
 """Limit of `INFORMATION` where the map itself is registered to the T1, because there is no b = 0 or M0 image."""
 
-FA_OVER_NOISE = Gate("LNC-433", "FA over the FA that noise alone gives", 1.2, math.inf)
+FA_OVER_NOISE = Gate("LNC-433", "FA over the FA that noise alone gives", 1.0, math.inf)
 VOXELS_OF_MAP = Gate("LNC-436", "voxels of the map in the structure", 5, math.inf)
 FLOW_ABOVE_ZERO = Gate("LNC-437", "mean flow", 0.0, math.inf)
 SIDES_OF_MAP = Gate("LNC-438", "difference between left and right over their mean, in a map", 0.0, 0.6)

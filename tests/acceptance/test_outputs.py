@@ -10,7 +10,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from lnc_dicom.outputs import DEFAULT_OUTPUTS, FILES_OF, Output
+from lnc_dicom.outputs import FILES_OF, Output, default_outputs
 from lnc_dicom.study.nifti import read_nifti
 from lnc_service.demo.main import embedded_archive
 from tests.acceptance.conftest import lnc, wait_for
@@ -43,7 +43,8 @@ def test_every_kind_is_there(out):
     for kind in Output:
         files = FILES_OF.get(kind, ("report.fhir.json",))
         assert any((out / file).is_file() for file in files), kind
-    assert (out / "summary-2.dcm").is_file()
+    has_maps = bool(json.loads((out / "result.json").read_text())["maps"])
+    assert (out / "summary-2.dcm").is_file() is has_maps
     objects = {o["file"] for o in json.loads((out / "result.json").read_text())["objects"]}
     assert objects == {p.name for p in out.glob("*.dcm")}
 
@@ -144,9 +145,9 @@ def test_every_destination_gets_its_own_kinds(service, orthanc, data, program, t
     assert job.state == "DONE"
     arrived = [pydicom.dcmread(p, stop_before_pixels=True) for p in (tmp_path / "archive").glob("*.dcm")]
     assert sorted(d.SOPClassUID.name for d in arrived) == ["Enhanced SR Storage", "Segmentation Storage"]
-    assert {m: len(o) for m, o in orthanc.objects().items()} == {"OT": 3, "SEG": 1, "SR": 1}
+    assert {m: len(o) for m, o in orthanc.objects().items()} == {"OT": 1, "SEG": 1, "SR": 1}
     written = {p.name for p in (service.spool / "results" / job.name).glob("*.dcm")}
-    assert written == {f for k in (*DEFAULT_OUTPUTS, Output.TEXT) for f in FILES_OF[k]}
+    assert written == {f for k in (*default_outputs(demonstration=True), Output.TEXT) for f in FILES_OF[k]}
 
 
 def test_a_destination_that_is_away_keeps_nothing_from_the_others(service, orthanc, data, program, tmp_path):

@@ -121,7 +121,7 @@ FLUID = BY_NAME["lateral ventricle", "left"]
         (Quantity.RELATIVE_CBF, {LEFT: Statistic(-608, 5, -608, 9)}, "LNC-437"),
         (Quantity.FA, {FLUID: Statistic(0.4, 0.1, 0.4, 100)}, "LNC-528"),
         (Quantity.CBF, {LEFT: Statistic(20, 40, 20, 50)}, "LNC-439"),
-        (Quantity.FA, {LEFT: Statistic(0.21, 0.1, 0.2, 50, 11.0, 0.2)}, "LNC-433"),
+        (Quantity.FA, {LEFT: Statistic(0.19, 0.1, 0.2, 50, 11.0, 0.2)}, "LNC-433"),
         (Quantity.CBF, {LEFT: Statistic(20, 5, 20, 50), RIGHT: Statistic(40, 5, 40, 50)}, "LNC-438"),
     ],
 )

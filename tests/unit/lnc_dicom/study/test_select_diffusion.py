@@ -51,7 +51,7 @@ def _study(folder, *groups):
 
 def _fa_by_tissue(selection):
     """The mean of every tissue in our FA map, whatever way its axes run."""
-    found = fa_map(selection.map_series, DiffusionOptions(correct_motion=False))
+    found = fa_map(selection.map_series, DiffusionOptions(correct_motion=False, denoise=False))
     to_scan = np.linalg.inv(SCAN.lps_mm) @ found.values.affine
     index = np.indices(found.values.shape).reshape(3, -1)
     z, y, x = np.rint(to_scan[:3, :3] @ index + to_scan[:3, 3:]).astype(int)
@@ -184,7 +184,7 @@ def test_b_0_of_reversed_polarity_alone_is_no_b_0_of_the_series(tmp_path):
         d.siemens_mosaic(SCAN.part(slice(1, None)), SeriesDescription="dti_AP"),
     )
     with pytest.raises(OneBValue):
-        fa_map(selection.map_series, DiffusionOptions(correct_motion=False))
+        fa_map(selection.map_series, DiffusionOptions(correct_motion=False, denoise=False))
 
 
 def test_a_series_with_a_tensor_needs_nothing_of_the_others(tmp_path):
@@ -233,7 +233,7 @@ def _without_positions(made):
 def test_diffusion_without_a_tensor_is_not_passed_over_without_a_word(tmp_path, why):
     make, error = WITHOUT_TENSOR[why]
     with pytest.raises(error):
-        fa_map(_study(tmp_path, make()).map_series, DiffusionOptions(correct_motion=False))
+        fa_map(_study(tmp_path, make()).map_series, DiffusionOptions(correct_motion=False, denoise=False))
 
 
 def test_echo_planar_images_without_b_values_are_no_diffusion(tmp_path):
