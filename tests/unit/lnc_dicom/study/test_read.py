@@ -115,7 +115,7 @@ def made(tmp_path_factory):
     return paths, [folder / "enhanced" / "0.dcm"]
 
 
-@pytest.mark.parametrize("draws", [range(20), pytest.param(range(20, 1000), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("draws", [range(40), pytest.param(range(40, 1000), marks=pytest.mark.slow)])
 def test_no_header_ends_in_anything_but_a_reason(made, tmp_path, draws, monkeypatch):
     monkeypatch.setattr(pydicom.config.settings, "writing_validation_mode", pydicom.config.IGNORE)
     outcomes = set()
@@ -132,7 +132,7 @@ def test_no_header_ends_in_anything_but_a_reason(made, tmp_path, draws, monkeypa
             error.add_note(f"draw {draw}")
             raise
         shutil.rmtree(folder)
-    assert outcomes > {"read"}  # some are read, others are refused
+    assert {"read", "LNC-103"} <= outcomes
     assert not {code for code in outcomes if code.startswith("LNC-3")}
 
 
