@@ -51,6 +51,11 @@ class Structure:
     norm_sd_ml: float | None = None
 
     @property
+    def html_colour(self) -> str:
+        """The colour as #rrggbb."""
+        return "#{:02x}{:02x}{:02x}".format(*self.rgb)
+
+    @property
     def title(self) -> str:
         """What viewers print: the name with its side."""
         return f"{self.name.capitalize()}, {self.side.value}"

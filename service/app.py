@@ -22,7 +22,7 @@ from lnc_service.manifest import Closed, Manifest, Verdict, close_study, read_ma
 from lnc_service.presence import Presence, presence_of, worker_name
 from lnc_service.retention import forget, forget_jobs
 from lnc_service.rules.book import RuleBook
-from lnc_service.rules.rule import rule_of
+from lnc_service.rules.rule import Rules, rule_of
 from lnc_service.rules.verdict import verdict_on
 from lnc_service.settings import Settings
 from lnc_service.spool import Asked, Spool
@@ -112,6 +112,7 @@ class Desk:
         self._spool, self._watch, self._book = spool, watch, book
         self._closed: list[tuple[Manifest, int]] = []
         self._waiting: dict[str, tuple[int, float]] = {}
+        self._decided: dict[str, tuple[int, Rules, Verdict]] = {}
 
     def restore(self) -> None:
         """Enqueue every job that the spool has a manifest and images of and the database does not know."""
@@ -152,7 +153,7 @@ class Desk:
         if self._book is None or self._book.now().rules is None:
             return False
         if self._waiting.get(key, (0, 0.0))[0] != changed_ns:
-            verdict = self._verdict(key)
+            verdict = self._verdict(key, changed_ns)
             rule = rule_of(verdict.rule) if verdict is not None and verdict.missing else None
             up_to_s = rule.wait.up_to_minutes * 60 if rule is not None and rule.wait is not None else 0.0
             self._waiting[key] = (changed_ns, up_to_s)
@@ -161,15 +162,21 @@ class Desk:
             del self._waiting[key]
         return waits
 
-    def _verdict(self, key: str) -> Verdict | None:
+    def _verdict(self, key: str, changed_ns: int) -> Verdict | None:
+        """Hold the rules in force against a study; its headers are read once after each change of it or of them."""
         rules = self._book.now().rules if self._book is not None else None
-        return verdict_on(self._spool, key, rules) if rules is not None else None
+        if rules is None:
+            return None
+        known = self._decided.get(key)
+        if known is None or known[0] != changed_ns or known[1] is not rules:
+            self._decided[key] = known = (changed_ns, rules, verdict_on(self._spool, key, rules))
+        return known[2]
 
     def _close(self, key: str, changed_ns: int, why: Closed) -> None:
         """Write the manifest of a study; without anything to measure, only remember that it was looked at."""
-        manifest = close_study(
-            self._spool, key, why, datetime.now(UTC).isoformat(timespec="milliseconds"), self._verdict(key)
-        )
+        verdict, closed = self._verdict(key, changed_ns), datetime.now(UTC).isoformat(timespec="milliseconds")
+        manifest = close_study(self._spool, key, why, closed, verdict)
+        self._decided.pop(key, None)
         if manifest is None:
             self._spool.mark_closed(key, changed_ns)
         else:

@@ -37,6 +37,11 @@ def requestor(calling_ae_title: str, timeout_s: float) -> AE:
     return ae
 
 
+def unreachable(peer: Peer, found: Association) -> PacsUnreachable:
+    """Say that there is no association."""
+    return PacsUnreachable(f"no association with port {peer.port}" + (", rejected" if found.is_rejected else ""))
+
+
 @contextmanager
 def association(
     peer: Peer,
@@ -54,8 +59,7 @@ def association(
         ae.add_requested_context(sop_class)
     found = ae.associate(peer.host, peer.port, ae_title=peer.ae_title, evt_handlers=list(handlers), ext_neg=list(roles))
     if not found.is_established and not found.rejected_contexts:
-        rejected = ", rejected" if found.is_rejected else ""
-        raise PacsUnreachable(f"no association with port {peer.port}{rejected}")
+        raise unreachable(peer, found)
     try:
         yield found
     finally:

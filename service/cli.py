@@ -19,7 +19,7 @@ from rich.table import Table
 from lnc_dicom.cli.console import complaints, exits, screen, show_line
 from lnc_dicom.cli.main import app
 from lnc_dicom.errors import UnusableInput
-from lnc_service.installation.command import config
+from lnc_service.installation.command import Config, config
 from lnc_service.rules.command import rules
 from lnc_service.states import JobState
 
@@ -32,8 +32,6 @@ jobs = typer.Typer(no_args_is_help=True, help="What happened to every study.")
 app.add_typer(jobs, name="jobs")
 app.add_typer(config, name="config")
 app.add_typer(rules, name="rules")
-
-Config = Annotated[Path | None, typer.Option("--config", help="TOML file; without it, lnc.toml if it is there.")]
 
 
 def _until_stopped() -> threading.Event:

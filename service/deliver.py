@@ -15,9 +15,8 @@ from pydicom import Dataset, FileDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.association import Association
 
-from lnc_dicom.errors import PacsUnreachable
 from lnc_service.alternatives import CLASS_INSTEAD, NoAlternativeError, alternative_to
-from lnc_service.associate import requestor
+from lnc_service.associate import requestor, unreachable
 from lnc_service.settings import Pacs
 from lnc_service.states import Reference
 
@@ -55,10 +54,7 @@ class Answers:
     instead
         Name of the SOP class in which a file was stored, where that is not its own.
 
-    References
-    ----------
-        Every object that was stored, as it was stored, by name of its file.
-
+    `references` names every object that was stored, as it was stored, by name of its file.
     """
 
     fates: Mapping[str, Fate]
@@ -99,9 +95,7 @@ def deliver(files: Sequence[Path], pacs: Pacs, calling_ae_title: str) -> Answers
     if _takes_nothing(association):
         return Answers({f.name: Fate.REFUSED for f in files}, {f.name: _NOT_ACCEPTED for f in files})
     if not association.is_established:
-        raise PacsUnreachable(
-            f"no association with port {pacs.port}" + (", rejected" if association.is_rejected else "")
-        )
+        raise unreachable(pacs, association)
     try:
         answers = {file.name: _store_or_instead(association, file, dataset) for file, dataset in datasets.items()}
     finally:

@@ -253,13 +253,10 @@ def _with_proof(client: DBOSClient, status: WorkflowStatus, delivery: Delivery) 
     else:
         committed, seen = _proved_so_far(client.list_workflow_steps(str(status.workflow_id)))
     found = replace(delivery, proof=state, committed=committed, seen=seen)
-    return (
-        found
-        if delivery.state is not JobState.DONE
-        else replace(
-            found, state=state, code=reason.get("code", ""), what=reason.get("what", ""), do=reason.get("do", "")
-        )
-    )
+    if delivery.state is not JobState.DONE:
+        return found
+    code, what, do = (reason.get(name, "") for name in ("code", "what", "do"))
+    return replace(found, state=state, code=code, what=what, do=do)
 
 
 def _proved_so_far(steps: Sequence[Mapping[str, Any]]) -> tuple[int | None, int | None]:

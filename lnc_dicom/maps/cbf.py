@@ -62,15 +62,25 @@ def _scanned(map_series: Mapping[Role, Series]) -> QuantityMap:
 def _computed(series: Series, m0: Series | None, options: PerfusionOptions) -> QuantityMap:
     converted = _described(series)
     labelling = read_labelling(series, converted, m0)
-    image_times = ImageTimes(tuple(labelling.by_delay), labelling.slices_s)
-    timing = timing_of(series, converted, labelling.m0, options, image_times)
-    return computed_map(labelling, timing, options, (series,) if m0 is None else (series, m0))
+    return computed_map(series, converted, labelling, options, (series,) if m0 is None else (series, m0))
 
 
 def computed_map(
-    labelling: Labelling, timing: Timing, options: PerfusionOptions, sources: tuple[Series, ...] = ()
+    series: Series,
+    converted: Converted,
+    labelling: Labelling,
+    options: PerfusionOptions,
+    sources: tuple[Series, ...] = (),
 ) -> QuantityMap:
-    """Compute CBF in ml/100 g/min, and say what was assumed. Raises UnsupportedLabelling."""
+    """Compute CBF in ml/100 g/min, and say what was assumed. Raises UnsupportedLabelling.
+
+    series, converted
+        Where the timing stands; from files, a series without images.
+    sources
+        Series that the result names as its sources.
+    """
+    image_times = ImageTimes(tuple(labelling.by_delay), labelling.slices_s)
+    timing = timing_of(series, converted, labelling.m0, options, image_times)
     values, model = quantify(labelling, timing, options)
     pairs = f"{labelling.pairs} pairs" if labelling.pairs else "subtracted by the scanner"
     caveats = (*labelling.caveats, *timing.caveats)

@@ -71,10 +71,10 @@ def tensor_map(converted: Converted, options: DiffusionOptions, sources: tuple[S
     b_values, directions = gradients(converted, options.max_b)
     array = np.asarray(converted.array[..., b_values >= 0])
     b_values = b_values[b_values >= 0]
-    mask, left = brain(array, b_values), None
+    left = None
     refusal = why_not_denoised(converted, len(b_values)) if options.denoise else "as set"
     if not refusal:
-        array, left = denoise(array, mask)
+        array, left = denoise(array, brain(array, b_values))
     if options.correct_motion:
         array, directions = correct_motion(converted, array, b_values, directions)
     b0 = converted.volume(array[..., b_values <= B0_MAX].mean(axis=3))

@@ -45,7 +45,7 @@ def describe_labels(out: Path, head: Head) -> None:
         table = csv.writer(file, delimiter="\t", lineterminator="\n")
         table.writerow(("index", "name", "color"))
         for s in STRUCTURES:
-            table.writerow((s.label, f"{s.side.value} {s.name}", "#{:02x}{:02x}{:02x}".format(*s.rgb)))
+            table.writerow((s.label, f"{s.side.value} {s.name}", s.html_colour))
     image = head.labels.parent / head.files[0].name
     sidecar = {"Sources": [f"bids:raw:{image.as_posix()}"], "SpatialReference": "orig", "Manual": False}
     _write_json(labels.with_name(f"{stem}.json"), sidecar)

@@ -16,7 +16,6 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from lnc_dicom.errors import LncError, NoM0, PathMissing, UnpairedVolumes, UnreadableSeries, UnsupportedLabelling
-from lnc_dicom.maps.asl_timing import ImageTimes, timing_of
 from lnc_dicom.maps.asl_volumes import Context, Labelled
 from lnc_dicom.maps.cbf import computed_map
 from lnc_dicom.maps.fa import tensor_map
@@ -61,10 +60,7 @@ def cbf_of_file(path: Path, options: PerfusionOptions) -> QuantityMap:
     if "cbf" in run.shows:
         volume = run.volume(mean([run.found.array[..., i] for i, what in enumerate(run.shows) if what == "cbf"]))
         return QuantityMap(Quantity.CBF, volume, volume, "CBF in the file", (), registers_itself=True)
-    labelling = _labelling(run, path)
-    told = ImageTimes(tuple(labelling.by_delay), labelling.slices_s)
-    timing = timing_of(Series("", ()), run.found, labelling.m0, options, told)
-    return computed_map(labelling, timing, options)
+    return computed_map(Series("", ()), run.found, _labelling(run, path), options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +71,7 @@ class _Run:
     shows: Sequence[str] = field(default=())
 
     @property
-    def told(self) -> Mapping[str, Any]:
+    def description(self) -> Mapping[str, Any]:
         return self.found.description
 
     def volume(self, array: npt.NDArray[np.float32]) -> Volume:
@@ -83,7 +79,7 @@ class _Run:
 
     def number(self, name: str, i: int) -> float | None:
         """Give a number of the description that holds for volume i: one for all, or one for each."""
-        value = self.told.get(name)
+        value = self.description.get(name)
         value = value[i] if isinstance(value, list) and i < len(value) else value
         return float(value) if isinstance(value, (int, float)) and value > 0 else None
 
@@ -117,7 +113,7 @@ def _labelling(run: _Run, path: Path) -> Labelling:
         found = Labelling(mean([v.volume.array for v in differences]), scale, tr_ms, 0, by_delay=by_delay)
     else:
         found = labelling_of(named_pairs([v for v in read if v.context is not Context.M0]), m0, tr_ms, named=True)
-    suppressed, efficiency = run.told.get("BackgroundSuppression"), run.number("LabelingEfficiency", 0)
+    suppressed, efficiency = run.description.get("BackgroundSuppression"), run.number("LabelingEfficiency", 0)
     found = replace(found, suppressed=suppressed) if isinstance(suppressed, bool) else found
     return replace(found, efficiency=efficiency)
 
@@ -136,7 +132,7 @@ def _m0(run: _Run, read: Sequence[Labelled], path: Path) -> tuple[list[Volume], 
     if run.number("M0Estimate", 0):
         return [read[0].volume.with_array(np.full_like(read[0].volume.array, run.number("M0Estimate", 0)))], None
     control = [v.volume for v in read if v.context is Context.CONTROL]
-    if control and run.told.get("BackgroundSuppression") is False:
+    if control and run.description.get("BackgroundSuppression") is False:
         return control, _in_ms(run.number("RepetitionTimePreparation", 0))
     raise NoM0(f"no m0scan in {path.name}, none beside it, and control images were suppressed or may have been")
 

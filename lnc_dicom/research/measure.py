@@ -23,7 +23,7 @@ from lnc_dicom.quantities import Quantity
 from lnc_dicom.report import accept, passed_labels, study_caveats
 from lnc_dicom.research.map_files import cbf_of_file, fa_of_file
 from lnc_dicom.research.result import Result
-from lnc_dicom.research.sources import files_under, images_under, unpacked
+from lnc_dicom.research.sources import files_under, images_among, unpacked
 from lnc_dicom.segment.load import WEIGHTS, load_segmenter
 from lnc_dicom.study.nifti import open_image, volume_of
 from lnc_dicom.study.read import read_study
@@ -132,12 +132,12 @@ def _opened(source: Source, stack: ExitStack) -> Study | Volume | SpatialImage:
     if not isinstance(source, (str, PathLike)):
         return source
     path = stack.enter_context(unpacked(Path(source).expanduser()))
-    images = images_under(path)
+    files = files_under(path)
+    images = images_among(files)
     if len(images) > 1:
         raise UnreadableImage(f"{len(images)} images in {path.name}; name one of them, or use `lnc segment` for all")
     if images:
         return open_image(images[0])
-    files = files_under(path)
     if not files:
         raise NothingToMeasure(f"{path.name} holds no file")
     return read_study(files)

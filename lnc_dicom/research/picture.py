@@ -45,7 +45,7 @@ def draw(volume: Volume, labels: Volume, measurements: Sequence[Measurement]) ->
     by_name: dict[str, list[str]] = {}
     for m in measurements:
         by_name.setdefault(m.structure.name, []).append(f"{m.volume_ml:.2f}" if m.passed else "failed")
-    shades = {s.name: "#{:02x}{:02x}{:02x}".format(*s.rgb) for s in STRUCTURES}
+    shades = {s.name: s.html_colour for s in STRUCTURES}
     handles = [Patch(color=shades[name], label=f"{name} {' / '.join(both)}") for name, both in by_name.items()]
     legend = figure.legend(handles=handles, loc="lower center", ncols=4, frameon=False, labelcolor="white", fontsize=9)
     legend.set_title("mL, left / right of the patient · research only")

@@ -68,9 +68,9 @@ def _named_by(path: Path) -> list[Path]:
         raise UnreadableImage(f"{type(error).__name__} while the DICOMDIR was read; name its folder instead") from error
 
 
-def images_under(path: Path) -> list[Path]:
-    """Give the NIfTI and MGH images under a path."""
-    return [file for file in files_under(path) if is_image(file)]
+def images_among(files: Iterable[Path]) -> list[Path]:
+    """Give the NIfTI and MGH images among files."""
+    return [file for file in files if is_image(file)]
 
 
 def studies_under(files: Iterable[Path]) -> dict[str, tuple[Path, ...]]:

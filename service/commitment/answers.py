@@ -19,6 +19,8 @@ from pydicom import Dataset
 from lnc_service.spool import Spool, write_durably
 
 ASKED, ANSWERED = ".asked", ".json"
+NOT_ASKED = 0x0115
+"""Status (Invalid Argument Value, PS3.7 C.5.9) for an answer that nobody asked for."""
 _LENGTH = 24
 
 

@@ -12,7 +12,7 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
 from lnc_service.associate import association
-from lnc_service.commitment.answers import answer_to, expect, keep_answer
+from lnc_service.commitment.answers import NOT_ASKED, answer_to, expect, keep_answer
 from lnc_service.settings import Pacs
 from lnc_service.spool import Spool
 from lnc_service.states import Reference
@@ -20,7 +20,6 @@ from lnc_service.states import Reference
 ANSWER_ON_THIS_ASSOCIATION_S = 3.0
 """How long the association stays open for an answer; after that the destination opens one of its own."""
 _REQUEST_COMMITMENT = 1
-_NO_SUCH_TRANSACTION = 0x0115
 _LOOK_S = 0.05
 
 
@@ -75,4 +74,4 @@ def _item(reference: Reference) -> Dataset:
 
 
 def _on_report(event: evt.Event, spool: Spool) -> tuple[int, None]:
-    return (0x0000 if keep_answer(spool, event.event_information) else _NO_SUCH_TRANSACTION), None
+    return (0x0000 if keep_answer(spool, event.event_information) else NOT_ASKED), None

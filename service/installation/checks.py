@@ -27,7 +27,7 @@ _TIME_ERROR = 5
 _TIMEX_BYTES = 512
 
 
-class Verdict(StrEnum):
+class Status(StrEnum):
     """How a check came out."""
 
     GOOD = "good"
@@ -40,7 +40,7 @@ class Checked:
     """One thing that was looked at, and what was found."""
 
     name: str
-    verdict: Verdict
+    status: Status
     what: str
 
 
@@ -62,7 +62,7 @@ def check_destinations(settings: Settings) -> Iterator[Checked]:
     for pacs in settings.destinations:
         kinds = settings.objects_of(pacs, demonstration=settings.demonstration)
         found = connect(pacs, settings.listen.ae_title, kinds)
-        yield Checked(f"destination {name_of(pacs)}", Verdict.GOOD if found.good else Verdict.WRONG, str(found))
+        yield Checked(f"destination {name_of(pacs)}", Status.GOOD if found.good else Status.WRONG, str(found))
 
 
 def check_disk(settings: Settings) -> Checked:
@@ -71,20 +71,20 @@ def check_disk(settings: Settings) -> Checked:
     free_mb, wanted_mb = shutil.disk_usage(folder).free // 1_000_000, settings.listen.free_disk_mb
     what = f"{free_mb} MB free, {wanted_mb} MB are kept free"
     if not os.access(folder, os.W_OK | os.X_OK):
-        return Checked("spool", Verdict.WRONG, f"{folder} cannot be written by this user")
+        return Checked("spool", Status.WRONG, f"{folder} cannot be written by this user")
     if free_mb < wanted_mb:
-        return Checked("spool", Verdict.WRONG, f"{what}: nothing would be received")
-    return Checked("spool", Verdict.WARNING if free_mb < 10 * wanted_mb else Verdict.GOOD, what)
+        return Checked("spool", Status.WRONG, f"{what}: nothing would be received")
+    return Checked("spool", Status.WARNING if free_mb < 10 * wanted_mb else Status.GOOD, what)
 
 
 def check_clock() -> Checked:
     """Look whether something keeps the clock right (NTP), as the kernel knows it."""
     if sys.platform != "linux":
-        return Checked("clock", Verdict.WARNING, "this system does not say whether it is kept right")
+        return Checked("clock", Status.WARNING, "this system does not say whether it is kept right")
     state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
     if state in {-1, _TIME_ERROR}:
-        return Checked("clock", Verdict.WARNING, "nothing keeps it right; set up NTP: results carry its time")
-    return Checked("clock", Verdict.GOOD, "kept right")
+        return Checked("clock", Status.WARNING, "nothing keeps it right; set up NTP: results carry its time")
+    return Checked("clock", Status.GOOD, "kept right")
 
 
 def check_skew(spool: Path) -> Checked | None:
@@ -96,21 +96,21 @@ def check_skew(spool: Path) -> Checked | None:
         probe.unlink()
     except OSError:
         return None
-    verdict = Verdict.GOOD if abs(skew_s) < _SKEW_S else Verdict.WRONG
-    return Checked("clock of the spool", verdict, f"{skew_s:+.1f} s against ours")
+    status = Status.GOOD if abs(skew_s) < _SKEW_S else Status.WRONG
+    return Checked("clock of the spool", status, f"{skew_s:+.1f} s against ours")
 
 
 def check_database(settings: Settings) -> Checked:
     """Connect to the workflow database."""
     url = sa.make_url(settings.workflow_database_url)
     if url.drivername.startswith("sqlite"):
-        return Checked("database", Verdict.GOOD, "SQLite in the spool; for workers on several machines use PostgreSQL")
+        return Checked("database", Status.GOOD, "SQLite in the spool; for workers on several machines use PostgreSQL")
     engine = sa.create_engine(url.set(drivername="postgresql+psycopg"), connect_args={"connect_timeout": 5})
     try:
         with engine.connect() as connection:
-            return Checked("database", Verdict.GOOD, str(connection.execute(sa.text("SHOW server_version")).scalar()))
+            return Checked("database", Status.GOOD, str(connection.execute(sa.text("SHOW server_version")).scalar()))
     except sa.exc.SQLAlchemyError as error:
-        return Checked("database", Verdict.WRONG, f"no connection: {type(error).__name__}")
+        return Checked("database", Status.WRONG, f"no connection: {type(error).__name__}")
     finally:
         engine.dispose()
 
@@ -120,11 +120,11 @@ def check_rules(settings: Settings) -> Checked:
     try:
         found = RuleBook(settings).now()
     except LncError as error:
-        return Checked("rules", Verdict.WRONG, error.what)
+        return Checked("rules", Status.WRONG, error.what)
     if found.refused:
-        return Checked("rules", Verdict.WRONG, f"the file is refused: {found.refused}")
+        return Checked("rules", Status.WRONG, f"the file is refused: {found.refused}")
     count = len(found.rules.rule) if found.rules is not None else 0
-    return Checked("rules", Verdict.GOOD, f"{count} rules" if count else "none; every study goes everywhere")
+    return Checked("rules", Status.GOOD, f"{count} rules" if count else "none; every study goes everywhere")
 
 
 def certificates_of(settings: Settings) -> list[Path]:
@@ -141,10 +141,10 @@ def check_certificate(path: Path, now: datetime) -> Checked:
     try:
         found = x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError) as error:
-        return Checked(name, Verdict.WRONG, f"cannot be read: {type(error).__name__}")
+        return Checked(name, Status.WRONG, f"cannot be read: {type(error).__name__}")
     begins, ends = max(c.not_valid_before_utc for c in found), min(c.not_valid_after_utc for c in found)
     if not begins <= now <= ends:
-        return Checked(name, Verdict.WRONG, f"valid from {begins:%Y-%m-%d} to {ends:%Y-%m-%d}, not today")
+        return Checked(name, Status.WRONG, f"valid from {begins:%Y-%m-%d} to {ends:%Y-%m-%d}, not today")
     days = (ends.astimezone(UTC) - now).days
-    verdict = Verdict.WARNING if ends - now < _SOON else Verdict.GOOD
-    return Checked(name, verdict, f"valid until {ends:%Y-%m-%d}, {days} days")
+    status = Status.WARNING if ends - now < _SOON else Status.GOOD
+    return Checked(name, status, f"valid until {ends:%Y-%m-%d}, {days} days")

@@ -46,13 +46,13 @@ def show_settings(file: Config = None) -> None:
 def check(file: Config = None) -> None:
     """Ask every destination (C-ECHO, classes), look at disk, clock, database, rules and certificates."""
     with exits():
-        from lnc_service.installation.checks import Verdict, check_all  # noqa: PLC0415
+        from lnc_service.installation.checks import Status, check_all  # noqa: PLC0415
         from lnc_service.settings import load_settings  # noqa: PLC0415
 
         wrong = 0
         for found in check_all(load_settings(file), datetime.now(UTC)):
-            wrong += found.verdict is Verdict.WRONG
-            show_line(f"{found.verdict.value:8} {found.name}: {found.what}")
+            wrong += found.status is Status.WRONG
+            show_line(f"{found.status.value:8} {found.name}: {found.what}")
         if wrong:
             complaints.print(f"{wrong} checks are wrong")
             raise typer.Exit(1)

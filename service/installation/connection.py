@@ -17,13 +17,13 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
-from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
 
 from lnc_dicom.outputs import Output
 from lnc_dicom.uids import LABEL_MAP_SEGMENTATION
 from lnc_service.alternatives import CLASS_INSTEAD
+from lnc_service.associate import requestor
 from lnc_service.settings import Pacs
 
 CLASSES_OF: Mapping[Output, tuple[UID, ...]] = MappingProxyType(
@@ -79,9 +79,7 @@ class Connection:
 
 def test_connection(pacs: Pacs, calling_ae_title: str, objects: Sequence[Output]) -> Connection:
     """Ask a destination whether it is there (C-ECHO), and which of these objects it would take."""
-    _config.LOG_REQUEST_IDENTIFIERS = False
-    ae = AE(ae_title=calling_ae_title)
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = pacs.timeout_s
+    ae = requestor(calling_ae_title, pacs.timeout_s)
     ae.add_requested_context(Verification)
     kinds = [kind for kind in objects if kind in CLASSES_OF]
     classes = [sop_class for kind in kinds for sop_class in CLASSES_OF[kind]]

@@ -14,14 +14,13 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.dsutils import decode
 from pynetdicom.sop_class import StorageCommitmentPushModel
 
-from lnc_service.commitment.answers import keep_answer
+from lnc_service.commitment.answers import NOT_ASKED, keep_answer
 from lnc_service.logs import log
 from lnc_service.spool import Spool
 
 N_EVENT_REPORT, N_SET, N_ACTION, N_CREATE = 0x0100, 0x0120, 0x0130, 0x0140
 """Command fields (PS3.7 E.1)."""
-SUCCESS, PROCESSING_FAILURE, DUPLICATE, NO_SUCH_INSTANCE, INVALID = 0x0000, 0x0110, 0x0111, 0x0112, 0x0115
-NOT_PERFORMED = 0x0211
+SUCCESS, PROCESSING_FAILURE, NOT_PERFORMED = 0x0000, 0x0110, 0x0211
 """Statuses (PS3.7 C); the last is that of an operation which we do not perform."""
 NOTICE_BYTES_MAX = 2 << 20
 """A performed procedure step that names 10,000 images takes 1.5 MB."""
@@ -52,7 +51,7 @@ def hear(spool: Spool, notice: Notice) -> int:
     if data is None:
         status = PROCESSING_FAILURE
     elif notice.field == N_EVENT_REPORT and notice.sop_class == StorageCommitmentPushModel:
-        status = SUCCESS if keep_answer(spool, data) else INVALID
+        status = SUCCESS if keep_answer(spool, data) else NOT_ASKED
     else:
         status = NOT_PERFORMED
     if status != SUCCESS:

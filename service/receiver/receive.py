@@ -98,7 +98,7 @@ class SpoolKeeper:
         return SUCCESS
 
     def hear(self, notice: Notice) -> int:
-        """Take notice of a storage commitment or of a performed procedure step, as long as there is room."""
+        """Take notice of a storage commitment, as long as there is room."""
         try:
             self._need_room()
             return hear(self.spool, notice)

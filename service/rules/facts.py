@@ -49,13 +49,13 @@ def facts_of(files: Iterable[Path]) -> StudyFacts:
     by_series: dict[str, list[tuple[Path, FileDataset]]] = defaultdict(list)
     for path, header in found:
         by_series[text(header, "SeriesInstanceUID")].append((path, header))
-    ages = [age for _, header in found if not math.isnan(age := demographics_of(header).age)]
-    descriptions = [words for _, header in found if (words := text(header, "StudyDescription"))]
+    ages = (demographics_of(header).age for _, header in found)
+    descriptions = (text(header, "StudyDescription") for _, header in found)
     return StudyFacts(
         _titles(found, "SourceApplicationEntityTitle"),
         _titles(found, "ReceivingApplicationEntityTitle"),
-        descriptions[0] if descriptions else "",
-        ages[0] if ages else math.nan,
+        next(filter(None, descriptions), ""),
+        next((age for age in ages if not math.isnan(age)), math.nan),
         tuple(_series(items) for items in by_series.values()),
     )
 

@@ -1,4 +1,3 @@
-import os
 import time
 from types import SimpleNamespace
 
@@ -9,7 +8,7 @@ from lnc_dicom.errors import PacsUnreachable
 from lnc_service import proof
 from lnc_service.commitment.answers import expect, keep_answer
 from lnc_service.commitment.ask import Asked
-from lnc_service.engine import Parts, equip, launch_engine, proof_name
+from lnc_service.engine import Parts, equip, proof_name
 from lnc_service.proof import SENT_AGAIN, enqueue_proof
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
@@ -19,15 +18,6 @@ REFERENCES = {
     f"{n}.dcm": {"sop_class": "1.2", "sop_instance": f"1.1.{n}", "series": "1.3", "study": "1.4"} for n in range(2)
 }
 UIDS = [r["sop_instance"] for r in REFERENCES.values()]
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    """One engine for all tests; each of them proves a job of its own."""
-    folder = tmp_path_factory.mktemp("engine")
-    launch_engine(Settings(spool=folder, pacs={"host": "x", "ae_title": "PACS"}), f"test-{os.getpid()}")
-    yield folder
-    DBOS.destroy()
 
 
 @pytest.fixture

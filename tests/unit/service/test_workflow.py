@@ -1,4 +1,3 @@
-import os
 import sqlite3
 import threading
 import time
@@ -12,7 +11,7 @@ from lnc_dicom.errors import PacsUnreachable
 from lnc_service import workflow
 from lnc_service.child import ChildEndedError
 from lnc_service.deliver import Answers, Fate
-from lnc_service.engine import DELIVERY, Parts, delivery_name, equip, launch_engine
+from lnc_service.engine import DELIVERY, Parts, delivery_name, equip
 from lnc_service.manifest import Closed, Manifest, ReceivedObject
 from lnc_service.settings import Settings
 from lnc_service.spool import Spool
@@ -53,15 +52,6 @@ class _Pacs:
         reasons = {name: "status A900" for name, fate in fates.items() if fate is not Fate.STORED}
         stored = {name: {"sop_instance": name} for name, fate in fates.items() if fate is Fate.STORED}
         return Answers(fates, reasons, answer.get("instead", {}), stored)
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    """One engine for all tests; each of them runs a job of its own."""
-    folder = tmp_path_factory.mktemp("engine")
-    launch_engine(Settings(spool=folder, pacs={"host": "x", "ae_title": "PACS"}), f"test-{os.getpid()}")
-    yield folder
-    DBOS.destroy()
 
 
 @pytest.fixture

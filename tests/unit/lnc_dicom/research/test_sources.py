@@ -2,7 +2,7 @@
 
 import pydicom
 
-from lnc_dicom.research.sources import common_folder, files_under, images_under, studies_under
+from lnc_dicom.research.sources import common_folder, files_under, images_among, studies_under
 
 
 def test_hidden_files_and_other_files_are_left_out(image, tmp_path):
@@ -14,7 +14,7 @@ def test_hidden_files_and_other_files_are_left_out(image, tmp_path):
     (tmp_path / "__MACOSX" / "._t1.nii.gz").write_text("")
     (tmp_path / "notes.txt").write_text("")
     assert [p.name for p in files_under(tmp_path)] == ["t1.nii.gz", "notes.txt"]
-    assert images_under(tmp_path) == [tmp_path / "a" / "t1.nii.gz"]
+    assert images_among(files_under(tmp_path)) == [tmp_path / "a" / "t1.nii.gz"]
 
 
 def test_files_are_divided_by_study(study, tmp_path):

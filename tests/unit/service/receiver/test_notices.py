@@ -7,9 +7,8 @@ from pynetdicom import AE, build_role
 from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import StorageCommitmentPushModel
 
-from lnc_service.commitment.answers import answer_to, expect
+from lnc_service.commitment.answers import NOT_ASKED, answer_to, expect
 from lnc_service.receiver.notices import (
-    INVALID,
     N_ACTION,
     N_EVENT_REPORT,
     NOT_PERFORMED,
@@ -51,7 +50,7 @@ def test_a_commitment_is_kept(spool, syntax):
 
 
 def test_a_commitment_that_nobody_asked_for_is_refused(spool):
-    assert hear(spool, _notice(_report())) == INVALID
+    assert hear(spool, _notice(_report())) == NOT_ASKED
 
 
 def test_a_request_that_we_commit_ourselves_is_refused_without_an_abort(tmp_path):
@@ -76,7 +75,7 @@ def test_a_request_that_we_commit_ourselves_is_refused_without_an_abort(tmp_path
 )
 def test_what_cannot_be_decoded_or_would_eat_memory_is_answered_with_a_failure(spool, data):
     expect(spool, "1.2.3")
-    assert hear(spool, _notice(data)) in {PROCESSING_FAILURE, INVALID}
+    assert hear(spool, _notice(data)) in {PROCESSING_FAILURE, NOT_ASKED}
     assert hear(spool, _notice(data, N_ACTION)) == NOT_PERFORMED
 
 
