@@ -38,6 +38,12 @@ VENDORS = {
 }
 
 
+def first_is_quick(vendors):
+    """Leave only the first vendor to the quick tests, and all of them to `make test`."""
+    first, *others = vendors
+    return [first, *(pytest.param(vendor, marks=pytest.mark.slow) for vendor in others)]
+
+
 def _study(folder, *groups):
     """A T1 and series of images, each group one series."""
     study = generate_uid()
@@ -72,14 +78,14 @@ def _expected():
 @pytest.mark.accepts("UIH", "DTI", "single images, grids", "generated")
 @pytest.mark.accepts("Canon", "DTI", "single images", "generated")
 @pytest.mark.accepts("Toshiba", "DTI", "single images", "generated")
-@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("vendor", first_is_quick(VENDORS))
 def test_fa_of_every_vendor_is_that_of_an_independent_fit(tmp_path, vendor):
     selection = _study(tmp_path, VENDORS[vendor](SCAN))
     assert set(selection.map_series) == {Role.DIFFUSION}
     assert _fa_by_tissue(selection) == pytest.approx(_expected(), abs=0.01)
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("vendor", first_is_quick(VENDORS))
 def test_directions_of_every_vendor_are_those_of_the_patient(tmp_path, vendor):
     """One reflection of all directions is allowed: FA is the same, and a gradient is its own opposite."""
     selection = _study(tmp_path, VENDORS[vendor](SCAN))
@@ -106,7 +112,7 @@ def _numbers(selection, role=Role.DIFFUSION):
     return sorted(int(part.header.SeriesNumber) for part in selection.map_series[role].parts)
 
 
-@pytest.mark.parametrize("vendor", OF_EVERY_KIND)
+@pytest.mark.parametrize("vendor", first_is_quick(OF_EVERY_KIND))
 def test_b_0_in_a_series_of_its_own_is_joined(tmp_path, vendor):
     make = VENDORS[vendor]
     selection = _study(tmp_path, make(SCAN.part([0])), make(SCAN.part(slice(1, None))))
@@ -144,7 +150,9 @@ def _computed(made, image_type):
 @pytest.mark.parametrize(
     "kind", [["DERIVED", "PRIMARY", "TRACEW"], ["DERIVED", "PRIMARY", "ADC"], ["ORIGINAL", "PRIMARY"]]
 )
-@pytest.mark.parametrize("vendor", ["siemens", "philips_before_public", "philips", "ge", "uih", "canon"])
+@pytest.mark.parametrize(
+    "vendor", first_is_quick(["siemens", "philips_before_public", "philips", "ge", "uih", "canon"])
+)
 def test_computed_images_in_the_series_are_left_out_wherever_they_sort(tmp_path, vendor, kind, is_first):
     made = d.images(SCAN, getattr(d, vendor))
     computed = _computed(made, kind)
@@ -288,7 +296,7 @@ def test_fa_of_real_images_is_near_that_of_an_independent_fit(data, folder, leas
     assert abs((ours[inside] - theirs).mean()) < 0.01
 
 
-@pytest.mark.parametrize("vendor", ["siemens", "philips", "ge", "uih", "canon"])
+@pytest.mark.parametrize("vendor", first_is_quick(["siemens", "philips", "ge", "uih", "canon"]))
 def test_images_that_were_sent_again_under_new_uids_change_nothing(tmp_path, vendor):
     made = d.images(SCAN, getattr(d, vendor))
     selection = _study(tmp_path, made + copy.deepcopy(made))
